@@ -1,0 +1,174 @@
+//! What can go wrong at a crossing, and who has to act. Not how it is told to a caller: see server/problem.rs.
+
+use std::fmt;
+
+/// Who has to act so that the same request can succeed.
+///
+/// Operators filter by it: a node that fails is a red span, and only `Host` wakes someone up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Blame {
+    /// The request was wrong.
+    Caller,
+    /// The flow file was wrong, or grants too little.
+    Flow,
+    /// The component failed, trapped or ran past a limit.
+    Node,
+    /// A service the host called for the node.
+    Upstream,
+    /// weir itself.
+    Host,
+}
+
+/// Why a call from a node to the host failed. The kinds are those of `call-error-kind` in wit/types.wit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum CallErrorKind {
+    NotGranted,
+    NotFound,
+    InvalidRequest,
+    Unauthenticated,
+    RateLimited,
+    Rejected,
+    Unavailable,
+    Timeout,
+    Cancelled,
+    Exhausted,
+    Protocol,
+    Internal,
+}
+
+impl CallErrorKind {
+    /// The `exception` dimension of `rpc_request` and the span's `error.type`.
+    pub fn code(self) -> &'static str {
+        match self {
+            Self::NotGranted => "NotGranted",
+            Self::NotFound => "NotFound",
+            Self::InvalidRequest => "InvalidRequest",
+            Self::Unauthenticated => "Unauthenticated",
+            Self::RateLimited => "RateLimited",
+            Self::Rejected => "Rejected",
+            Self::Unavailable => "Unavailable",
+            Self::Timeout => "Timeout",
+            Self::Cancelled => "Cancelled",
+            Self::Exhausted => "Exhausted",
+            Self::Protocol => "Protocol",
+            Self::Internal => "Internal",
+        }
+    }
+
+    pub fn blame(self) -> Blame {
+        match self {
+            Self::NotGranted | Self::NotFound => Blame::Flow,
+            Self::InvalidRequest | Self::Exhausted => Blame::Node,
+            Self::Cancelled => Blame::Caller,
+            Self::Unauthenticated
+            | Self::RateLimited
+            | Self::Rejected
+            | Self::Unavailable
+            | Self::Timeout
+            | Self::Protocol => Blame::Upstream,
+            Self::Internal => Blame::Host,
+        }
+    }
+}
+
+/// A call from a node to the host that failed.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct CallError {
+    pub kind: CallErrorKind,
+    /// The HTTP status of the other side, where there is one.
+    pub status: Option<u16>,
+    /// For the guest and, if the node passes it on, for the caller: no keys, no addresses of the host's network.
+    pub message: String,
+}
+
+impl CallError {
+    pub fn new(kind: CallErrorKind, message: impl Into<String>) -> Self {
+        Self { kind, status: None, message: message.into() }
+    }
+
+    pub fn with_status(self, status: u16) -> Self {
+        Self { status: Some(status), ..self }
+    }
+}
+
+/// How a run of a node failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum NodeFailure {
+    /// The node returned an error that blames its input.
+    User,
+    /// The node returned an error that blames itself or what it depends on.
+    System,
+    /// The component trapped.
+    Trap,
+    /// It ran past its deadline.
+    Timeout,
+    /// It asked for more memory than it may have.
+    Memory,
+    /// It used up its stack.
+    Stack,
+    /// It broke the contract of wit/: text that is not JSON, a value after emitting.
+    Protocol,
+    /// Its output is larger than it may be.
+    OutputTooLarge,
+    /// Nobody waits for it any more.
+    Cancelled,
+    /// weir could not run it.
+    Host,
+}
+
+/// A run of a node that failed.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct NodeError {
+    pub failure: NodeFailure,
+    /// The node's own code for [`NodeFailure::User`] and [`NodeFailure::System`]; else weir's.
+    pub code: String,
+    /// For the caller of the flow.
+    pub message: String,
+    /// For the operator: the trap with its frames. On the span, never in a reply.
+    pub detail: Option<String>,
+}
+
+impl NodeError {
+    /// An error that weir itself finds: its code is that of the failure.
+    pub fn new(failure: NodeFailure, message: impl Into<String>) -> Self {
+        Self { failure, code: failure.code().to_owned(), message: message.into(), detail: None }
+    }
+
+    pub fn with_detail(self, detail: impl fmt::Display) -> Self {
+        Self { detail: Some(detail.to_string()), ..self }
+    }
+
+    pub fn blame(&self) -> Blame {
+        match self.failure {
+            NodeFailure::User | NodeFailure::Cancelled => Blame::Caller,
+            NodeFailure::System
+            | NodeFailure::Trap
+            | NodeFailure::Timeout
+            | NodeFailure::Memory
+            | NodeFailure::Stack
+            | NodeFailure::Protocol
+            | NodeFailure::OutputTooLarge => Blame::Node,
+            NodeFailure::Host => Blame::Host,
+        }
+    }
+}
+
+impl NodeFailure {
+    /// The stable name in `innerError.code` of a reply, in `error.type` of a span and in the `exception` dimension.
+    pub fn code(self) -> &'static str {
+        match self {
+            Self::User => "NodeUserError",
+            Self::System => "NodeSystemError",
+            Self::Trap => "GuestTrap",
+            Self::Timeout => "NodeTimeout",
+            Self::Memory => "GuestMemoryLimit",
+            Self::Stack => "GuestStackOverflow",
+            Self::Protocol => "GuestProtocolError",
+            Self::OutputTooLarge => "GuestOutputTooLarge",
+            Self::Cancelled => "Cancelled",
+            Self::Host => "Internal",
+        }
+    }
+}
