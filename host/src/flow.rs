@@ -1,0 +1,316 @@
+//! A flow: what was asked for. Text in, a checked [`Flow`] or its problems out.
+//!
+//! Pure: no clock, no tasks, no files but through [`Files`]. A [`Flow`] has been checked whole, so that what runs it
+//! need not doubt it: names exist, there are no cycles, templates are loaded. What runs when is not decided here: see
+//! scheduler/plan.rs.
+
+mod check;
+mod fields;
+pub mod given;
+mod graph;
+pub mod inputs;
+mod manifest;
+pub mod problem;
+pub mod python;
+pub mod reference;
+mod template;
+pub mod types;
+pub mod units;
+pub mod value;
+mod yaml;
+
+use std::fmt;
+use std::time::Duration;
+
+use indexmap::IndexMap;
+
+use crate::id::{FlowId, NodeId};
+
+use problem::{Problems, Warning};
+use reference::Path;
+use types::Type;
+use units::Bytes;
+use value::Json;
+
+/// The files of a flow folder, by paths relative to it.
+///
+/// Called while a flow is parsed, never later. An implementation refuses what lies outside of the folder, also by way
+/// of links; paths that leave it by their text alone (`..`, absolute ones) are refused before they get here.
+pub trait Files {
+    /// The text of a file.
+    ///
+    /// # Errors
+    /// If there is none that may be read.
+    fn text(&self, path: &str) -> Result<String, FileError>;
+
+    /// Whether there is a file or a folder of that name.
+    fn exists(&self, path: &str) -> bool;
+}
+
+/// Why a file of the flow folder cannot be read.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum FileError {
+    #[error("there is no such file")]
+    Missing,
+    #[error("it lies outside of the flow folder")]
+    Outside,
+    #[error("{0}")]
+    Unreadable(String),
+}
+
+/// A checked flow. It never changes; share it in an `Arc`.
+#[derive(Debug)]
+pub struct Flow {
+    id: FlowId,
+    span_name: String,
+    description: Option<String>,
+    message_format: MessageFormat,
+    inputs: IndexMap<String, Input>,
+    outputs: IndexMap<String, Output>,
+    nodes: Vec<Node>,
+    waits_for: Vec<Vec<NodeIndex>>,
+    order: Vec<NodeIndex>,
+    environment_variables: IndexMap<String, String>,
+    additional_includes: Vec<String>,
+}
+
+/// A node of one flow: its position in the file, not counting the nodes that serving leaves out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct NodeIndex(usize);
+
+/// A declared input.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Input {
+    pub kind: Type,
+    /// None: every request must give the input. A default of null counts as none, as in prompt flow.
+    pub default: Option<Json>,
+    pub description: Option<String>,
+    pub is_chat_input: bool,
+    /// None if the file does not say; an input named `chat_history` is one then.
+    pub is_chat_history: Option<bool>,
+}
+
+/// A declared output. Its type is told to clients, not enforced.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Output {
+    pub kind: Type,
+    pub source: Binding,
+    pub description: Option<String>,
+    /// Left out of replies.
+    pub evaluation_only: bool,
+    pub is_chat_output: bool,
+}
+
+/// A node that serving may run.
+#[derive(Clone, Debug)]
+pub struct Node {
+    pub id: NodeId,
+    pub kind: NodeKind,
+    /// In the order of the file. Literals `""` and null are not here: they mean "not given".
+    pub inputs: IndexMap<String, Binding>,
+    pub activate: Option<Activate>,
+    /// What the flow asks of each capability, by the capability's name. Only that capability knows what it means.
+    pub grants: IndexMap<String, Json>,
+    pub limits: Limits,
+    /// Names of inputs whose text comes from outside the flow's author: `_inputs_to_escape`.
+    untrusted: Vec<String>,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub enum NodeKind {
+    /// Renders a template.
+    Prompt { template: Template },
+    /// Renders a template and asks a model.
+    Llm { template: Template, connection: String, api: Api },
+    /// Runs a component: a `.wasm` file, or the source that one was built from, relative to the flow folder.
+    Component { path: String },
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Template {
+    pub path: String,
+    pub text: String,
+}
+
+/// Which API of a model an llm node calls.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Api {
+    Chat,
+    Completion,
+}
+
+/// Where a value comes from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Binding {
+    Literal(Json),
+    /// A flow input, which exists.
+    Input(String),
+    /// The output of a node, or a part of it.
+    Node {
+        node: NodeIndex,
+        path: Path,
+    },
+}
+
+/// Runs the node only if two values are equal.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Activate {
+    pub when: Binding,
+    pub is: Json,
+}
+
+/// Limits that the flow sets for a node. None: the host's own.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Limits {
+    pub memory: Option<Bytes>,
+    pub timeout: Option<Duration>,
+}
+
+/// How a flow writes images.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum MessageFormat {
+    #[default]
+    Basic,
+    OpenaiVision,
+}
+
+impl Flow {
+    /// Checks a flow file. `origin` is what to call the file in messages, `folder_name` names the flow.
+    ///
+    /// # Errors
+    /// Everything that is wrong with it, at once.
+    pub fn parse(
+        origin: &str,
+        text: &str,
+        folder_name: &str,
+        files: &dyn Files,
+    ) -> Result<(Self, Vec<Warning>), Problems> {
+        check::flow(origin, text, folder_name, files)
+    }
+
+    /// Name of the folder: the `flow` dimension of every metric.
+    pub fn id(&self) -> &FlowId {
+        &self.id
+    }
+
+    /// Name of the flow's span: `name` of the file, else made of the folder's name.
+    pub fn span_name(&self) -> &str {
+        &self.span_name
+    }
+
+    pub fn description(&self) -> Option<&str> {
+        self.description.as_deref()
+    }
+
+    pub fn message_format(&self) -> MessageFormat {
+        self.message_format
+    }
+
+    /// In the order of the file.
+    pub fn inputs(&self) -> &IndexMap<String, Input> {
+        &self.inputs
+    }
+
+    /// In the order of the file, which is that of replies.
+    pub fn outputs(&self) -> &IndexMap<String, Output> {
+        &self.outputs
+    }
+
+    /// In the order of the file.
+    pub fn nodes(&self) -> impl ExactSizeIterator<Item = (NodeIndex, &Node)> {
+        self.nodes.iter().enumerate().map(|(index, node)| (NodeIndex(index), node))
+    }
+
+    /// The node at an index that came from this flow.
+    pub fn node(&self, index: NodeIndex) -> &Node {
+        &self.nodes[index.0]
+    }
+
+    pub fn find(&self, name: &str) -> Option<NodeIndex> {
+        self.nodes.iter().position(|node| node.id.as_str() == name).map(NodeIndex)
+    }
+
+    /// Every node after the ones it waits for.
+    pub fn order(&self) -> &[NodeIndex] {
+        &self.order
+    }
+
+    /// The nodes whose outputs a node needs, be it as inputs or to know whether it runs. Each once.
+    pub fn waits_for(&self, node: NodeIndex) -> &[NodeIndex] {
+        &self.waits_for[node.0]
+    }
+
+    /// Defaults for the environment of the flow; the process's own variables come first. Not resolved yet: a value may be
+    /// a reference to a connection.
+    pub fn environment_variables(&self) -> &IndexMap<String, String> {
+        &self.environment_variables
+    }
+
+    /// Paths outside of the flow folder that prompt flow copies into it when it builds the flow.
+    pub fn additional_includes(&self) -> &[String] {
+        &self.additional_includes
+    }
+
+    /// The nodes that may stream to the client, each with the output it is: those that one output of the reply shows
+    /// whole, and that no other node waits for. Whether a node does stream is known when it has run; two that do are an
+    /// error of a request that asked for a stream.
+    pub fn stream_candidates(&self) -> Vec<(NodeIndex, &str)> {
+        let shown: Vec<_> = self.outputs.iter().filter(|(_, output)| !output.evaluation_only).collect();
+        let shows = |output: &Output, index| matches!(&output.source, Binding::Node { node, .. } if *node == index);
+        let whole = |output: &Output| matches!(&output.source, Binding::Node { path, .. } if path.is_empty());
+        let candidate = |index| {
+            let mut outputs = shown.iter().filter(|(_, output)| shows(output, index));
+            let (name, output) = outputs.next()?;
+            let alone = outputs.next().is_none() && !self.waits_for.iter().flatten().any(|needed| *needed == index);
+            (alone && whole(output)).then_some((index, name.as_str()))
+        };
+        (0..self.nodes.len()).map(NodeIndex).filter_map(candidate).collect()
+    }
+}
+
+impl NodeIndex {
+    /// Position, for tables beside the flow's nodes.
+    pub fn get(self) -> usize {
+        self.0
+    }
+}
+
+impl Binding {
+    /// The node it needs.
+    pub fn node(&self) -> Option<NodeIndex> {
+        match self {
+            Self::Node { node, .. } => Some(*node),
+            Self::Literal(_) | Self::Input(_) => None,
+        }
+    }
+}
+
+impl Node {
+    /// The bindings that decide when the node can run: its inputs and the condition.
+    fn bindings(&self) -> impl Iterator<Item = &Binding> {
+        self.inputs.values().chain(self.activate.iter().map(|activate| &activate.when))
+    }
+}
+
+impl NodeKind {
+    /// As flow files write it.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Prompt { .. } => "prompt",
+            Self::Llm { .. } => "llm",
+            Self::Component { .. } => "wasm",
+        }
+    }
+}
+
+impl fmt::Display for Api {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Chat => "chat",
+            Self::Completion => "completion",
+        })
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests;

@@ -1,0 +1,194 @@
+//! What the references of a flow file refer to. Not how they are written: see reference.rs.
+
+use std::collections::{HashMap, HashSet};
+use std::fmt;
+
+use super::super::fields::At;
+use super::super::manifest::{self, Manifest};
+use super::super::problem::{Findings, Span, listed, nearest};
+use super::super::reference::{Path, Reference};
+use super::super::value::Json;
+use super::super::{Binding, NodeIndex};
+
+/// The names a flow file declares.
+pub(super) struct Names<'a> {
+    inputs: Vec<&'a str>,
+    /// In the order of the file.
+    nodes: Vec<&'a str>,
+    served: HashMap<&'a str, NodeIndex>,
+    aggregations: HashSet<&'a str>,
+}
+
+/// What a reference was found to mean.
+pub(super) enum Bound {
+    To(Binding),
+    /// The node of this name, which serving leaves out.
+    ToAggregation(String),
+}
+
+/// Who refers, for messages: a node or an output.
+#[derive(Clone, Copy)]
+enum Referrer<'a> {
+    Node(&'a str),
+    Output(&'a str),
+}
+
+impl<'a> Names<'a> {
+    pub(super) fn new(manifest: &'a Manifest, findings: &mut Findings) -> Self {
+        let mut names = Self {
+            inputs: manifest.inputs.iter().map(|input| input.name.value.as_str()).collect(),
+            nodes: Vec::new(),
+            served: HashMap::new(),
+            aggregations: HashSet::new(),
+        };
+        for node in &manifest.nodes {
+            names.declare(node, findings);
+        }
+        names
+    }
+
+    fn declare(&mut self, node: &'a manifest::Node, findings: &mut Findings) {
+        let name = node.name.value.as_str();
+        if self.nodes.contains(&name) {
+            let message =
+                format!("node with name {name:?} appears more than once; make sure your node names are unique");
+            findings.problem("DuplicateNodeName", &node.name.span, message);
+            return;
+        }
+        self.nodes.push(name);
+        if node.aggregation {
+            self.aggregations.insert(name);
+        } else {
+            self.served.insert(name, NodeIndex(self.served.len()));
+        }
+    }
+
+    /// The index of a node that is served.
+    pub(super) fn index(&self, node: &str) -> Option<NodeIndex> {
+        self.served.get(node).copied()
+    }
+
+    /// What an input or the condition of a node is. None: broken, and found.
+    pub(super) fn of_node(&self, node: &str, value: &At<Json>, findings: &mut Findings) -> Option<Binding> {
+        match self.bind(Referrer::Node(node), value, findings)? {
+            Bound::To(binding) => Some(binding),
+            Bound::ToAggregation(other) => {
+                let message = format!("non-aggregation node {node:?} cannot reference the aggregation node {other:?}");
+                let problem = findings.problem("InvalidNodeReference", &value.span, message);
+                problem.help("an aggregation node runs once per batch, after all others, and never in serving");
+                None
+            }
+        }
+    }
+
+    /// What an output is. None: broken, and found.
+    pub(super) fn of_output(&self, output: &str, value: &At<Json>, findings: &mut Findings) -> Option<Bound> {
+        self.bind(Referrer::Output(output), value, findings)
+    }
+
+    /// An aggregation node is left out, but what it refers to has to exist.
+    pub(super) fn check_aggregation(&self, node: &manifest::Node, findings: &mut Findings) {
+        let name = node.name.value.as_str();
+        for (_, value) in &node.inputs {
+            self.bind(Referrer::Node(name), value, findings);
+        }
+        let Some(activate) = &node.activate else { return };
+        let bound = self.bind(Referrer::Node(name), &activate.when, findings);
+        if let Some(Bound::To(Binding::Node { node: other, .. })) = bound {
+            let other = self.served.iter().find(|(_, index)| **index == other).map_or("", |(name, _)| name);
+            let message = format!(
+                "non-aggregation node {other:?} cannot be referenced in the activate config of the aggregation node {name:?}"
+            );
+            findings.problem("InvalidNodeReference", &activate.when.span, message);
+        }
+    }
+
+    fn bind(&self, referrer: Referrer<'_>, value: &At<Json>, findings: &mut Findings) -> Option<Bound> {
+        let literal = || Some(Bound::To(Binding::Literal(value.value.clone())));
+        let Some(text) = value.value.as_text() else { return literal() };
+        match Reference::parse(&text) {
+            None => literal(),
+            Some(Ok(Reference::Input(name))) => self.bind_input(referrer, name, &value.span, findings),
+            Some(Ok(Reference::Node { name, path })) => {
+                warn_of_odd_path(referrer, &text, &value.span, findings);
+                self.bind_node(referrer, name, path, &value.span, findings)
+            }
+            Some(Err(error)) => {
+                findings.problem("UnsupportedReference", &value.span, format!("{referrer}: {error}"));
+                None
+            }
+        }
+    }
+
+    fn bind_input(&self, referrer: Referrer<'_>, name: String, place: &Span, findings: &mut Findings) -> Option<Bound> {
+        if self.inputs.contains(&name.as_str()) {
+            return Some(Bound::To(Binding::Input(name)));
+        }
+        let message = format!("{referrer} references flow input {name:?}, which is not defined in your flow");
+        let problem = findings.problem(referrer.code("InputReferenceNotFound"), place, message);
+        match name.split_once('.') {
+            Some((input, _)) if self.inputs.contains(&input) => {
+                problem.help(format!("a reference to a flow input takes no path; write `${{inputs.{input}}}`"));
+            }
+            _ => problem.help(suggestion(&name, "inputs", &self.inputs)),
+        }
+        None
+    }
+
+    fn bind_node(
+        &self,
+        referrer: Referrer<'_>,
+        name: String,
+        path: Path,
+        place: &Span,
+        findings: &mut Findings,
+    ) -> Option<Bound> {
+        if let Some(node) = self.index(&name) {
+            return Some(Bound::To(Binding::Node { node, path }));
+        }
+        if self.aggregations.contains(name.as_str()) {
+            return Some(Bound::ToAggregation(name));
+        }
+        let message = format!("{referrer} references a non-existent node {name:?} in your flow");
+        let problem = findings.problem(referrer.code("NodeReferenceNotFound"), place, message);
+        problem.help(match name.as_str() {
+            "inputs" => "a flow input is written `${inputs.NAME}`".to_owned(),
+            _ => suggestion(&name, "nodes", &self.nodes),
+        });
+        None
+    }
+}
+
+fn warn_of_odd_path(referrer: Referrer<'_>, text: &str, place: &Span, findings: &mut Findings) {
+    if let Some(odd) = Reference::passed_over(text) {
+        let message = format!("{referrer}: `{odd}` has no meaning in `{text}`, which is read as a path");
+        findings.warning("OddReference", place, message).help("a key that is no plain word is written ['key']");
+    }
+}
+
+fn suggestion(name: &str, what: &str, known: &[&str]) -> String {
+    let all = listed(known.iter().copied());
+    match nearest(name, known.iter().copied()) {
+        Some(near) => format!("did you mean {near:?}? {what} are: {all}"),
+        None => format!("{what} are: {all}"),
+    }
+}
+
+impl Referrer<'_> {
+    fn code(self, of_node: &'static str) -> &'static str {
+        match self {
+            Self::Node(_) => of_node,
+            Self::Output(_) => "OutputReferenceNotFound",
+        }
+    }
+}
+
+/// `node "chat"`, `output "answer"`
+impl fmt::Display for Referrer<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Node(name) => write!(f, "node {name:?}"),
+            Self::Output(name) => write!(f, "output {name:?}"),
+        }
+    }
+}

@@ -1,0 +1,106 @@
+//! What a node is given: one JSON object made of its kind's own keys and its inputs. The one place that knows these
+//! keys; the plugins `prompt` and `llm` are written against them.
+//!
+//! | kind | object |
+//! | --- | --- |
+//! | prompt | `template`, the inputs, `_inputs_to_escape` |
+//! | llm | `prompt`, `connection`, `api`, the inputs, `_inputs_to_escape` |
+//! | wasm | the inputs |
+//!
+//! `_inputs_to_escape` lists the inputs whose text was not written by the flow's author: those bound to flow inputs or
+//! to outputs of prompt nodes. Role words in them must not open a message of their own.
+
+use indexmap::IndexMap;
+
+use super::value::Json;
+use super::{Binding, Node, NodeKind};
+
+const ESCAPE: &str = "_inputs_to_escape";
+
+/// Why another node's call of a node is refused before it runs. The caller of the flow never sees it.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum CallRefused {
+    #[error("inputs of node {node:?} must be one JSON object")]
+    NotAnObject { node: String },
+    #[error("input {input:?} of node {node:?} is set by the flow and cannot be given")]
+    Reserved { node: String, input: String },
+}
+
+impl Node {
+    /// The object for a run in the flow's own order. `value` gives what an input is bound to; none if that is a node that
+    /// was bypassed.
+    ///
+    /// Of a bypassed node a template sees null, which it prints as Python does, `None`; a component does not see the
+    /// input at all, so that its own default applies.
+    ///
+    /// # Errors
+    /// The first that `value` gives.
+    pub fn assemble<E>(&self, value: impl Fn(&Binding) -> Result<Option<Json>, E>) -> Result<Json, E> {
+        let mut inputs = IndexMap::with_capacity(self.inputs.len());
+        for (name, binding) in &self.inputs {
+            match value(binding)? {
+                Some(value) => inputs.insert(name.as_str(), value),
+                None if self.is_template() => inputs.insert(name.as_str(), Json::null()),
+                None => None,
+            };
+        }
+        Ok(self.object(&inputs, self.untrusted.iter().map(String::as_str)))
+    }
+
+    /// The object for a call by another node of the flow, which gives inputs by name: literals of the flow file are kept
+    /// where it does not. All that it gives is escaped, since nobody knows where it is from.
+    ///
+    /// # Errors
+    /// If `given` is not an object of inputs the node may be given.
+    pub fn assemble_call(&self, given: &Json) -> Result<Json, CallRefused> {
+        let node = || self.id.as_str().to_owned();
+        let given = given.members().ok_or_else(|| CallRefused::NotAnObject { node: node() })?;
+        if let Some(input) = given.keys().find(|name| self.kind.reserved().contains(&name.as_str())) {
+            return Err(CallRefused::Reserved { node: node(), input: input.clone() });
+        }
+        let mut inputs = IndexMap::with_capacity(given.len());
+        for (name, binding) in &self.inputs {
+            if let Binding::Literal(value) = binding {
+                inputs.insert(name.as_str(), value.clone());
+            }
+        }
+        inputs.extend(given.iter().map(|(name, value)| (name.as_str(), value.clone())));
+        Ok(self.object(&inputs, given.keys().map(String::as_str)))
+    }
+
+    fn object<'a>(&self, inputs: &IndexMap<&str, Json>, untrusted: impl Iterator<Item = &'a str>) -> Json {
+        let mut own = self.kind.own_inputs();
+        let untrusted: Vec<_> = untrusted.map(Json::string).collect();
+        let escape = if self.is_template() { vec![(ESCAPE, Json::list(&untrusted))] } else { Vec::new() };
+        own.extend(inputs.iter().map(|(name, value)| (*name, value.clone())));
+        own.extend(escape);
+        Json::object(own.iter().map(|(name, value)| (*name, value)))
+    }
+
+    fn is_template(&self) -> bool {
+        !matches!(self.kind, NodeKind::Component { .. })
+    }
+}
+
+impl NodeKind {
+    /// Names that the host sets itself, so that no input may have them.
+    pub(super) fn reserved(&self) -> &'static [&'static str] {
+        match self {
+            Self::Prompt { .. } => &["template", ESCAPE],
+            Self::Llm { .. } => &["prompt", "connection", "api", ESCAPE],
+            Self::Component { .. } => &[],
+        }
+    }
+
+    fn own_inputs(&self) -> Vec<(&str, Json)> {
+        match self {
+            Self::Prompt { template } => vec![("template", Json::string(&template.text))],
+            Self::Llm { template, connection, api } => vec![
+                ("prompt", Json::string(&template.text)),
+                ("connection", Json::string(connection)),
+                ("api", Json::string(&api.to_string())),
+            ],
+            Self::Component { .. } => Vec::new(),
+        }
+    }
+}

@@ -1,0 +1,280 @@
+//! `flow.dag.yaml` as written: which keys there are and what shape their values have. Not whether names exist and
+//! files are there: see check.rs.
+
+use super::fields::{At, Fields, json};
+use super::problem::{Findings, Span, listed};
+use super::value::Json;
+use super::yaml::{Entry, Node as Yaml, Value};
+
+/// The file. Every part knows its place; what is absent is `None` or empty.
+#[derive(Debug, Default)]
+pub(super) struct Manifest {
+    pub(super) name: Option<At<String>>,
+    pub(super) display_name: Option<At<String>>,
+    pub(super) description: Option<At<String>>,
+    pub(super) language: Option<At<String>>,
+    pub(super) message_format: Option<At<String>>,
+    pub(super) inputs: Vec<Input>,
+    pub(super) outputs: Vec<Output>,
+    pub(super) nodes: Vec<Node>,
+    pub(super) environment_variables: Vec<(String, At<Json>)>,
+    pub(super) additional_includes: Option<At<Vec<String>>>,
+}
+
+#[derive(Debug)]
+pub(super) struct Input {
+    pub(super) name: At<String>,
+    pub(super) kind: Option<At<String>>,
+    pub(super) default: Option<At<Json>>,
+    pub(super) description: Option<At<String>>,
+    pub(super) is_chat_input: bool,
+    pub(super) is_chat_history: Option<bool>,
+}
+
+#[derive(Debug)]
+pub(super) struct Output {
+    pub(super) name: At<String>,
+    pub(super) kind: Option<At<String>>,
+    pub(super) reference: Option<At<Json>>,
+    pub(super) description: Option<At<String>>,
+    pub(super) evaluation_only: bool,
+    pub(super) is_chat_output: bool,
+}
+
+#[derive(Debug)]
+pub(super) struct Node {
+    pub(super) name: At<String>,
+    pub(super) kind: Option<At<String>>,
+    pub(super) source: Option<Source>,
+    pub(super) inputs: Vec<(At<String>, At<Json>)>,
+    pub(super) connection: Option<At<String>>,
+    pub(super) api: Option<At<String>>,
+    pub(super) activate: Option<Activate>,
+    pub(super) aggregation: bool,
+    /// What the flow asks of each capability, by the capability's name.
+    pub(super) grants: Vec<(At<String>, At<Json>)>,
+    pub(super) memory: Option<At<String>>,
+    pub(super) timeout: Option<At<String>>,
+}
+
+#[derive(Debug)]
+pub(super) struct Source {
+    pub(super) kind: Option<At<String>>,
+    pub(super) path: Option<At<String>>,
+    pub(super) tool: Option<At<String>>,
+    pub(super) span: Span,
+}
+
+#[derive(Debug)]
+pub(super) struct Activate {
+    pub(super) when: At<Json>,
+    pub(super) is: At<Json>,
+}
+
+impl Manifest {
+    /// Reads what can be read; the rest is found. None if the text is not even a mapping.
+    pub(super) fn parse(text: &str, findings: &mut Findings) -> Option<Self> {
+        let root = Yaml::parse(text, findings)?;
+        let mut fields = Fields::of("the flow", &root, findings)?;
+        if let Some(entry) = fields.entry("entry") {
+            let message = "flex flows (`entry`) are not served by this version, only flows with `nodes`";
+            findings.problem("FlexFlow", &entry.key_span, message);
+            return None;
+        }
+        // What an editor, the cloud or another runtime reads; `tools` holds tool definitions of prompt flow's first files.
+        fields.ignore(&["$schema", "id", "type", "tags", "environment", "tools"]);
+        let variants = fields.named("node_variants", findings);
+        let manifest = Self {
+            name: fields.text("name", findings),
+            display_name: fields.text("display_name", findings),
+            description: fields.text("description", findings),
+            language: fields.text("language", findings),
+            message_format: fields.text("message_format", findings),
+            inputs: each(fields.named("inputs", findings), findings, Input::read),
+            outputs: each(fields.named("outputs", findings), findings, Output::read),
+            nodes: nodes(fields.take("nodes"), &variants, findings),
+            environment_variables: fields
+                .named("environment_variables", findings)
+                .into_iter()
+                .map(|entry| (entry.key.clone(), json("environment_variables", &entry.value, findings)))
+                .collect(),
+            additional_includes: fields.texts("additional_includes", findings),
+        };
+        fields.finish(findings);
+        Some(manifest)
+    }
+}
+
+fn each<T>(entries: Vec<&Entry>, findings: &mut Findings, read: impl Fn(&Entry, &mut Findings) -> Option<T>) -> Vec<T> {
+    entries.into_iter().filter_map(|entry| read(entry, findings)).collect()
+}
+
+fn name_of(entry: &Entry) -> At<String> {
+    At { value: entry.key.clone(), span: entry.key_span.clone() }
+}
+
+fn pairs(entries: Vec<&Entry>, owner: &str, findings: &mut Findings) -> Vec<(At<String>, At<Json>)> {
+    let pair = |entry: &Entry| (name_of(entry), json(&format!("{owner}: `{}`", entry.key), &entry.value, findings));
+    entries.into_iter().map(pair).collect()
+}
+
+impl Input {
+    fn read(entry: &Entry, findings: &mut Findings) -> Option<Self> {
+        let mut fields = Fields::of(format!("input {:?}", entry.key), &entry.value, findings)?;
+        fields.ignore(&["enum"]);
+        let input = Self {
+            name: name_of(entry),
+            kind: fields.text("type", findings),
+            default: fields.take("default").map(|node| json(fields.owner(), node, findings)),
+            description: fields.text("description", findings),
+            is_chat_input: fields.flag("is_chat_input", findings).unwrap_or(false),
+            is_chat_history: fields.flag("is_chat_history", findings),
+        };
+        fields.finish(findings);
+        Some(input)
+    }
+}
+
+impl Output {
+    fn read(entry: &Entry, findings: &mut Findings) -> Option<Self> {
+        let mut fields = Fields::of(format!("output {:?}", entry.key), &entry.value, findings)?;
+        let output = Self {
+            name: name_of(entry),
+            kind: fields.text("type", findings),
+            reference: fields.take("reference").map(|node| json(fields.owner(), node, findings)),
+            description: fields.text("description", findings),
+            evaluation_only: fields.flag("evaluation_only", findings).unwrap_or(false),
+            is_chat_output: fields.flag("is_chat_output", findings).unwrap_or(false),
+        };
+        fields.finish(findings);
+        Some(output)
+    }
+}
+
+fn nodes(list: Option<&Yaml>, variants: &[&Entry], findings: &mut Findings) -> Vec<Node> {
+    match list.map(|node| (&node.value, &node.span)) {
+        None | Some((Value::Null, _)) => Vec::new(),
+        Some((Value::List(items), _)) => items.iter().filter_map(|item| Node::read(item, variants, findings)).collect(),
+        Some((_, span)) => {
+            findings.problem("InvalidFlow", span, "`nodes` must be a list, each item beginning with `- name: …`");
+            Vec::new()
+        }
+    }
+}
+
+impl Node {
+    fn read(yaml: &Yaml, variants: &[&Entry], findings: &mut Findings) -> Option<Self> {
+        let mut fields = Fields::of("a node", yaml, findings)?;
+        let Some(name) = fields.text("name", findings).filter(|name| !name.value.is_empty()) else {
+            findings.problem("InvalidFlow", &yaml.span, "a node has no name; add `name: …`");
+            return None;
+        };
+        let wants_variant = fields.flag("use_variants", findings).unwrap_or(false);
+        match variants.iter().find(|entry| wants_variant && entry.key == name.value) {
+            Some(entry) => {
+                let variant = default_variant(entry, findings)?;
+                warn_of_lost_keys(&name.value, &mut fields, findings);
+                let fields = Fields::of(format!("node {:?}", name.value), variant, findings)?;
+                Some(Self::body(name, fields, findings))
+            }
+            // Without an entry in `node_variants` a node is what it says itself.
+            None => {
+                let fields = fields.owned_by(format!("node {:?}", name.value));
+                Some(Self::body(name, fields, findings))
+            }
+        }
+    }
+
+    fn body(name: At<String>, mut fields: Fields<'_>, findings: &mut Findings) -> Self {
+        // `provider` and `module` follow from the connection; `enable_cache` never did anything.
+        fields.ignore(&["name", "use_variants", "provider", "module", "enable_cache", "comment", "tool"]);
+        let owner = fields.owner().to_owned();
+        let mut limits =
+            fields.section("limits").and_then(|node| Fields::of(format!("{owner}: limits"), node, findings));
+        let node = Self {
+            kind: fields.text("type", findings),
+            source: fields.section("source").and_then(|node| Source::read(&owner, node, findings)),
+            inputs: pairs(fields.named("inputs", findings), &owner, findings),
+            connection: fields.text("connection", findings),
+            api: fields.text("api", findings),
+            activate: fields.section("activate").and_then(|node| Activate::read(&owner, node, findings)),
+            aggregation: fields.flag("aggregation", findings).or(fields.flag("reduce", findings)).unwrap_or(false),
+            grants: pairs(fields.named("grants", findings), &format!("{owner}: grants"), findings),
+            memory: limits.as_mut().and_then(|limits| limits.text("memory", findings)),
+            timeout: limits.as_mut().and_then(|limits| limits.text("timeout", findings)),
+            name,
+        };
+        fields.finish(findings);
+        if let Some(limits) = limits {
+            limits.finish(findings);
+        }
+        node
+    }
+}
+
+fn warn_of_lost_keys(name: &str, fields: &mut Fields<'_>, findings: &mut Findings) {
+    for key in ["activate", "aggregation", "reduce"] {
+        if let Some(entry) = fields.entry(key) {
+            let message =
+                format!("node {name:?}: `{key}` has no effect here, because the node uses its default variant");
+            findings.warning("LostKey", &entry.key_span, message).help("move it into the `node` of the variant");
+        }
+    }
+}
+
+/// Serving always takes the default variant, whole: what the node itself says beside its name counts for nothing.
+fn default_variant<'a>(entry: &'a Entry, findings: &mut Findings) -> Option<&'a Yaml> {
+    let owner = format!("node_variants: {:?}", entry.key);
+    let mut fields = Fields::of(owner.clone(), &entry.value, findings)?;
+    let chosen = fields.text("default_variant_id", findings);
+    let variants = fields.named("variants", findings);
+    fields.finish(findings);
+    let Some(chosen) = chosen else {
+        findings.problem("InvalidVariant", &entry.key_span, format!("{owner}: `default_variant_id` is missing"));
+        return None;
+    };
+    let Some(variant) = variants.iter().find(|variant| variant.key == chosen.value) else {
+        let known = listed(variants.iter().map(|variant| variant.key.as_str()));
+        let message = format!("{owner}: no variant {:?}; variants are: {known}", chosen.value);
+        findings.problem("InvalidVariant", &chosen.span, message);
+        return None;
+    };
+    let mut fields = Fields::of(format!("{owner}: variant {:?}", variant.key), &variant.value, findings)?;
+    fields.ignore(&["description"]);
+    let node = fields.take("node");
+    fields.finish(findings);
+    if node.is_none() {
+        let message = format!("{owner}: variant {:?} has no `node`", variant.key);
+        findings.problem("InvalidVariant", &variant.key_span, message);
+    }
+    node
+}
+
+impl Source {
+    fn read(owner: &str, yaml: &Yaml, findings: &mut Findings) -> Option<Self> {
+        let mut fields = Fields::of(format!("{owner}: source"), yaml, findings)?;
+        let source = Self {
+            kind: fields.text("type", findings),
+            path: fields.text("path", findings),
+            tool: fields.text("tool", findings),
+            span: yaml.span.clone(),
+        };
+        fields.finish(findings);
+        Some(source)
+    }
+}
+
+impl Activate {
+    fn read(owner: &str, yaml: &Yaml, findings: &mut Findings) -> Option<Self> {
+        let mut fields = Fields::of(format!("{owner}: activate"), yaml, findings)?;
+        let when = fields.take("when").map(|node| json(fields.owner(), node, findings));
+        let is = fields.take("is").map(|node| json(fields.owner(), node, findings));
+        fields.finish(findings);
+        let (Some(when), Some(is)) = (when, is) else {
+            let message = format!("{owner}: activate needs both `when` and `is`");
+            findings.problem("FlowDefinitionError", &yaml.span, message);
+            return None;
+        };
+        Some(Self { when, is })
+    }
+}

@@ -1,0 +1,279 @@
+//! Flow files by their text: what a good one becomes. What is said about a bad one: see tests/refused.rs.
+
+mod refused;
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use super::*;
+
+/// A flow folder that holds these files.
+pub(crate) struct Folder(HashMap<String, String>);
+
+impl Folder {
+    pub(crate) fn of(files: &[(&str, &str)]) -> Self {
+        Self(files.iter().map(|(path, text)| ((*path).to_owned(), (*text).to_owned())).collect())
+    }
+}
+
+impl Files for Folder {
+    fn text(&self, path: &str) -> Result<String, FileError> {
+        self.0.get(path).cloned().ok_or(FileError::Missing)
+    }
+
+    fn exists(&self, path: &str) -> bool {
+        self.0.contains_key(path)
+    }
+}
+
+fn folder() -> Folder {
+    Folder::of(&[
+        ("chat.jinja2", "system:\nBe kind.\nuser:\n{{question}}\n"),
+        ("hello.jinja2", "Hello {{name}}"),
+        ("hot.jinja2", "It is {{ temperature }} degrees"),
+        ("echo.wasm", ""),
+    ])
+}
+
+fn parse(manifest: &str) -> Result<(Flow, Vec<Warning>), Problems> {
+    Flow::parse("flow.dag.yaml", manifest, "my-flow", &folder())
+}
+
+/// A flow that has to be good.
+#[track_caller]
+pub(crate) fn flow(manifest: &str) -> Flow {
+    parse(manifest).unwrap_or_else(|problems| panic!("{}", problems.plain())).0
+}
+
+/// `expected` are the lines of the problems; of those that begin with `warning` the warnings.
+#[track_caller]
+fn check(manifest: &str, expected: &[&str]) {
+    let (problems, warnings) = match parse(manifest) {
+        Ok((_, warnings)) => (Vec::new(), warnings),
+        Err(found) => {
+            let lines = found.plain().lines().skip(1).map(|line| line.trim().replace("flow.dag.yaml:", "")).collect();
+            (lines, found.warnings().to_vec())
+        }
+    };
+    let warnings = warnings.iter().map(|warning| format!("warning {warning}"));
+    assert_eq!(problems.into_iter().chain(warnings).collect::<Vec<_>>(), expected);
+}
+
+const CHAT: &str = "\
+$schema: https://azuremlschemas.azureedge.net/promptflow/latest/Flow.schema.json
+environment: {python_requirements_txt: requirements.txt}
+environment_variables: {REGION: '${con.region}', LIMITS: {a: [1]}, N: 5, UNSET: null}
+additional_includes: [../shared]
+inputs:
+  question: {type: string, is_chat_input: true, description: what to answer}
+  chat_history: {type: list, default: [], is_chat_history: true}
+outputs:
+  answer: {type: string, reference: '${chat.output}', is_chat_output: true}
+nodes:
+- name: chat
+  type: llm
+  source: {type: code, path: chat.jinja2}
+  provider: AzureOpenAI
+  connection: offline
+  api: chat
+  inputs:
+    deployment_name: fake-gpt
+    max_tokens: \"256\"
+    temperature: 0.7
+    stop: ''
+    seed: null
+    question: ${inputs.question}
+    chat_history: ${inputs.chat_history}
+  limits: {memory: 64MiB, timeout: 10s}
+  grants: {http: ['https://*.example.com']}
+";
+
+#[test]
+fn a_chat_flow_is_read_whole() {
+    let flow = flow(CHAT);
+    assert_eq!((flow.id().as_str(), flow.span_name()), ("my-flow", "my_flow"));
+    let question = &flow.inputs()["question"];
+    assert_eq!((question.kind, question.is_chat_input, question.default.as_ref()), (Type::String, true, None));
+    assert_eq!(question.description.as_deref(), Some("what to answer"));
+    assert_eq!(flow.inputs()["chat_history"].default, Some(Json::parse("[]").unwrap()));
+
+    let (index, chat) = flow.nodes().next().unwrap();
+    assert!(matches!(&chat.kind, NodeKind::Llm { connection, api: Api::Chat, .. } if connection == "offline"));
+    let names: Vec<_> = chat.inputs.keys().map(String::as_str).collect();
+    assert_eq!(names, ["deployment_name", "max_tokens", "temperature", "question", "chat_history"]);
+    assert_eq!(chat.limits, Limits { memory: Some(Bytes(64 << 20)), timeout: Some(Duration::from_secs(10)) });
+    assert_eq!(chat.grants["http"].as_str(), r#"["https://*.example.com"]"#);
+    assert_eq!(flow.outputs()["answer"].source, Binding::Node { node: index, path: Path::default() });
+    assert_eq!(flow.stream_candidates(), [(index, "answer")]);
+
+    let variables: Vec<_> = flow.environment_variables().iter().map(|(k, v)| (k.as_str(), v.as_str())).collect();
+    assert_eq!(variables, [("REGION", "${con.region}"), ("LIMITS", r#"{"a":[1]}"#), ("N", "5")]);
+    assert_eq!(flow.additional_includes(), ["../shared"]);
+    check(
+        CHAT,
+        &[
+            "warning 4:22: files of `additional_includes` are not copied into the flow by this version; copy those that \
+           nodes need into the flow folder",
+        ],
+    );
+}
+
+#[test]
+fn an_llm_node_is_given_its_template_connection_and_what_to_escape() {
+    let flow = flow(CHAT);
+    let given = flow.node(NodeIndex(0)).assemble(|binding| {
+        Ok::<_, ()>(Some(match binding {
+            Binding::Literal(value) => value.clone(),
+            Binding::Input(name) => Json::string(name),
+            Binding::Node { .. } => return Err(()),
+        }))
+    });
+    let expected = r#"{"prompt":"system:\nBe kind.\nuser:\n{{question}}\n","connection":"offline","api":"chat","#
+        .to_owned()
+        + r#""deployment_name":"fake-gpt","max_tokens":"256","temperature":0.7,"question":"question","#
+        + r#""chat_history":"chat_history","_inputs_to_escape":["question","chat_history"]}"#;
+    assert_eq!(given.unwrap().as_str(), expected);
+}
+
+const KINDS: &str = "\
+inputs: {name: {type: string}}
+nodes:
+- {name: a, type: prompt, source: {path: hello.jinja2}, inputs: {name: '${inputs.name}', mark: '!'}}
+- {name: b, type: prompt, source: {path: hello.jinja2}, inputs: {text: '${a}', other: '${c.output.x}', mark: 1}}
+- {name: c, type: wasm, source: {path: echo.wasm}, inputs: {name: '${inputs.name}', gone: '${a.output}'}}
+";
+
+#[test]
+fn what_a_prompt_node_wrote_is_escaped_and_what_a_component_made_is_not() {
+    let flow = flow(KINDS);
+    let object = |index| {
+        let given =
+            flow.node(NodeIndex(index)).assemble(|binding| Ok::<_, ()>(binding.node().is_none().then(Json::null)));
+        given.unwrap().to_string()
+    };
+    assert_eq!(
+        object(1),
+        r#"{"template":"Hello {{name}}","text":null,"other":null,"mark":null,"_inputs_to_escape":["text"]}"#
+    );
+    assert_eq!(object(2), r#"{"name":null}"#);
+}
+
+#[test]
+fn a_node_that_is_called_keeps_its_literals_and_escapes_what_it_is_given() {
+    let flow = flow(KINDS);
+    let call = |given: &str| flow.node(NodeIndex(0)).assemble_call(&Json::parse(given).unwrap());
+    assert_eq!(
+        call(r#"{"name":"Ann","more":1}"#).unwrap().as_str(),
+        r#"{"template":"Hello {{name}}","mark":"!","name":"Ann","more":1,"_inputs_to_escape":["name","more"]}"#
+    );
+    assert_eq!(call(r#"{"mark":"?"}"#).unwrap().as_str().matches("mark").count(), 2);
+    assert_eq!(call("[]"), Err(given::CallRefused::NotAnObject { node: "a".into() }));
+    assert_eq!(
+        call(r#"{"template":"x"}"#),
+        Err(given::CallRefused::Reserved { node: "a".into(), input: "template".into() })
+    );
+}
+
+#[test]
+fn a_name_of_its_own_is_the_flows_span_name() {
+    assert_eq!(flow("name: My Flow\n").span_name(), "My Flow");
+    for (folder, expected) in [("chat-basic", "chat_basic"), ("2 Big__Flows!", "n2_big_flows"), ("Ünï.x", "ünï_x")]
+    {
+        let (flow, _) = Flow::parse("flow.dag.yaml", "nodes: []", folder, &Folder::of(&[])).unwrap();
+        assert_eq!((flow.id().as_str(), flow.span_name()), (folder, expected));
+    }
+}
+
+#[test]
+fn an_empty_flow_is_legal() {
+    check("", &[]);
+    check("inputs:\noutputs:\nnodes:\n", &[]);
+}
+
+#[test]
+fn values_of_the_file_pass_without_loss() {
+    let manifest = "
+inputs:
+  v: {type: object, default: {b: 123456789012345678901234567890, a: [017, 0o17, 1_000, 1e3, -0012, yes, True, ~, 2020-01-01, 'é']}}
+";
+    assert_eq!(
+        flow(manifest).inputs()["v"].default.as_ref().unwrap().as_str(),
+        r#"{"b":123456789012345678901234567890,"a":[17,15,1000,1000.0,-12,"yes",true,null,"2020-01-01","é"]}"#
+    );
+}
+
+#[test]
+fn anchors_and_merge_keys_are_understood() {
+    let manifest = "
+inputs:
+  a: &base {type: string, default: x}
+  b: *base
+  c: {<<: *base, default: y}
+";
+    let flow = flow(manifest);
+    let defaults: Vec<_> = flow.inputs().values().map(|input| input.default.as_ref().unwrap().as_str()).collect();
+    assert_eq!(defaults, [r#""x""#, r#""x""#, r#""y""#]);
+}
+
+#[test]
+fn variants_replace_a_node_whole() {
+    let flow = flow(
+        "
+nodes:
+- {name: n, use_variants: true}
+- {name: m, use_variants: true, type: wasm, source: {path: echo.wasm}}
+node_variants:
+  n:
+    default_variant_id: v1
+    variants:
+      v0: {node: {type: nonsense}}
+      v1: {description: d, node: {type: prompt, source: {path: hello.jinja2}, inputs: {name: x}}}
+",
+    );
+    let kinds: Vec<_> = flow.nodes().map(|(_, node)| (node.id.as_str(), node.kind.name())).collect();
+    assert_eq!(kinds, [("n", "prompt"), ("m", "wasm")]);
+}
+
+#[test]
+fn aggregation_nodes_are_left_out_with_the_outputs_that_show_them() {
+    let manifest = "
+outputs:
+  score: {type: double, reference: '${sum.output}'}
+  text: {type: string, reference: '${n.output}'}
+nodes:
+- {name: n, type: wasm, source: {path: echo.wasm}}
+- {name: sum, type: python, source: {path: sum.py}, inputs: {x: '${n.output}'}, aggregation: true}
+- {name: old, type: python, source: {path: sum.py}, inputs: {x: '${n.output}'}, reduce: true}
+";
+    let flow = flow(manifest);
+    assert_eq!(flow.nodes().len(), 1);
+    assert_eq!(flow.outputs().keys().collect::<Vec<_>>(), ["text"]);
+    check(
+        manifest,
+        &[
+            "warning 3:36: output \"score\" references the aggregation node \"sum\", which serving does not run; it is left out",
+        ],
+    );
+}
+
+#[test]
+fn only_a_node_that_one_output_shows_whole_and_nobody_needs_may_stream() {
+    let flow = flow("
+outputs:
+  whole: {type: string, reference: '${whole.output}'}
+  part: {type: string, reference: '${part.output.x}'}
+  one: {type: string, reference: '${twice.output}'}
+  two: {type: string, reference: '${twice.output}'}
+  needed: {type: string, reference: '${needed.output}'}
+  asked: {type: string, reference: '${asked.output}'}
+  hidden: {type: string, reference: '${hidden.output}', evaluation_only: true}
+nodes:
+- {name: whole, type: wasm, source: {path: echo.wasm}, inputs: {x: '${needed.output}'}, activate: {when: '${asked}', is: 1}}
+- {name: part, type: wasm, source: {path: echo.wasm}}
+- {name: twice, type: wasm, source: {path: echo.wasm}}
+- {name: needed, type: wasm, source: {path: echo.wasm}}
+- {name: asked, type: wasm, source: {path: echo.wasm}}
+- {name: hidden, type: wasm, source: {path: echo.wasm}}
+");
+    assert_eq!(flow.stream_candidates(), [(flow.find("whole").unwrap(), "whole")]);
+}
