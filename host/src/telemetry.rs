@@ -1,0 +1,107 @@
+//! What is told: the handle that everyone is given, and how telemetry starts and stops.
+//!
+//! Three doors use it, and nothing else records anything: the request edge ([`Telemetry::request`]), into a node
+//! ([`Telemetry::node`]), out of a node ([`Telemetry::rpc`]). Beside them the scheduler opens the flow's span and
+//! `/feedback` records its own. Nothing global: two hosts in one process would tell two stories.
+
+mod config;
+mod content;
+mod exporters;
+mod metrics;
+pub mod names;
+mod printer;
+pub mod propagation;
+mod spans;
+mod store;
+pub mod tree;
+mod usage;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use opentelemetry::InstrumentationScope;
+use opentelemetry::trace::TracerProvider;
+use opentelemetry_sdk::trace::SdkTracer;
+
+pub use config::{Config, Endpoint, Protocol};
+pub use content::{CONTENT_BYTES, Content};
+pub use exporters::StartError;
+pub use printer::Terminal;
+pub use spans::Server;
+pub use spans::flow::{FlowSpan, FlowStart};
+pub use spans::node::{NodeFacts, NodeKind, NodeSpan, NodeStart, PromptFacts};
+pub use spans::notes::{LogLevel, NodeNotes, NoteValue};
+pub use spans::request::{FinishRequest, RequestSpan, RequestStart};
+pub use spans::rpc::{RpcKind, RpcReply, RpcRequest, RpcSpan, RpcStart};
+pub use usage::{Tokens, Usage};
+
+use exporters::Exporters;
+use metrics::Metrics;
+
+/// The way to tell anything. Clones are the same.
+#[derive(Clone, Debug)]
+pub struct Telemetry(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    tracer: SdkTracer,
+    tracing_enabled: bool,
+    content: Content,
+    metrics: Metrics,
+    exporters: Exporters,
+}
+
+impl Telemetry {
+    /// Starts telling. Returns without having reached anyone: a collector that is away at start is no reason not to
+    /// serve.
+    ///
+    /// # Errors
+    /// If an exporter cannot be made of its settings.
+    pub fn start(mut config: Config) -> Result<Self, StartError> {
+        let exporters = Exporters::build(&mut config)?;
+        Ok(Self::with(exporters, &config))
+    }
+
+    fn with(exporters: Exporters, config: &Config) -> Self {
+        let scope = InstrumentationScope::builder(names::TRACER).with_schema_url(names::SCHEMA_URL).build();
+        Self(Arc::new(Inner {
+            tracer: exporters.tracers.tracer_with_scope(scope),
+            tracing_enabled: config.tracing_enabled,
+            content: config.content,
+            metrics: Metrics::new(&exporters.meters, &config.common_dimensions),
+            exporters,
+        }))
+    }
+
+    /// What goes where and which variable decided it, one line for each signal: for the message at start.
+    pub fn describe(&self) -> Vec<String> {
+        self.0.exporters.lines.clone()
+    }
+
+    /// Sends what is left, and stops. Blocks, for at most `within`; what could not be sent by then is lost, and logged.
+    /// Spans that end afterwards are not sent.
+    pub fn stop(&self, within: Duration) {
+        self.0.exporters.stop(within);
+    }
+
+    /// The tracer, if tracing is on.
+    fn tracer(&self) -> Option<&SdkTracer> {
+        self.0.tracing_enabled.then_some(&self.0.tracer)
+    }
+
+    /// The tracer for feedback, which is recorded even where tracing is off.
+    fn feedback_tracer(&self) -> &SdkTracer {
+        &self.0.tracer
+    }
+
+    fn metrics(&self) -> &Metrics {
+        &self.0.metrics
+    }
+
+    fn content(&self) -> Content {
+        self.0.content
+    }
+}
+
+#[cfg(test)]
+mod tests;

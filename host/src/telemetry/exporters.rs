@@ -1,0 +1,246 @@
+//! Where spans and metrics go, and the threads that take them there.
+//!
+//! Spans leave in batches by a thread of the SDK, metrics every minute by another; a full queue drops spans rather
+//! than slow a request. Both threads block while they send, so neither needs a runtime of ours. Only gRPC does: tonic
+//! drives its connections on a runtime, and that gets a small one of its own, apart from guests and sockets.
+
+use std::sync::mpsc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use opentelemetry_otlp::tonic_types::transport::ClientTlsConfig;
+use opentelemetry_otlp::{
+    ExporterBuildError, MetricExporter, Protocol as OtlpProtocol, SpanExporter, WithExportConfig, WithTonicConfig,
+};
+use opentelemetry_sdk::Resource;
+use opentelemetry_sdk::error::OTelSdkResult;
+use opentelemetry_sdk::metrics::SdkMeterProvider;
+use opentelemetry_sdk::trace::SdkTracerProvider;
+use tokio::runtime::{Builder, Runtime};
+
+use super::config::{Config, DISABLE_TRACING, ENDPOINT, Endpoint, Protocol};
+use super::printer::Printer;
+
+/// Why telemetry cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    #[error("cannot send {signal} to {url:?}, as {variable} asks")]
+    Exporter {
+        signal: &'static str,
+        url: String,
+        variable: &'static str,
+        #[source]
+        source: ExporterBuildError,
+    },
+    #[error("cannot start a thread for telemetry")]
+    Thread(#[source] std::io::Error),
+}
+
+/// Everything that is sent somewhere goes through this.
+#[derive(Debug)]
+pub(super) struct Exporters {
+    pub(super) tracers: SdkTracerProvider,
+    pub(super) meters: SdkMeterProvider,
+    /// What goes where, one line each.
+    pub(super) lines: Vec<String>,
+    // After the providers: what they still have to send goes over its connections.
+    _connections: Option<Connections>,
+}
+
+impl Exporters {
+    pub(super) fn build(config: &mut Config) -> Result<Self, StartError> {
+        let connections = Connections::for_grpc([&config.traces, &config.metrics])?;
+        // The exporters of gRPC look for a runtime when they are made.
+        let guard = connections.as_ref().and_then(Connections::enter);
+        let resource = Resource::builder().with_service_name(config.service_name.clone()).build();
+        let mut lines = Vec::new();
+
+        let mut tracers = SdkTracerProvider::builder().with_resource(resource.clone());
+        match (&config.traces, config.terminal.take()) {
+            (Some(endpoint), _) => {
+                tracers = tracers.with_batch_exporter(spans_to(endpoint)?);
+                lines.push(sent("traces", endpoint));
+            }
+            (None, Some(terminal)) => {
+                tracers = tracers.with_span_processor(Printer::start(terminal).map_err(StartError::Thread)?);
+                lines.push(format!("traces: printed here ({ENDPOINT} is not set)"));
+            }
+            (None, None) => lines.push(unsent("traces")),
+        }
+        if !config.tracing_enabled {
+            lines.push(format!("traces: feedback only ({DISABLE_TRACING}=true)"));
+        }
+
+        let mut meters = SdkMeterProvider::builder().with_resource(resource);
+        match &config.metrics {
+            Some(endpoint) => {
+                meters = meters.with_periodic_exporter(metrics_to(endpoint)?);
+                lines.push(sent("metrics", endpoint));
+            }
+            None => lines.push(unsent("metrics")),
+        }
+
+        drop(guard);
+        Ok(Self { tracers: tracers.build(), meters: meters.build(), lines, _connections: connections })
+    }
+
+    /// Exporters that were made elsewhere.
+    #[cfg(test)]
+    pub(super) fn of(tracers: SdkTracerProvider, meters: SdkMeterProvider) -> Self {
+        Self { tracers, meters, lines: Vec::new(), _connections: None }
+    }
+
+    /// Sends what is left and ends. Returns when that is done or `within` is over, whichever is sooner: the SDK's own
+    /// limits do not hold for metrics, and a process that is asked to stop has little time.
+    pub(super) fn stop(&self, within: Duration) {
+        let deadline = Instant::now() + within;
+        let (tracers, meters) = (self.tracers.clone(), self.meters.clone());
+        let (sender, ended) = mpsc::channel();
+        let mut outstanding = 0;
+        outstanding += start_stop("traces", &sender, move || tracers.shutdown_with_timeout(within));
+        outstanding += start_stop("metrics", &sender, move || meters.shutdown_with_timeout(within));
+        for _ in 0..outstanding {
+            match ended.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
+                Ok((_, Ok(()))) => {}
+                Ok((signal, Err(error))) => tracing::warn!(signal, %error, "telemetry was not all sent"),
+                Err(_) => {
+                    tracing::warn!(?within, "telemetry was not all sent in the time there was");
+                    return;
+                }
+            }
+        }
+    }
+}
+
+type Ended = (&'static str, OTelSdkResult);
+
+/// Starts one end on a thread of its own, so that a slow one does not use up the time of the other. Gives how many
+/// were started.
+fn start_stop(
+    signal: &'static str,
+    ended: &mpsc::Sender<Ended>,
+    stop: impl FnOnce() -> OTelSdkResult + Send + 'static,
+) -> usize {
+    let ended = ended.clone();
+    // Nobody may be listening any more when it ends.
+    let run = move || drop(ended.send((signal, stop())));
+    match thread::Builder::new().name(format!("weir-stop-{signal}")).spawn(run) {
+        Ok(_) => 1,
+        Err(error) => {
+            tracing::warn!(signal, %error, "telemetry was not all sent");
+            0
+        }
+    }
+}
+
+/// The runtime on which gRPC connections live.
+#[derive(Debug)]
+struct Connections(Option<Runtime>);
+
+impl Connections {
+    fn for_grpc(endpoints: [&Option<Endpoint>; 2]) -> Result<Option<Self>, StartError> {
+        if !endpoints.into_iter().flatten().any(|endpoint| endpoint.protocol == Protocol::Grpc) {
+            return Ok(None);
+        }
+        let runtime = Builder::new_multi_thread().worker_threads(1).thread_name("weir-otlp").enable_all().build();
+        Ok(Some(Self(Some(runtime.map_err(StartError::Thread)?))))
+    }
+
+    fn enter(&self) -> Option<tokio::runtime::EnterGuard<'_>> {
+        self.0.as_ref().map(Runtime::enter)
+    }
+}
+
+impl Drop for Connections {
+    fn drop(&mut self) {
+        // A runtime that is dropped waits for its threads, which is a panic inside another runtime.
+        if let Some(runtime) = self.0.take() {
+            runtime.shutdown_background();
+        }
+    }
+}
+
+fn spans_to(endpoint: &Endpoint) -> Result<SpanExporter, StartError> {
+    let builder = SpanExporter::builder();
+    let url = endpoint.url.clone();
+    match endpoint.protocol {
+        Protocol::HttpProtobuf => {
+            with_crypto();
+            builder.with_http().with_protocol(OtlpProtocol::HttpBinary).with_endpoint(url).build()
+        }
+        Protocol::Grpc => match tls(endpoint) {
+            Some(tls) => builder.with_tonic().with_endpoint(url).with_tls_config(tls).build(),
+            None => builder.with_tonic().with_endpoint(url).build(),
+        },
+    }
+    .map_err(|source| refused("traces", endpoint, source))
+}
+
+fn metrics_to(endpoint: &Endpoint) -> Result<MetricExporter, StartError> {
+    let builder = MetricExporter::builder();
+    let url = endpoint.url.clone();
+    match endpoint.protocol {
+        Protocol::HttpProtobuf => {
+            with_crypto();
+            builder.with_http().with_protocol(OtlpProtocol::HttpBinary).with_endpoint(url).build()
+        }
+        Protocol::Grpc => match tls(endpoint) {
+            Some(tls) => builder.with_tonic().with_endpoint(url).with_tls_config(tls).build(),
+            None => builder.with_tonic().with_endpoint(url).build(),
+        },
+    }
+    .map_err(|source| refused("metrics", endpoint, source))
+}
+
+/// The roots of the machine, for an address that may need them; by itself the crate trusts nobody.
+fn tls(endpoint: &Endpoint) -> Option<ClientTlsConfig> {
+    (!endpoint.url.starts_with("http://")).then(|| ClientTlsConfig::new().with_enabled_roots())
+}
+
+/// The HTTP client of the exporters takes the process's cryptography and panics without. If another part of the host
+/// has installed it already, it is the same.
+fn with_crypto() {
+    let _ = rustls::crypto::ring::default_provider().install_default();
+}
+
+fn refused(signal: &'static str, endpoint: &Endpoint, source: ExporterBuildError) -> StartError {
+    StartError::Exporter { signal, url: shown(&endpoint.url), variable: endpoint.variable, source }
+}
+
+fn sent(signal: &str, endpoint: &Endpoint) -> String {
+    let protocol = match endpoint.protocol {
+        Protocol::HttpProtobuf => "http/protobuf",
+        Protocol::Grpc => "grpc",
+    };
+    format!("{signal}: {protocol} to {} ({})", shown(&endpoint.url), endpoint.variable)
+}
+
+fn unsent(signal: &str) -> String {
+    format!("{signal}: sent nowhere ({ENDPOINT} is not set)")
+}
+
+/// An address without what may be secret in it: user, password, query.
+fn shown(url: &str) -> String {
+    let url = url.split(['?', '#']).next().unwrap_or_default();
+    let (scheme, rest) = url.split_once("://").map_or(("", url), |(scheme, rest)| (scheme, rest));
+    let (authority, path) = rest.find('/').map_or((rest, ""), |at| rest.split_at(at));
+    let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
+    if scheme.is_empty() { format!("{host}{path}") } else { format!("{scheme}://{host}{path}") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_is_shown_without_its_secrets() {
+        for (url, expected) in [
+            ("http://collector:4318/v1/traces", "http://collector:4318/v1/traces"),
+            ("https://user:pass@collector/v1?key=secret#x", "https://collector/v1"),
+            ("https://collector?key=secret", "https://collector"),
+            ("user@collector:4317", "collector:4317"),
+        ] {
+            assert_eq!(shown(url), expected);
+        }
+    }
+}

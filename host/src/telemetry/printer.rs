@@ -1,0 +1,103 @@
+//! Prints each finished trace on the terminal, so that the first thing a newcomer sees is the trace.
+//!
+//! A thread of its own writes: a terminal that is scrolled back, or a pipe that nobody reads, must not hold up a
+//! request. How a trace looks: see tree.rs.
+
+use std::fmt;
+use std::io::{self, Write};
+use std::sync::mpsc::{self, Receiver, SyncSender};
+use std::sync::{Mutex, PoisonError};
+use std::thread;
+use std::time::Duration;
+
+use opentelemetry::Context;
+use opentelemetry_sdk::error::{OTelSdkError, OTelSdkResult};
+use opentelemetry_sdk::trace::{Span, SpanData, SpanProcessor};
+
+use super::store::Store;
+use super::tree::{self, Style};
+
+/// Traces that wait for a slow terminal; further ones are not printed.
+const QUEUE: usize = 64;
+
+/// How long a flush waits, where nobody says.
+const FLUSH: Duration = Duration::from_secs(5);
+
+/// Where traces are printed.
+pub struct Terminal {
+    pub out: Box<dyn Write + Send>,
+    pub color: bool,
+}
+
+/// Puts traces together and has them printed.
+#[derive(Debug)]
+pub(super) struct Printer {
+    store: Mutex<Store>,
+    queue: SyncSender<Job>,
+}
+
+#[derive(Debug)]
+enum Job {
+    Print(tree::Trace),
+    /// Answers when all before it has been printed.
+    Flush(SyncSender<()>),
+}
+
+impl Printer {
+    pub(super) fn start(terminal: Terminal) -> io::Result<Self> {
+        let (queue, jobs) = mpsc::sync_channel(QUEUE);
+        thread::Builder::new().name("weir-terminal".to_owned()).spawn(move || print(terminal, &jobs))?;
+        Ok(Self { store: Mutex::default(), queue })
+    }
+
+    fn flush(&self, within: Duration) -> OTelSdkResult {
+        let (sender, done) = mpsc::sync_channel(1);
+        // `send` waits for a place, which the thread makes unless the terminal is stuck; then this is, too, and the one
+        // who stops telemetry has a deadline of its own.
+        self.queue.send(Job::Flush(sender)).map_err(|error| OTelSdkError::InternalFailure(error.to_string()))?;
+        done.recv_timeout(within).map_err(|_| OTelSdkError::Timeout(within))
+    }
+}
+
+impl SpanProcessor for Printer {
+    fn on_start(&self, _: &mut Span, _: &Context) {}
+
+    fn on_end(&self, span: SpanData) {
+        let whole = self.store.lock().unwrap_or_else(PoisonError::into_inner).add(span);
+        if let Some(trace) = whole
+            && self.queue.try_send(Job::Print(trace)).is_err()
+        {
+            tracing::debug!("a trace was not printed: the terminal is too slow");
+        }
+    }
+
+    fn force_flush(&self) -> OTelSdkResult {
+        self.flush(FLUSH)
+    }
+
+    fn shutdown_with_timeout(&self, timeout: Duration) -> OTelSdkResult {
+        self.flush(timeout)
+    }
+}
+
+impl fmt::Debug for Terminal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Terminal").field("color", &self.color).finish_non_exhaustive()
+    }
+}
+
+/// Prints until nobody can ask for more.
+fn print(terminal: Terminal, jobs: &Receiver<Job>) {
+    let Terminal { mut out, color } = terminal;
+    for job in jobs {
+        match job {
+            Job::Print(trace) => {
+                let text = tree::render(&trace, Style::Terminal { color });
+                // A terminal that is gone is no reason to end; there is nobody left to tell.
+                let _ = writeln!(out, "{text}").and_then(|()| out.flush());
+            }
+            // The one who asked may have given up.
+            Job::Flush(done) => drop(done.send(())),
+        }
+    }
+}

@@ -1,0 +1,190 @@
+//! DOOR 2: the span of one run of a node, and the `node_*` metrics.
+
+use std::collections::HashMap;
+
+use opentelemetry::trace::SpanKind;
+use opentelemetry::{Context, KeyValue};
+use serde_json::value::RawValue;
+
+use crate::id::{FlowId, NodeId, RequestId};
+
+use super::notes::NodeNotes;
+use super::{End, Open, common};
+use crate::telemetry::metrics::{NodeRun, RunStatus};
+use crate::telemetry::names::{attribute, event, semconv, value};
+use crate::telemetry::{Telemetry, Usage};
+
+/// What a flow says of a node, the same for every run.
+#[derive(Clone, Debug, Default)]
+pub struct NodeFacts {
+    /// Attribute `function`: what the node runs, such as `OpenAI.chat`, `render_template_jinja2` or a component's name.
+    pub function: String,
+    pub kind: NodeKind,
+    /// If the node renders a prompt.
+    pub prompt: Option<PromptFacts>,
+}
+
+/// What kind of node it is, in the words of the GenAI conventions.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum NodeKind {
+    /// Runs code: an `execute_tool` operation.
+    #[default]
+    Tool,
+    /// Renders a prompt or asks a model; the model's own span is below.
+    Prompt,
+}
+
+/// The prompt of a node.
+#[derive(Clone, Debug, Default)]
+pub struct PromptFacts {
+    pub template: String,
+    /// The inputs that the template uses; their values are taken from the inputs of the run.
+    pub variables: Vec<String>,
+}
+
+/// What is known of a run of a node before it begins.
+#[derive(Debug)]
+pub struct NodeStart<'a> {
+    pub flow: &'a FlowId,
+    pub node: &'a NodeId,
+    /// The `line_run_id`.
+    pub request: &'a RequestId,
+    /// Whether the caller sent `request`; only then the span carries `request_id`.
+    pub request_from_caller: bool,
+    /// The flow's span, or the span of the call by which another node called this one.
+    pub parent: &'a Context,
+    /// JSON object of the node's inputs.
+    pub inputs: &'a str,
+    pub facts: &'a NodeFacts,
+    /// What this run costs: [`Usage::below`] that of the caller. Its sum is written when the span ends.
+    pub usage: Usage,
+}
+
+/// The span of a node. Dropped without an end: cancelled.
+#[derive(Debug)]
+pub struct NodeSpan {
+    telemetry: Telemetry,
+    flow: FlowId,
+    node: NodeId,
+    usage: Usage,
+    notes: NodeNotes,
+    open: Open,
+}
+
+impl Telemetry {
+    /// Opens the span of a run of a node. DOOR 2.
+    pub fn node(&self, start: NodeStart<'_>) -> NodeSpan {
+        let NodeStart { flow, node, facts, .. } = start;
+        let mut attributes = common("Function", start.request, start.request_from_caller);
+        attributes.push(KeyValue::new(attribute::FUNCTION, facts.function.clone()));
+        attributes.push(KeyValue::new(attribute::NODE_NAME, node.to_string()));
+        if facts.kind == NodeKind::Tool {
+            attributes.push(KeyValue::new(semconv::OPERATION, "execute_tool"));
+            attributes.push(KeyValue::new(semconv::TOOL_NAME, node.to_string()));
+            attributes.push(KeyValue::new(semconv::TOOL_TYPE, "function"));
+        }
+        let open = Open::start(self, node.to_string(), SpanKind::Internal, start.parent, attributes);
+        if let Some(prompt) = &facts.prompt {
+            tell_prompt(&open, prompt, start.inputs);
+        }
+        open.tell(attribute::INPUTS, event::INPUTS, start.inputs);
+        let notes = NodeNotes::on(&open);
+        NodeSpan { telemetry: self.clone(), flow: flow.clone(), node: node.clone(), usage: start.usage, notes, open }
+    }
+
+    /// Counts a node that its flow decided not to run. It has no span.
+    pub fn node_bypassed(&self, flow: &FlowId, node: &NodeId) {
+        self.metrics().node_run(NodeRun { flow, node, run_status: RunStatus::Bypassed, exception: "" }, None);
+    }
+}
+
+impl NodeSpan {
+    /// The parent for the spans of the node's calls.
+    pub fn context(&self) -> Context {
+        self.open.context().clone()
+    }
+
+    /// What the guest may use to say something on this span.
+    pub fn notes(&self) -> NodeNotes {
+        self.notes.clone()
+    }
+
+    /// Ends the span with the node's output, as JSON text.
+    pub fn finish(mut self, output: &str) {
+        self.open.tell(attribute::OUTPUT, event::OUTPUT, output);
+        self.end(End::Completed);
+    }
+
+    /// Ends the span after the last chunk of a stream, with the JSON array of all chunks.
+    pub fn finish_streamed(self, chunks: &str) {
+        self.open.set(attribute::OUTPUT_TYPE, value::ITERATED);
+        self.finish(chunks);
+    }
+
+    /// Ends the span as failed; `detail` is for the operator, such as the frames of a trap. The code `Cancelled` ends
+    /// it as cancelled.
+    pub fn fail(mut self, code: &str, message: &str, detail: Option<&str>) {
+        self.end(End::failed(code, message, detail));
+    }
+
+    fn end(&mut self, end: End<'_>) {
+        if !self.open.is_open() {
+            return;
+        }
+        self.notes.write();
+        self.open.set_all(self.usage.tokens().cumulative().into_iter().flatten());
+        let took = self.open.end(end);
+        let run = NodeRun {
+            flow: &self.flow,
+            node: &self.node,
+            run_status: end.run_status(),
+            exception: end.code().unwrap_or_default(),
+        };
+        self.telemetry.metrics().node_run(run, Some(took));
+    }
+}
+
+impl Drop for NodeSpan {
+    fn drop(&mut self) {
+        self.end(End::CANCELLED);
+    }
+}
+
+/// Tells the template and the values of its variables: two attributes, and one event with both.
+fn tell_prompt(open: &Open, prompt: &PromptFacts, inputs: &str) {
+    let (Some(template), Some(variables)) =
+        (open.told(&prompt.template), open.told(&selected(inputs, &prompt.variables)))
+    else {
+        return;
+    };
+    let payload = serde_json::json!({
+        attribute::PROMPT_TEMPLATE: &*template,
+        attribute::PROMPT_VARIABLES: &*variables,
+    });
+    open.set(attribute::PROMPT_TEMPLATE, template);
+    open.set(attribute::PROMPT_VARIABLES, variables);
+    open.event(event::PROMPT_TEMPLATE, vec![KeyValue::new(attribute::PAYLOAD, payload.to_string())]);
+}
+
+/// The members of a JSON object that are named, in the order of the names, with their texts as they are.
+fn selected(object: &str, names: &[String]) -> String {
+    let members: HashMap<String, &RawValue> = serde_json::from_str(object).unwrap_or_default();
+    let member = |name: &String| {
+        let value = members.get(name)?;
+        Some(format!("{}:{}", serde_json::Value::from(name.as_str()), value.get()))
+    };
+    format!("{{{}}}", names.iter().filter_map(member).collect::<Vec<_>>().join(","))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn variables_are_taken_from_the_inputs_without_loss() {
+        let names = ["big", "a\"b", "absent"].map(str::to_owned);
+        let inputs = r#"{"template": "…", "a\"b": [1.0], "big": 12345678901234567890123}"#;
+        assert_eq!(selected(inputs, &names), r#"{"big":12345678901234567890123,"a\"b":[1.0]}"#);
+        assert_eq!(selected("no JSON", &names), "{}");
+    }
+}

@@ -1,0 +1,269 @@
+//! DOOR 3: the span of one call of a node to the host, the `rpc_*` metrics and the tokens.
+
+use std::collections::HashMap;
+
+use http::HeaderMap;
+use opentelemetry::trace::SpanKind;
+use opentelemetry::{Array, Context, KeyValue, StringValue, Value};
+use serde_json::value::RawValue;
+
+use crate::id::{FlowId, NodeId, RequestId};
+
+use super::{End, Open, Server, common};
+use crate::telemetry::content::{LABEL_BYTES, cut};
+use crate::telemetry::metrics::{Consumption, RpcCall};
+use crate::telemetry::names::{attribute, event, semconv, value};
+use crate::telemetry::usage::whole;
+use crate::telemetry::{Telemetry, Tokens, Usage, propagation};
+
+/// What kind of call it is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum RpcKind {
+    Chat,
+    Completion,
+    Embedding,
+    /// Anything that is no model.
+    #[default]
+    Function,
+}
+
+/// What of a call may appear in a trace, known before it is made. What is empty is left out.
+#[derive(Clone, Debug, Default)]
+pub struct RpcRequest {
+    pub kind: RpcKind,
+    /// JSON text of the arguments. Never keys or headers.
+    pub inputs: String,
+    /// `gen_ai.provider.name`, such as `openai`.
+    pub provider: String,
+    /// The model or deployment that is asked for.
+    pub model: String,
+    /// The service that will be called.
+    pub server: Option<Server>,
+}
+
+/// What of a reply may appear in a trace. What is empty is left out.
+#[derive(Clone, Debug, Default)]
+pub struct RpcReply {
+    /// JSON text of the reply; of a stream, the array of all pieces.
+    pub output: String,
+    pub streamed: bool,
+    /// What the call cost, if the service said.
+    pub tokens: Option<Tokens>,
+    /// The model that answered.
+    pub model: String,
+    /// The id that the service gave its answer.
+    pub id: String,
+    pub finish_reason: String,
+    /// Of a chat, the JSON of the first choice's message; of a completion, its text.
+    pub generated_message: String,
+    /// Of an embedding, the JSON array that prompt flow shows: texts, and of each vector its length.
+    pub embeddings: String,
+}
+
+/// What is known of a call before it is made.
+#[derive(Debug)]
+pub struct RpcStart<'a> {
+    pub flow: &'a FlowId,
+    pub node: &'a NodeId,
+    /// The `line_run_id`.
+    pub request: &'a RequestId,
+    /// Whether the caller sent `request`; only then the span carries `request_id`.
+    pub request_from_caller: bool,
+    /// The node's span.
+    pub parent: &'a Context,
+    /// Name of the span and of the call, such as `openai_chat`: a small set.
+    pub api_call: &'static str,
+    pub facts: RpcRequest,
+    /// What the node costs: the call's tokens are added to it when the call has ended.
+    pub usage: Usage,
+}
+
+/// The span of a call. Dropped without an end: cancelled.
+#[derive(Debug)]
+pub struct RpcSpan {
+    telemetry: Telemetry,
+    flow: FlowId,
+    node: NodeId,
+    api_call: &'static str,
+    facts: RpcRequest,
+    usage: Usage,
+    open: Open,
+}
+
+impl RpcRequest {
+    /// A call of this kind with these arguments, as JSON text.
+    pub fn new(kind: RpcKind, inputs: impl Into<String>) -> Self {
+        Self { kind, inputs: inputs.into(), ..Self::default() }
+    }
+}
+
+impl Telemetry {
+    /// Opens the span of a call. DOOR 3.
+    pub fn rpc(&self, start: RpcStart<'_>) -> RpcSpan {
+        let RpcStart { flow, node, api_call, facts, usage, .. } = start;
+        let span_type = facts.kind.span_type();
+        let mut attributes = common(span_type, start.request, start.request_from_caller);
+        attributes.push(KeyValue::new(attribute::FUNCTION, api_call));
+        attributes.push(KeyValue::new(attribute::NODE_NAME, node.to_string()));
+        attributes.extend(facts.labels());
+        let open = Open::start(self, api_call, SpanKind::Client, start.parent, attributes);
+        if open.is_recording() && facts.kind.operation().is_some() {
+            open.set_all(parameters(&facts.inputs));
+        }
+        if !facts.inputs.is_empty() {
+            open.tell(attribute::INPUTS, event::INPUTS, &facts.inputs);
+        }
+        RpcSpan { telemetry: self.clone(), flow: flow.clone(), node: node.clone(), api_call, facts, usage, open }
+    }
+}
+
+impl RpcSpan {
+    /// The parent for spans of what the call causes, such as the run of another node.
+    pub fn context(&self) -> Context {
+        self.open.context().clone()
+    }
+
+    /// The headers by which the service that is called continues the trace.
+    pub fn headers(&self) -> HeaderMap {
+        propagation::headers(self.open.context())
+    }
+
+    /// Ends the span with what came back; of a stream, after the last piece.
+    pub fn finish(mut self, reply: &RpcReply) {
+        self.tell(reply);
+        self.end(End::Completed, Some(reply));
+    }
+
+    /// Ends the span as failed. The code `Cancelled` ends it as cancelled.
+    pub fn fail(mut self, code: &str, message: &str) {
+        self.end(End::failed(code, message, None), None);
+    }
+
+    fn tell(&self, reply: &RpcReply) {
+        let open = &self.open;
+        if reply.streamed {
+            open.set(attribute::OUTPUT_TYPE, value::ITERATED);
+        }
+        open.set_non_empty(attribute::LLM_RESPONSE_MODEL, &reply.model);
+        open.set_non_empty(semconv::RESPONSE_MODEL, &reply.model);
+        open.set_non_empty(semconv::RESPONSE_ID, &reply.id);
+        if !reply.finish_reason.is_empty() {
+            let reason = StringValue::from(cut(&reply.finish_reason, LABEL_BYTES).to_owned());
+            open.set(semconv::FINISH_REASONS, Value::Array(Array::String(vec![reason])));
+        }
+        let contents = [
+            (attribute::LLM_GENERATED_MESSAGE, event::GENERATED_MESSAGE, &reply.generated_message),
+            (attribute::EMBEDDINGS, event::EMBEDDINGS, &reply.embeddings),
+            (attribute::OUTPUT, event::OUTPUT, &reply.output),
+        ];
+        for (key, event, text) in contents {
+            if !text.is_empty() {
+                open.tell(key, event, text);
+            }
+        }
+        open.set_all(reply.tokens.iter().flat_map(|tokens| token_attributes(self.facts.kind, *tokens)));
+    }
+
+    fn end(&mut self, end: End<'_>, reply: Option<&RpcReply>) {
+        if !self.open.is_open() {
+            return;
+        }
+        let took = self.open.end(end);
+        let metrics = self.telemetry.metrics();
+        let Self { flow, node, .. } = self;
+        let exception = end.code().unwrap_or_default();
+        metrics.rpc_call(RpcCall { flow, node, api_call: self.api_call, exception }, took);
+
+        let tokens = reply.and_then(|it| it.tokens);
+        let answered_by = reply.map_or("", |it| it.model.as_str());
+        if let Some(tokens) = tokens {
+            self.usage.add(tokens);
+            let llm_engine = if self.facts.model.is_empty() { answered_by } else { &self.facts.model };
+            metrics.token_consumption(Consumption { flow, node, llm_engine, tokens });
+        }
+        if self.facts.kind.operation().is_some() {
+            let mut labels = self.facts.labels();
+            labels.extend(non_empty(semconv::RESPONSE_MODEL, answered_by));
+            metrics.gen_ai(labels, tokens, end.code(), took);
+        }
+    }
+}
+
+impl Drop for RpcSpan {
+    fn drop(&mut self) {
+        self.end(End::CANCELLED, None);
+    }
+}
+
+impl RpcKind {
+    fn span_type(self) -> &'static str {
+        match self {
+            Self::Chat | Self::Completion => "LLM",
+            Self::Embedding => "Embedding",
+            Self::Function => "Function",
+        }
+    }
+
+    /// The operation in the words of the GenAI conventions, if it is one.
+    fn operation(self) -> Option<&'static str> {
+        match self {
+            Self::Chat => Some("chat"),
+            Self::Completion => Some("text_completion"),
+            Self::Embedding => Some("embeddings"),
+            Self::Function => None,
+        }
+    }
+}
+
+impl RpcRequest {
+    /// What the conventions want on the span from its start, and on the metrics.
+    fn labels(&self) -> Vec<KeyValue> {
+        let mut labels: Vec<KeyValue> =
+            self.kind.operation().map(|name| KeyValue::new(semconv::OPERATION, name)).into_iter().collect();
+        labels.extend(non_empty(semconv::PROVIDER, &self.provider));
+        labels.extend(non_empty(semconv::REQUEST_MODEL, &self.model));
+        if let Some(Server { address, port }) = &self.server {
+            labels.extend(non_empty(semconv::SERVER_ADDRESS, address));
+            labels.extend(port.map(|port| KeyValue::new(semconv::SERVER_PORT, i64::from(port))));
+        }
+        labels
+    }
+}
+
+fn token_attributes(kind: RpcKind, tokens: Tokens) -> Vec<KeyValue> {
+    let (prompt, completion) = (whole(tokens.prompt), whole(tokens.completion));
+    let mut attributes = vec![
+        KeyValue::new(attribute::LLM_PROMPT_TOKENS, prompt),
+        KeyValue::new(attribute::LLM_TOTAL_TOKENS, whole(tokens.total)),
+        KeyValue::new(semconv::INPUT_TOKENS, prompt),
+    ];
+    if kind != RpcKind::Embedding {
+        attributes.push(KeyValue::new(attribute::LLM_COMPLETION_TOKENS, completion));
+        attributes.push(KeyValue::new(semconv::OUTPUT_TOKENS, completion));
+    }
+    attributes.extend(tokens.cumulative().into_iter().flatten());
+    attributes
+}
+
+/// The parameters of a model that the conventions have attributes for, out of the JSON of the arguments.
+fn parameters(inputs: &str) -> Vec<KeyValue> {
+    let members: HashMap<String, &RawValue> = serde_json::from_str(inputs).unwrap_or_default();
+    let text = |name: &str| members.get(name).map(|value| value.get());
+    let double = |key, name| text(name)?.parse::<f64>().ok().map(|value| KeyValue::new(key, value));
+    let integer = |key, name| text(name)?.parse::<i64>().ok().map(|value| KeyValue::new(key, value));
+    [
+        double(semconv::REQUEST_TEMPERATURE, "temperature"),
+        double(semconv::REQUEST_TOP_P, "top_p"),
+        integer(semconv::REQUEST_MAX_TOKENS, "max_tokens"),
+        integer(semconv::REQUEST_SEED, "seed"),
+        // Only if so, as the conventions have it.
+        (text("stream") == Some("true")).then(|| KeyValue::new(semconv::REQUEST_STREAM, true)),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
+}
+
+fn non_empty(key: &'static str, value: &str) -> Option<KeyValue> {
+    (!value.is_empty()).then(|| KeyValue::new(key, cut(value, LABEL_BYTES).to_owned()))
+}
