@@ -1,0 +1,221 @@
+//! One connection file as it is written. Pure: text in, a draft or problems out; values are completed later.
+//!
+//! Values may be secrets, so no problem quotes one: not the value, and not the line that holds it.
+
+use std::fmt;
+
+use indexmap::IndexMap;
+use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, Visitor};
+
+use super::Problem;
+
+/// A connection with its values as they stand in the file.
+#[derive(Debug)]
+pub(super) struct Draft {
+    pub(super) name: String,
+    pub(super) origin: String,
+    pub(super) service: &'static Service,
+    pub(super) fields: IndexMap<String, String>,
+    pub(super) configs: IndexMap<String, String>,
+    pub(super) secrets: IndexMap<String, String>,
+}
+
+/// A `type` of prompt flow's connections, and the keys that it has beside `$schema`, `name` and `type`.
+#[derive(Debug)]
+pub(super) struct Service {
+    pub(super) kind: &'static str,
+    pub(super) keys: &'static [Key],
+}
+
+#[derive(Debug)]
+pub(super) struct Key {
+    pub(super) name: &'static str,
+    pub(super) default: Option<&'static str>,
+    pub(super) required: bool,
+}
+
+const fn required(name: &'static str) -> Key {
+    Key { name, default: None, required: true }
+}
+
+const fn optional(name: &'static str) -> Key {
+    Key { name, default: None, required: false }
+}
+
+const fn default(name: &'static str, default: &'static str) -> Key {
+    Key { name, default: Some(default), required: false }
+}
+
+/// The key that is a secret in every type but `custom`.
+pub(super) const API_KEY: &str = "api_key";
+
+/// The type whose keys are free, in `configs` and `secrets`.
+pub(super) const CUSTOM: &str = "custom";
+
+/// Every type. `model` is ours: what answers when a request names no model.
+pub(super) const SERVICES: &[Service] = &[
+    Service {
+        kind: "open_ai",
+        // The key is asked for only by OpenAI itself: see complete.rs.
+        keys: &[optional("base_url"), optional("organization"), optional(API_KEY), optional("model")],
+    },
+    Service {
+        kind: "azure_open_ai",
+        keys: &[
+            required("api_base"),
+            default("api_type", "azure"),
+            default("api_version", "2024-02-01"),
+            default("auth_mode", "key"),
+            optional("resource_id"),
+            required(API_KEY),
+            optional("model"),
+        ],
+    },
+    Service { kind: "serverless", keys: &[required("api_base"), required(API_KEY), optional("model")] },
+    Service { kind: super::OFFLINE, keys: &[] },
+    Service {
+        kind: "cognitive_search",
+        keys: &[
+            required("api_base"),
+            default("api_version", "2023-11-01"),
+            default("auth_mode", "key"),
+            optional(API_KEY),
+        ],
+    },
+    Service {
+        kind: "azure_ai_services",
+        keys: &[required("endpoint"), default("auth_mode", "key"), optional(API_KEY)],
+    },
+    Service {
+        kind: "azure_content_safety",
+        keys: &[
+            required("endpoint"),
+            default("api_version", "2023-10-01"),
+            default("api_type", "Content Safety"),
+            required(API_KEY),
+        ],
+    },
+    Service {
+        kind: "form_recognizer",
+        keys: &[
+            required("endpoint"),
+            default("api_version", "2023-07-31"),
+            default("api_type", "Form Recognizer"),
+            required(API_KEY),
+        ],
+    },
+    Service { kind: "serp", keys: &[required(API_KEY)] },
+    Service { kind: "qdrant", keys: &[required("api_base"), required(API_KEY)] },
+    Service { kind: "weaviate", keys: &[required("api_base"), required(API_KEY)] },
+    Service {
+        kind: CUSTOM,
+        keys: &[optional("custom_type"), optional("module"), optional("package"), optional("package_version")],
+    },
+];
+
+/// Reads one connection file.
+pub(super) fn parse(origin: &str, text: &str) -> Result<Draft, Vec<Problem>> {
+    let problem = |what: String| Problem::new(origin, what);
+    // A snippet of the file may hold its key, and so may the parser's words.
+    let options = serde_saphyr::options! { strict_booleans: true, with_snippet: false };
+    let written: Written = serde_saphyr::from_str_with_options(text, options).map_err(|error| {
+        let place = error.location().map_or_else(String::new, |at| format!("line {}: ", at.line()));
+        vec![problem(format!(
+            "{place}not a connection; expected one `key: value` on a line, each key once, every value a text, and only \
+             under `configs` and `secrets` keys of their own"
+        ))]
+    })?;
+
+    let mut problems = Vec::new();
+    if written.name.is_empty() {
+        problems.push(problem("name: is missing; it is what `connection:` in a flow says".to_owned()));
+    }
+    let service = SERVICES.iter().find(|service| service.kind == written.kind);
+    if service.is_none() {
+        let known: Vec<_> = SERVICES.iter().map(|service| service.kind).collect();
+        problems.push(problem(format!("type: {:?} is unknown; types are: {}", written.kind, known.join(", "))));
+    }
+    if written.name == super::OFFLINE && written.kind != super::OFFLINE {
+        problems.push(problem("name: \"offline\" is built in; choose another".to_owned()));
+    }
+    match service {
+        Some(service) if problems.is_empty() => Ok(Draft {
+            name: written.name,
+            origin: origin.to_owned(),
+            service,
+            fields: written.fields,
+            configs: written.configs,
+            secrets: written.secrets,
+        }),
+        _ => Err(problems),
+    }
+}
+
+impl Draft {
+    /// A warning for each key that the type does not have.
+    pub(super) fn unknown_keys(&self) -> Vec<Problem> {
+        let known = |name: &str| self.service.keys.iter().any(|key| key.name == name);
+        let custom = self.service.kind == CUSTOM;
+        let groups = [("configs", &self.configs), ("secrets", &self.secrets)];
+        let groups = groups.into_iter().filter(|(_, group)| !custom && !group.is_empty()).map(|(name, _)| name);
+        let keys = self.fields.keys().map(String::as_str).filter(|name| !known(name));
+        keys.chain(groups).map(|key| self.unknown_key(key)).collect()
+    }
+
+    fn unknown_key(&self, key: &str) -> Problem {
+        let known: Vec<_> = self.service.keys.iter().map(|key| key.name).collect();
+        let known = match (self.service.kind, known.as_slice()) {
+            (CUSTOM, _) => "values go under `configs` or `secrets`".to_owned(),
+            (kind, []) => format!("type {kind} has no keys"),
+            (kind, known) => format!("keys of type {kind} are: {}", known.join(", ")),
+        };
+        Problem::new(&self.origin, format!("{key}: is unknown and has no effect; {known}"))
+    }
+}
+
+/// The keys of a file. A map and not a struct, so that a number keeps the digits it is written with.
+#[derive(Default)]
+struct Written {
+    name: String,
+    kind: String,
+    fields: IndexMap<String, String>,
+    configs: IndexMap<String, String>,
+    secrets: IndexMap<String, String>,
+}
+
+impl<'de> Deserialize<'de> for Written {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(WrittenVisitor)
+    }
+}
+
+struct WrittenVisitor;
+
+impl<'de> Visitor<'de> for WrittenVisitor {
+    type Value = Written;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the keys of a connection")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Written, A::Error> {
+        let mut written = Written::default();
+        while let Some(key) = map.next_key::<String>()? {
+            match key.as_str() {
+                "$schema" => _ = map.next_value::<IgnoredAny>()?,
+                "name" => written.name = map.next_value::<Option<String>>()?.unwrap_or_default(),
+                "type" => written.kind = map.next_value::<Option<String>>()?.unwrap_or_default(),
+                "configs" => written.configs = group(map.next_value()?),
+                "secrets" => written.secrets = group(map.next_value()?),
+                // A key without a value is as good as none.
+                _ => written.fields.extend(map.next_value::<Option<String>>()?.map(|value| (key, value))),
+            }
+        }
+        Ok(written)
+    }
+}
+
+/// In a group a key without a value stays: the environment may have it.
+fn group(written: Option<IndexMap<String, Option<String>>>) -> IndexMap<String, String> {
+    written.unwrap_or_default().into_iter().map(|(key, value)| (key, value.unwrap_or_default())).collect()
+}

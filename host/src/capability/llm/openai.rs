@@ -1,0 +1,256 @@
+//! The backend for services that speak OpenAI's HTTP interface: OpenAI, Azure OpenAI, serverless endpoints, and the
+//! many servers that imitate it.
+//!
+//! One client, with its own pool, for each connection. What a request and a reply look like is in openai/body.rs, which
+//! URL and credential they need in openai/endpoint.rs, when to try again in openai/patience.rs, and what a failure is
+//! called in openai/failure.rs. Redirects are not followed: the key goes to the address that the operator wrote.
+
+mod body;
+mod endpoint;
+mod failure;
+mod patience;
+mod stream;
+#[cfg(test)]
+mod tests;
+
+use std::fmt;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use futures_util::FutureExt;
+use http::HeaderMap;
+use http::header::CONTENT_TYPE;
+use reqwest::{Client, Response, Url, redirect};
+use tokio::time::{Instant, sleep, timeout_at};
+
+use self::endpoint::{Endpoint, Operation};
+use self::failure::{Failure, Upstream};
+pub use self::patience::Limits;
+use super::backend::{
+    Backend, ChatReply, ChatRequest, ChatStream, CompletionReply, CompletionRequest, EmbeddingReply, EmbeddingRequest,
+    Object, Outbound, Reply, resolve_model,
+};
+use super::connection::{Connection, Problem};
+use crate::boundary::error::CallError;
+
+/// How much of a refusal's body is read, in bytes. Only its message is of use, and that is cut to 1 KiB.
+const MAX_REFUSAL: usize = 64 * 1024;
+
+/// A service that speaks OpenAI's interface.
+#[derive(Clone)]
+pub struct OpenAi(Arc<Service>);
+
+struct Service {
+    /// Name of the connection: what messages say in place of an address.
+    name: String,
+    endpoint: Endpoint,
+    client: Client,
+    limits: Limits,
+}
+
+impl fmt::Debug for OpenAi {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("OpenAi").field("connection", &self.0.name).field("endpoint", &self.0.endpoint).finish()
+    }
+}
+
+impl OpenAi {
+    /// A backend for a connection of type `open_ai`, `azure_open_ai` or `serverless`. Connects to nothing yet.
+    ///
+    /// # Errors
+    ///
+    /// The address or the key cannot be used in HTTP, or the machine has no root certificates for `https`.
+    pub fn build(connection: &Connection, limits: Limits) -> Result<Self, Problem> {
+        let problem = |what: String| Problem::new(&connection.origin, what);
+        let endpoint = Endpoint::build(&connection.kind).map_err(problem)?;
+        let client = client(&endpoint.base, &limits).map_err(problem)?;
+        Ok(Self(Arc::new(Service { name: connection.name.clone(), endpoint, client, limits })))
+    }
+}
+
+impl Backend for OpenAi {
+    fn provider(&self) -> &str {
+        self.0.endpoint.provider()
+    }
+
+    fn server(&self) -> Option<(&str, u16)> {
+        self.0.endpoint.server()
+    }
+
+    fn model(&self) -> Option<&str> {
+        self.0.endpoint.model.as_deref()
+    }
+
+    fn chat(&self, request: ChatRequest, outbound: Outbound) -> Reply<ChatReply> {
+        let service = Arc::clone(&self.0);
+        async move {
+            let model = resolve_model(&request.model, service.endpoint.model.as_deref())?;
+            let reply = service.ask(Operation::Chat, model, request.object(model)?, &outbound).await?;
+            body::chat_reply(&reply).map_err(|wrong| service.not_understood(wrong))
+        }
+        .boxed()
+    }
+
+    fn stream_chat(&self, request: ChatRequest, outbound: Outbound) -> Reply<ChatStream> {
+        let service = Arc::clone(&self.0);
+        async move {
+            let model = resolve_model(&request.model, service.endpoint.model.as_deref())?;
+            let mut object = request.object(model)?;
+            body::ask_for_stream(&mut object, service.endpoint.counts_streams());
+            let response = service.send(Operation::Chat, model, &object, &outbound).await?;
+            stream::open(service, response, outbound.deadline.into()).await
+        }
+        .boxed()
+    }
+
+    fn complete(&self, request: CompletionRequest, outbound: Outbound) -> Reply<CompletionReply> {
+        let service = Arc::clone(&self.0);
+        async move {
+            let model = resolve_model(&request.model, service.endpoint.model.as_deref())?;
+            let reply = service.ask(Operation::Completion, model, request.object(model)?, &outbound).await?;
+            body::completion_reply(&reply).map_err(|wrong| service.not_understood(wrong))
+        }
+        .boxed()
+    }
+
+    fn embed(&self, request: EmbeddingRequest, outbound: Outbound) -> Reply<EmbeddingReply> {
+        let service = Arc::clone(&self.0);
+        async move {
+            let model = resolve_model(&request.model, service.endpoint.model.as_deref())?;
+            let mut object = request.object(model)?;
+            body::ask_for_base64(&mut object);
+            let reply = service.ask(Operation::Embedding, model, object, &outbound).await?;
+            body::embedding_reply(&reply, request.inputs.len()).map_err(|wrong| service.not_understood(wrong))
+        }
+        .boxed()
+    }
+}
+
+impl Service {
+    /// Sends a request and reads the whole reply.
+    async fn ask(
+        &self,
+        operation: Operation,
+        model: &str,
+        object: Object,
+        outbound: &Outbound,
+    ) -> Result<Vec<u8>, CallError> {
+        let response = self.send(operation, model, &object, outbound).await?;
+        self.read(response, self.limits.max_reply, outbound.deadline.into()).await
+    }
+
+    /// Sends a request, again if that may help, until the service accepts it.
+    async fn send(
+        &self,
+        operation: Operation,
+        model: &str,
+        object: &Object,
+        outbound: &Outbound,
+    ) -> Result<Response, CallError> {
+        let url = self.endpoint.url(operation, model);
+        let body = Bytes::from(serde_json::to_vec(object).expect("an object of JSON values is JSON"));
+        let headers = self.endpoint.headers(&outbound.headers);
+        let deadline: Instant = outbound.deadline.into();
+        let mut tries = 0;
+        loop {
+            let failure = match self.attempt(url.clone(), headers.clone(), body.clone(), deadline).await {
+                Ok(response) => return Ok(response),
+                Err(failure) => failure,
+            };
+            let left = deadline.saturating_duration_since(Instant::now());
+            let Some(pause) = self.limits.pause(tries, failure.again, left, patience::chance()) else {
+                return Err(failure.after(tries));
+            };
+            tries += 1;
+            tracing::debug!(connection = %self.name, tries, ?pause, error = %failure.error, "retry scheduled");
+            sleep(pause).await;
+        }
+    }
+
+    async fn attempt(&self, url: Url, headers: HeaderMap, body: Bytes, deadline: Instant) -> Result<Response, Failure> {
+        let until = deadline.min(Instant::now() + self.limits.first_byte);
+        let request = self.client.post(url).headers(headers).body(body).send();
+        let response = match timeout_at(until, request).await {
+            Ok(Ok(response)) => response,
+            Ok(Err(error)) => return Err(Failure::transport(&self.name, &error)),
+            Err(_) => return Err(Failure::silent(&self.name)),
+        };
+        if response.status().is_success() {
+            return Ok(response);
+        }
+        let status = response.status();
+        let headers = response.headers().clone();
+        // A refusal that breaks off is a refusal all the same.
+        let body = self.read(response, MAX_REFUSAL, until).await.unwrap_or_default();
+        let upstream = Upstream::read(&body).redacted(self.endpoint.key.as_ref());
+        Err(Failure::refused(status, &headers, &upstream))
+    }
+
+    /// Reads the body of a response, of which it takes no more than `limit` bytes.
+    async fn read(&self, mut response: Response, limit: usize, deadline: Instant) -> Result<Vec<u8>, CallError> {
+        let mut body = Vec::new();
+        while let Some(piece) = self.piece(&mut response, deadline).await? {
+            if body.len() + piece.len() > limit {
+                return Err(failure::not_understood(&format!("the reply is larger than {limit} bytes")));
+            }
+            body.extend_from_slice(&piece);
+        }
+        Ok(body)
+    }
+
+    /// The next bytes of a body, none at its end.
+    async fn piece(&self, response: &mut Response, deadline: Instant) -> Result<Option<Bytes>, CallError> {
+        let until = deadline.min(Instant::now() + self.limits.idle);
+        match timeout_at(until, response.chunk()).await {
+            Ok(Ok(piece)) => Ok(piece),
+            Ok(Err(_)) => Err(failure::broken_off(&self.name)),
+            Err(_) => Err(failure::stalled(&self.name)),
+        }
+    }
+
+    /// The service answered with success, but not what was asked for.
+    fn not_understood(&self, wrong: body::Wrong) -> CallError {
+        match wrong {
+            body::Wrong::Shape(expected) => failure::not_understood(expected),
+            body::Wrong::Refusal(upstream) => {
+                failure::not_understood(&upstream.redacted(self.endpoint.key.as_ref()).message)
+            }
+        }
+    }
+}
+
+/// An HTTP client for one service.
+fn client(base: &Url, limits: &Limits) -> Result<Client, String> {
+    // reqwest takes the provider of the process, and the exporters' clients do, too. That somebody has installed one
+    // already serves as well.
+    _ = rustls::crypto::ring::default_provider().install_default();
+    let mut builder = Client::builder()
+        .user_agent(concat!("weir/", env!("CARGO_PKG_VERSION")))
+        .connect_timeout(limits.connect)
+        .pool_max_idle_per_host(limits.idle_connections)
+        .redirect(redirect::Policy::none());
+    if base.scheme() == "http" {
+        // No certificates are needed, so an image without any will do.
+        builder = builder.tls_certs_only([]);
+    }
+    if is_loopback(base) {
+        // reqwest honours `HTTP_PROXY` and `HTTPS_PROXY`; a model on this machine is not behind one.
+        builder = builder.no_proxy();
+    }
+    builder.build().map_err(|_| {
+        "no HTTPS client can be made: no root certificates are found; install ca-certificates or set SSL_CERT_FILE"
+            .to_owned()
+    })
+}
+
+fn is_loopback(base: &Url) -> bool {
+    let host = base.host_str().unwrap_or_default().trim_matches(['[', ']']);
+    host == "localhost" || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
+}
+
+/// What the service says it sends, without parameters; empty if it does not say.
+fn media_type(response: &Response) -> String {
+    let value = response.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    value.split(';').next().unwrap_or_default().trim().to_ascii_lowercase()
+}
