@@ -1,0 +1,49 @@
+//! The contract of wit/ as Rust, made by wasmtime, and what stands behind its resources. No behaviour.
+
+use std::fmt;
+use std::sync::{Arc, OnceLock};
+
+use futures_util::stream::BoxStream;
+
+wasmtime::component::bindgen!({
+    path: "../wit",
+    world: "node",
+    imports: {
+        // Notes never wait.
+        "weir:flow/context": trappable,
+        "wasi:logging/logging": trappable,
+        "weir:flow/llm.text": trappable,
+        default: async | trappable,
+    },
+    exports: { default: async },
+    with: {
+        "weir:flow/types.chunks": Chunks,
+        "weir:flow/llm.chat-stream": ChatStream,
+    },
+});
+
+pub use exports::weir::flow::handler;
+pub use wasi::logging::logging;
+pub use weir::flow::{context, llm, nodes, output, types};
+
+/// Behind `types.chunks`: JSON texts on their way.
+pub struct Chunks(pub BoxStream<'static, Result<String, types::CallError>>);
+
+/// Behind `llm.chat-stream`: an answer on its way.
+pub struct ChatStream {
+    pub deltas: BoxStream<'static, Result<llm::ChatDelta, types::CallError>>,
+    /// Set when the service has told it, at the end of the answer.
+    pub usage: Arc<OnceLock<llm::Usage>>,
+}
+
+impl fmt::Debug for Chunks {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Chunks")
+    }
+}
+
+impl fmt::Debug for ChatStream {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("ChatStream")
+    }
+}

@@ -1,0 +1,186 @@
+//! Every crossing between host and guest: the traits a capability implements, and the view of the host that a
+//! running guest is lent.
+//!
+//! Two of the three doors are here: [`enter`] leads into a node, [`call`] out of one. Only they open node and rpc
+//! spans. Nothing here knows what a capability does, nor how a component is run.
+
+pub mod call;
+mod convert;
+pub mod enter;
+pub mod error;
+pub mod grants;
+pub mod notes;
+pub mod outlet;
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use futures_util::future::BoxFuture;
+use futures_util::stream::BoxStream;
+use opentelemetry::Context;
+use wasmtime::component::{HasData, Linker, ResourceTable};
+
+use crate::flow::value::Json;
+use crate::id::{FlowId, NodeId, RequestId};
+use crate::telemetry::{self, Telemetry};
+
+use error::{CallError, NodeError};
+use grants::{Ask, AskError, Grants};
+use notes::Notes;
+use outlet::Outlet;
+
+/// Something the host can do for a node. One implementation per module of `capability`.
+pub trait Capability: Sized + Send + Sync + 'static {
+    /// Name in a flow's `grants`, and of the module.
+    const NAME: &'static str;
+    /// The interface of wit/ it serves.
+    const INTERFACE: &'static str;
+    /// What an operator sets up.
+    type Config: Default;
+    /// What one node holds: this capability narrowed to what its flow asked for.
+    type Grant: Send + Sync + 'static;
+
+    /// Called once, at start. Must not depend on a flow, and must not wait.
+    fn build(config: Self::Config) -> Self;
+
+    /// Called once per node when a flow is loaded, so that a flow asking for too much never serves.
+    ///
+    /// None: the node holds nothing of this capability; its calls will be refused.
+    ///
+    /// # Errors
+    /// If the node asks for what there is not.
+    fn grant(&self, ask: Ask<'_>) -> Result<Option<Self::Grant>, AskError>;
+
+    /// Adds the WIT functions to the linker. No policy here.
+    ///
+    /// # Errors
+    /// If the linker has them already.
+    fn link<T: Send + 'static>(linker: &mut Linker<T>, lend: fn(&mut T) -> GuestCalls<'_>) -> wasmtime::Result<()>;
+}
+
+/// One call a node makes to the host, as a value. It is made by [`GuestCalls::call`], and only there.
+pub trait HostCall: Send + 'static {
+    /// Name of the rpc span and value of the `api_call` dimension, such as `openai_chat`.
+    const API_CALL: &'static str;
+    type Capability: Capability;
+    type Reply: Send + 'static;
+
+    /// What of the request may appear in a trace. Nothing unless named. `grant` is what the node holds, if it does.
+    fn request_facts(&self, grant: Option<&<Self::Capability as Capability>::Grant>) -> telemetry::RpcRequest;
+
+    /// What of the reply may appear in a trace, and what it cost.
+    fn reply_facts(reply: &Self::Reply) -> telemetry::RpcReply;
+
+    /// Does it. Runs apart from guests, under the deadline of `pass`; dropping it gives the call up.
+    fn run(
+        self,
+        grant: Arc<<Self::Capability as Capability>::Grant>,
+        pass: Pass,
+    ) -> impl Future<Output = Result<Self::Reply, CallError>> + Send;
+}
+
+/// A call whose reply comes in pieces. Its span ends with the last one. Made by [`GuestCalls::open`].
+pub trait StreamCall: Send + 'static {
+    const API_CALL: &'static str;
+    type Capability: Capability;
+    type Item: Send + 'static;
+    /// What has been seen of the reply so far, for the trace.
+    type Seen: Default + Send + 'static;
+
+    fn request_facts(&self, grant: Option<&<Self::Capability as Capability>::Grant>) -> telemetry::RpcRequest;
+
+    /// Called for every piece, in order.
+    fn see(seen: &mut Self::Seen, item: &Self::Item);
+
+    /// Called once, when the stream has ended well.
+    fn reply_facts(seen: Self::Seen) -> telemetry::RpcReply;
+
+    fn run(
+        self,
+        grant: Arc<<Self::Capability as Capability>::Grant>,
+        pass: Pass,
+    ) -> impl Future<Output = Result<BoxStream<'static, Result<Self::Item, CallError>>, CallError>> + Send;
+}
+
+/// The proof that a call came through the door, and what it may need from there. Only the boundary makes one.
+#[derive(Clone, Debug)]
+pub struct Pass {
+    pub node: NodeId,
+    /// The call must have ended by then.
+    pub deadline: Instant,
+    /// The trace context of the rpc span, as headers for an outgoing request.
+    pub trace_headers: http::HeaderMap,
+    /// Where a run of another node would come from: below this call's span, one level deeper.
+    pub origin: Origin,
+    _private: (),
+}
+
+/// Where a run of a node comes from: the request, the flow, and the span above.
+#[derive(Clone, Debug)]
+pub struct Origin {
+    pub telemetry: Telemetry,
+    pub flow: FlowId,
+    pub request: Arc<Request>,
+    /// The span that the node's own span will be a child of.
+    pub parent: Context,
+    /// The flow must have ended by then.
+    pub deadline: Instant,
+    /// How many nodes called each other to get here.
+    pub depth: u8,
+    pub siblings: Arc<dyn Siblings>,
+}
+
+/// What is known of the request that a run belongs to.
+#[derive(Clone, Debug)]
+pub struct Request {
+    /// The `line_run_id`: the caller's request id, else one made for this request.
+    pub id: RequestId,
+    /// Whether `id` came from the caller; only then spans carry `request_id`.
+    pub id_from_caller: bool,
+    /// What the request has cost so far.
+    pub usage: telemetry::Usage,
+}
+
+/// The other nodes of a flow, for a node that calls them.
+pub trait Siblings: Send + Sync + std::fmt::Debug {
+    /// Runs one with the given inputs, a JSON object. The outer error is that it was not run.
+    fn run(
+        self: Arc<Self>,
+        node: String,
+        inputs: String,
+        origin: Origin,
+    ) -> BoxFuture<'static, Result<Result<Json, NodeError>, CallError>>;
+}
+
+/// One run of a node, as long as its guest lives.
+#[derive(Debug)]
+pub struct NodeRun {
+    pub node: NodeId,
+    pub origin: Origin,
+    /// The run must have ended by then.
+    pub deadline: Instant,
+    pub outlet: Outlet,
+    pub notes: Notes,
+    grants: Arc<Grants>,
+    /// The node's span: parent of the spans of its calls.
+    span: Context,
+    /// What the node has cost so far.
+    usage: telemetry::Usage,
+    /// Where calls run: guests have a runtime of their own, so that one that never rests cannot delay a socket.
+    io: tokio::runtime::Handle,
+}
+
+/// The host as a running guest sees it. Every WIT function of ours is implemented on this view.
+#[derive(Debug)]
+pub struct GuestCalls<'a> {
+    pub run: &'a mut NodeRun,
+    pub table: &'a mut ResourceTable,
+}
+
+/// Tells wasmtime that the data of our interfaces is [`GuestCalls`].
+#[derive(Debug)]
+pub struct Lent;
+
+impl HasData for Lent {
+    type Data<'a> = GuestCalls<'a>;
+}

@@ -1,0 +1,156 @@
+//! DOOR 3, out of a node: every call that a guest makes to the host.
+//!
+//! Finds the grant, opens the rpc span, keeps the deadline, classifies the failure, records metrics and tokens. Notes
+//! on the node's own span are no calls and are in notes.rs.
+
+use std::time::Instant;
+
+use futures_util::StreamExt;
+use futures_util::stream::{self, BoxStream};
+use tokio::time::timeout_at;
+use tokio_util::task::AbortOnDropHandle;
+
+use crate::boundary::error::{CallError, CallErrorKind};
+use crate::boundary::{Capability, GuestCalls, HostCall, NodeRun, Pass, StreamCall};
+use crate::telemetry::{RpcRequest, RpcSpan};
+
+impl GuestCalls<'_> {
+    /// Makes a call, and waits for the whole reply.
+    ///
+    /// # Errors
+    /// Of the call; and `NotGranted`, `Timeout` or `Internal` from the door itself.
+    pub async fn call<C: HostCall>(&mut self, call: C) -> Result<C::Reply, CallError> {
+        let grant = self.run.grants.get::<C::Capability>();
+        let span = self.run.open_rpc(C::API_CALL, call.request_facts(grant.as_deref()));
+        let result = match grant {
+            Some(grant) => {
+                let pass = self.run.pass(&span);
+                self.run.on_io(call.run(grant, pass)).await
+            }
+            None => Err(self.run.not_granted::<C::Capability>()),
+        };
+        match &result {
+            Ok(reply) => span.finish(&C::reply_facts(reply)),
+            Err(error) => span.fail(error.kind.code(), &error.message),
+        }
+        result
+    }
+
+    /// Makes a call whose reply comes in pieces. The span goes with the stream, and ends with its last piece, or as
+    /// cancelled when the stream is dropped before.
+    ///
+    /// # Errors
+    /// As [`GuestCalls::call`].
+    pub async fn open<C: StreamCall>(
+        &mut self,
+        call: C,
+    ) -> Result<BoxStream<'static, Result<C::Item, CallError>>, CallError> {
+        let grant = self.run.grants.get::<C::Capability>();
+        let span = self.run.open_rpc(C::API_CALL, call.request_facts(grant.as_deref()));
+        let result = match grant {
+            Some(grant) => {
+                let pass = self.run.pass(&span);
+                self.run.on_io(call.run(grant, pass)).await
+            }
+            None => Err(self.run.not_granted::<C::Capability>()),
+        };
+        match result {
+            Ok(items) => Ok(traced::<C>(items, span, self.run.deadline)),
+            Err(error) => {
+                span.fail(error.kind.code(), &error.message);
+                Err(error)
+            }
+        }
+    }
+}
+
+impl NodeRun {
+    fn open_rpc(&self, api_call: &'static str, request: RpcRequest) -> RpcSpan {
+        self.origin.telemetry.rpc(crate::telemetry::RpcStart {
+            flow: &self.origin.flow,
+            node: &self.node,
+            request: &self.origin.request.id,
+            request_from_caller: self.origin.request.id_from_caller,
+            parent: &self.span,
+            api_call,
+            facts: request,
+            usage: self.usage.clone(),
+        })
+    }
+
+    fn pass(&self, span: &RpcSpan) -> Pass {
+        let mut origin = self.origin.clone();
+        origin.parent = span.context();
+        origin.depth = origin.depth.saturating_add(1);
+        origin.deadline = self.deadline;
+        Pass { node: self.node.clone(), deadline: self.deadline, trace_headers: span.headers(), origin, _private: () }
+    }
+
+    /// Runs a call on the runtime of sockets, until the deadline of the run. Dropping the result gives the call up.
+    async fn on_io<T: Send + 'static>(
+        &self,
+        call: impl Future<Output = Result<T, CallError>> + Send + 'static,
+    ) -> Result<T, CallError> {
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "a call must not run on the runtime of guests; it is aborted with its guest"
+        )]
+        let task = AbortOnDropHandle::new(self.io.spawn(call));
+        match timeout_at(self.deadline.into(), task).await {
+            Ok(Ok(result)) => result,
+            Ok(Err(panic)) => {
+                tracing::error!(node = %self.node, %panic, "a host call panicked");
+                Err(CallError::new(CallErrorKind::Internal, "internal error"))
+            }
+            Err(_) => Err(past_deadline()),
+        }
+    }
+
+    fn not_granted<C: Capability>(&self) -> CallError {
+        let (node, name) = (&self.node, C::NAME);
+        CallError::new(
+            CallErrorKind::NotGranted,
+            format!(
+                "node {:?} uses `{name}`, which its flow does not grant; add `{name}: [NAME]` under `grants` of the node",
+                node.as_str()
+            ),
+        )
+    }
+}
+
+/// The stream with its span: sees every piece, and ends the span when the stream ends.
+fn traced<C: StreamCall>(
+    items: BoxStream<'static, Result<C::Item, CallError>>,
+    span: RpcSpan,
+    deadline: Instant,
+) -> BoxStream<'static, Result<C::Item, CallError>> {
+    struct Open<C: StreamCall> {
+        items: BoxStream<'static, Result<C::Item, CallError>>,
+        span: RpcSpan,
+        seen: C::Seen,
+    }
+    let open = Open::<C> { items, span, seen: C::Seen::default() };
+    stream::unfold(Some(open), move |open| async move {
+        let mut open = open?;
+        let item = timeout_at(deadline.into(), open.items.next()).await.unwrap_or_else(|_| Some(Err(past_deadline())));
+        match item {
+            Some(Ok(item)) => {
+                C::see(&mut open.seen, &item);
+                Some((Ok(item), Some(open)))
+            }
+            Some(Err(error)) => {
+                open.span.fail(error.kind.code(), &error.message);
+                Some((Err(error), None))
+            }
+            None => {
+                open.span.finish(&C::reply_facts(open.seen));
+                None
+            }
+        }
+    })
+    .boxed()
+}
+
+fn past_deadline() -> CallError {
+    CallError::new(CallErrorKind::Timeout, "no answer before the node's deadline")
+}

@@ -1,0 +1,172 @@
+//! DOOR 2, into a node: one run of a component, from the inputs it is handed to the value or stream it gives.
+//!
+//! Opens the node span, keeps the deadline, holds the answer against the contract, and records the node's metrics
+//! once, however the run ends. How a component is run is the caller's affair: see sandbox.rs.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use futures_util::StreamExt;
+use tokio::time::timeout_at;
+
+use crate::bindings::Chunks;
+use crate::boundary::error::{CallError, CallErrorKind, NodeError, NodeFailure};
+use crate::boundary::grants::Grants;
+use crate::boundary::outlet::{Closed, Outlet};
+use crate::boundary::{NodeRun, Origin};
+use crate::flow::value::Json;
+use crate::id::NodeId;
+use crate::telemetry::{NodeFacts, NodeStart, Usage};
+
+/// Largest value a node may give, in bytes of JSON text. It is held once for every node that uses it, and the reply
+/// is made of it; larger things belong in object storage.
+pub const MAX_OUTPUT: usize = 4 * 1024 * 1024;
+
+/// Everything that is known of a run before it begins.
+#[derive(Debug)]
+pub struct Entry {
+    pub origin: Origin,
+    pub node: NodeId,
+    /// The inputs as they will cross: a JSON object.
+    pub inputs: Json,
+    /// What else the span says of the node.
+    pub facts: Arc<NodeFacts>,
+    pub grants: Arc<Grants>,
+    pub outlet: Outlet,
+    /// Wall time for the whole run, host calls and streaming included.
+    pub timeout: Duration,
+    /// Where the calls of the guest run.
+    pub io: tokio::runtime::Handle,
+}
+
+/// What a guest's `run` gave.
+#[derive(Debug)]
+pub enum Answer {
+    Value(String),
+    Emitted,
+    Relayed(Chunks),
+}
+
+/// Runs a node: `run` is called once, with what the guest will be lent.
+///
+/// Gives the node's value; of a streamed answer all chunks, joined, after the last one has left through
+/// the outlet. Dropping the future cancels the run.
+///
+/// # Errors
+/// Of the guest, of its limits, and of the contract.
+pub async fn enter<F, R>(entry: Entry, run: F) -> Result<Json, NodeError>
+where
+    F: FnOnce(NodeRun) -> R,
+    R: Future<Output = Result<Answer, NodeError>>,
+{
+    let Entry { origin, node, inputs, facts, grants, outlet, timeout, io } = entry;
+    let usage = Usage::below(&origin.request.usage);
+    let span = origin.telemetry.node(NodeStart {
+        flow: &origin.flow,
+        node: &node,
+        request: &origin.request.id,
+        request_from_caller: origin.request.id_from_caller,
+        parent: &origin.parent,
+        inputs: inputs.as_str(),
+        facts: &facts,
+        usage: usage.clone(),
+    });
+    let deadline = origin.deadline.min(Instant::now() + timeout);
+    let node_run = NodeRun {
+        node: node.clone(),
+        origin,
+        deadline,
+        outlet: outlet.clone(),
+        notes: span.notes(),
+        grants,
+        span: span.context(),
+        usage,
+        io,
+    };
+    let whole = async {
+        let answer = run(node_run).await?;
+        settle(&node, answer, &outlet).await
+    };
+    let result = match timeout_at(deadline.into(), whole).await {
+        Ok(result) => result,
+        Err(_) => Err(out_of_time(&node, timeout)),
+    };
+    match &result {
+        Ok(_) if outlet.has_emitted() => span.finish_streamed(outlet.listed().as_str()),
+        Ok(value) => span.finish(value.as_str()),
+        Err(error) => span.fail(&error.code, &error.message, error.detail.as_deref()),
+    }
+    result
+}
+
+/// Makes one value of an answer, and holds it against the contract.
+async fn settle(node: &NodeId, answer: Answer, outlet: &Outlet) -> Result<Json, NodeError> {
+    match answer {
+        Answer::Value(_) if outlet.has_emitted() => {
+            Err(broken(node, "returned a value after it had emitted chunks; return `emitted`"))
+        }
+        Answer::Value(value) if value.len() > MAX_OUTPUT => Err(NodeError::new(
+            NodeFailure::OutputTooLarge,
+            format!("node {:?} gave {} bytes, more than the {MAX_OUTPUT} it may", node.as_str(), value.len()),
+        )),
+        Answer::Value(value) => {
+            Json::parse(&value).map_err(|error| broken(node, &format!("returned text that is not JSON: {error}")))
+        }
+        Answer::Emitted => Ok(outlet.joined()),
+        Answer::Relayed(chunks) => {
+            relay(node, chunks, outlet).await?;
+            Ok(outlet.joined())
+        }
+    }
+}
+
+/// Passes a host stream on, chunk by chunk, without the guest.
+async fn relay(node: &NodeId, mut chunks: Chunks, outlet: &Outlet) -> Result<(), NodeError> {
+    while let Some(chunk) = chunks.0.next().await {
+        let chunk = chunk.map_err(|error| upstream(CallError::from(error)))?;
+        match outlet.emit(&chunk).await {
+            Ok(Ok(())) => {}
+            Ok(Err(Closed::Gone)) => return Err(NodeError::new(NodeFailure::Cancelled, "the client went away")),
+            Ok(Err(Closed::Limit)) => {
+                return Err(NodeError::new(
+                    NodeFailure::OutputTooLarge,
+                    format!("node {:?} streamed more than it may", node.as_str()),
+                ));
+            }
+            Err(error) => return Err(broken(node, &format!("relayed a chunk that is not JSON: {error}"))),
+        }
+    }
+    Ok(())
+}
+
+/// A relayed stream that fails has no guest left to say what it means: the caller sees what the call said.
+fn upstream(error: CallError) -> NodeError {
+    let failure = match error.kind {
+        CallErrorKind::InvalidRequest | CallErrorKind::Rejected => NodeFailure::User,
+        CallErrorKind::Timeout => NodeFailure::Timeout,
+        CallErrorKind::Cancelled => NodeFailure::Cancelled,
+        CallErrorKind::NotGranted
+        | CallErrorKind::NotFound
+        | CallErrorKind::Unauthenticated
+        | CallErrorKind::RateLimited
+        | CallErrorKind::Unavailable
+        | CallErrorKind::Exhausted
+        | CallErrorKind::Protocol
+        | CallErrorKind::Internal => NodeFailure::System,
+    };
+    NodeError { failure, code: error.kind.code().to_owned(), message: error.message, detail: None }
+}
+
+fn broken(node: &NodeId, what: &str) -> NodeError {
+    NodeError::new(NodeFailure::Protocol, format!("node {:?} {what}", node.as_str()))
+}
+
+fn out_of_time(node: &NodeId, timeout: Duration) -> NodeError {
+    NodeError::new(
+        NodeFailure::Timeout,
+        format!(
+            "node {:?} did not finish within {timeout:?}; raise `limits.timeout` of the node if it may take longer",
+            node.as_str()
+        ),
+    )
+}

@@ -1,0 +1,61 @@
+//! What one node may ask of the host. Filled when a flow is loaded, read at every call.
+
+use std::any::{Any, TypeId};
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::Arc;
+
+use crate::boundary::Capability;
+
+/// The grants of one node, one for each capability it holds. A grant that was not given is simply not here.
+#[derive(Default)]
+pub struct Grants(HashMap<TypeId, Arc<dyn Any + Send + Sync>>);
+
+impl Grants {
+    pub fn insert<C: Capability>(&mut self, grant: C::Grant) {
+        self.0.insert(TypeId::of::<C>(), Arc::new(grant));
+    }
+
+    pub fn get<C: Capability>(&self) -> Option<Arc<C::Grant>> {
+        self.0.get(&TypeId::of::<C>()).cloned().and_then(|grant| grant.downcast().ok())
+    }
+}
+
+impl fmt::Debug for Grants {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Grants({})", self.0.len())
+    }
+}
+
+/// What a node's flow asks of one capability.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Ask<'a> {
+    /// `connection:` of an `llm` node: naming it there grants it.
+    pub connection: Option<&'a str>,
+    /// `grants.NAME` of the node as JSON text, where NAME is the capability's.
+    pub grant: Option<&'a str>,
+}
+
+impl Ask<'_> {
+    /// Reads a grant that is a list of names; absent is empty.
+    ///
+    /// # Errors
+    /// If the grant is something else.
+    pub fn names(&self, capability: &'static str) -> Result<Vec<String>, AskError> {
+        let Some(text) = self.grant else { return Ok(Vec::new()) };
+        serde_json::from_str(text).map_err(|_| AskError::NotNames { capability, found: text.to_owned() })
+    }
+}
+
+/// A flow asks for what it cannot have. Found when the flow is loaded, so that such a flow never serves.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum AskError {
+    #[error("grants.{capability}: expected a list of names such as [a, b], found {found}")]
+    NotNames { capability: &'static str, found: String },
+    #[error("grants.{name}: unknown capability; known: {known}")]
+    UnknownCapability { name: String, known: String },
+    #[error("{what} {name:?} is not known; known: {known}")]
+    Unknown { what: &'static str, name: String, known: String },
+    #[error("{0}")]
+    Unusable(String),
+}

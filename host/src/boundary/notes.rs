@@ -1,0 +1,46 @@
+//! What a guest says on the span it already has: attributes, events, log lines, chunks. These are no calls: they have
+//! no span of their own, need no grant, and never fail for the guest.
+
+use crate::boundary::GuestCalls;
+use crate::boundary::error::{NodeError, NodeFailure};
+use crate::boundary::outlet::Closed;
+
+/// The span of a run, for notes. Clones share it; it outlives neither the span nor its bounds.
+pub type Notes = crate::telemetry::NodeNotes;
+
+/// Where a guest runs, as `context.current` tells it.
+#[derive(Clone, Debug)]
+pub struct Invocation {
+    pub flow: String,
+    pub node: String,
+    pub request_id: String,
+    pub traceparent: String,
+    pub streaming: bool,
+    pub remaining_ms: u64,
+}
+
+impl GuestCalls<'_> {
+    pub fn current(&self) -> Invocation {
+        let run = &self.run;
+        let remaining = run.deadline.saturating_duration_since(std::time::Instant::now());
+        Invocation {
+            flow: run.origin.flow.to_string(),
+            node: run.node.to_string(),
+            request_id: run.origin.request.id.to_string(),
+            traceparent: run.notes.traceparent(),
+            streaming: run.outlet.is_live(),
+            remaining_ms: u64::try_from(remaining.as_millis()).unwrap_or(u64::MAX),
+        }
+    }
+
+    /// Passes a chunk on towards the client.
+    ///
+    /// # Errors
+    /// Outer: the chunk is not JSON text, which ends the run. Inner: no more chunks are taken.
+    pub async fn emit(&mut self, chunk: String) -> Result<Result<(), Closed>, NodeError> {
+        self.run.outlet.emit(&chunk).await.map_err(|error| {
+            let node = self.run.node.as_str();
+            NodeError::new(NodeFailure::Protocol, format!("node {node:?} emitted a chunk that is not JSON: {error}"))
+        })
+    }
+}
