@@ -1,0 +1,89 @@
+//! What the host can do for a node: the list, and what is generated from it.
+//!
+//! One module per interface of wit/, each with the same parts in the same order: Config, Grant, its calls as values,
+//! the WIT adapter, the backends. A capability is wired by its one line in the list below, and only there.
+
+pub mod context;
+pub mod llm;
+pub mod log;
+pub mod nodes;
+pub mod output;
+
+use std::sync::Arc;
+
+use wasmtime::component::Linker;
+
+use crate::boundary::grants::{Ask, AskError, Grants};
+use crate::boundary::{Capability, GuestCalls};
+
+/// Makes [`Config`], [`Capabilities`] and their functions of a list of modules and types.
+///
+/// One entry `llm: llm::Llm` becomes a field `llm` of both structs, one call of `Llm::build`, one grant under
+/// `grants.llm` for each node, and one `Llm::link`.
+macro_rules! capabilities {
+    ($($name:ident: $capability:ty,)+) => {
+        /// What an operator sets up, by capability.
+        #[derive(Debug, Default)]
+        pub struct Config {
+            $(pub $name: <$capability as Capability>::Config,)+
+        }
+
+        /// All that the host can do for a node.
+        #[derive(Debug)]
+        pub struct Capabilities {
+            $($name: $capability,)+
+        }
+
+        impl Capabilities {
+            pub fn build(config: Config) -> Arc<Self> {
+                Arc::new(Self { $($name: <$capability>::build(config.$name),)+ })
+            }
+
+            /// The interfaces of wit/ that are served, in the order of the list.
+            pub const INTERFACES: &'static [&'static str] = &[$(<$capability as Capability>::INTERFACE,)+];
+
+            /// Narrows everything to what one node may ask: `connection` of the node, and its `grants` as JSON texts.
+            ///
+            /// # Errors
+            /// All that the node asks for and cannot have.
+            pub fn grant(&self, connection: Option<&str>, asks: &[(&str, &str)]) -> Result<Grants, Vec<AskError>> {
+                let mut grants = Grants::default();
+                let mut errors = Vec::new();
+                $({
+                    let name = <$capability as Capability>::NAME;
+                    let grant = asks.iter().find(|(asked, _)| *asked == name).map(|(_, grant)| *grant);
+                    match self.$name.grant(Ask { connection, grant }) {
+                        Ok(Some(grant)) => grants.insert::<$capability>(grant),
+                        Ok(None) => {}
+                        Err(error) => errors.push(error),
+                    }
+                })+
+                let known = [$(<$capability as Capability>::NAME,)+];
+                errors.extend(asks.iter().filter(|(asked, _)| !known.contains(asked)).map(|(asked, _)| {
+                    AskError::UnknownCapability { name: (*asked).to_owned(), known: known.join(", ") }
+                }));
+                if errors.is_empty() { Ok(grants) } else { Err(errors) }
+            }
+
+            /// Adds every interface to the linker.
+            ///
+            /// # Errors
+            /// If one is there already.
+            pub fn link<T: Send + 'static>(
+                linker: &mut Linker<T>,
+                lend: fn(&mut T) -> GuestCalls<'_>,
+            ) -> wasmtime::Result<()> {
+                $(<$capability>::link(linker, lend)?;)+
+                Ok(())
+            }
+        }
+    };
+}
+
+capabilities! {
+    output: output::Output,
+    llm: llm::Llm,
+    nodes: nodes::Nodes,
+    context: context::Notes,
+    log: log::Log,
+}

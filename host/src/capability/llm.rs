@@ -1,0 +1,333 @@
+//! `weir:flow/llm`: language models, by the name of a connection. Granted by naming the connection.
+//!
+//! The names of calls, in spans and in the `api_call` dimension, are the original's (`openai_chat`, …): they say which
+//! API is spoken, whoever answers.
+
+pub mod backend;
+pub mod connection;
+pub mod offline;
+pub mod openai;
+mod sse;
+mod wit;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use futures_util::StreamExt;
+use futures_util::stream::BoxStream;
+use indexmap::IndexMap;
+use serde_json::value::RawValue;
+use wasmtime::component::Linker;
+
+use crate::boundary::error::{CallError, CallErrorKind};
+use crate::boundary::grants::{Ask, AskError};
+use crate::boundary::{Capability, GuestCalls, HostCall, Lent, Pass, StreamCall};
+use crate::telemetry::{RpcKind, RpcReply, RpcRequest, Server, Tokens};
+
+use backend::{Backend, Outbound, Usage};
+use connection::{Connections, Problem};
+
+/// The connections that nodes may use, and how patient their clients are.
+#[derive(Debug, Default)]
+pub struct Config {
+    pub connections: Connections,
+    pub limits: openai::Limits,
+}
+
+/// Serves `weir:flow/llm`.
+#[derive(Debug)]
+pub struct Llm {
+    backends: BTreeMap<String, Result<Arc<dyn Backend>, Problem>>,
+}
+
+/// The connections that a node may use.
+#[derive(Debug)]
+pub struct Grant(BTreeMap<String, Arc<dyn Backend>>);
+
+impl Capability for Llm {
+    const NAME: &'static str = "llm";
+    const INTERFACE: &'static str = "weir:flow/llm";
+    type Config = Config;
+    type Grant = Grant;
+
+    fn build(config: Config) -> Self {
+        let backend = |connection: &Arc<connection::Connection>| {
+            (connection.name.clone(), backend::choose(connection, &config.limits))
+        };
+        Self { backends: config.connections.iter().map(backend).collect() }
+    }
+
+    fn grant(&self, ask: Ask<'_>) -> Result<Option<Grant>, AskError> {
+        let mut names = ask.names(Self::NAME)?;
+        names.extend(ask.connection.map(str::to_owned));
+        let granted: Result<BTreeMap<_, _>, _> =
+            names.into_iter().map(|name| self.backend(&name).map(|backend| (name, backend))).collect();
+        Ok(Some(granted?).filter(|granted| !granted.is_empty()).map(Grant))
+    }
+
+    fn link<T: Send + 'static>(linker: &mut Linker<T>, lend: fn(&mut T) -> GuestCalls<'_>) -> wasmtime::Result<()> {
+        crate::bindings::llm::add_to_linker::<T, Lent>(linker, lend)
+    }
+}
+
+impl Llm {
+    fn backend(&self, name: &str) -> Result<Arc<dyn Backend>, AskError> {
+        match self.backends.get(name) {
+            Some(Ok(backend)) => Ok(backend.clone()),
+            Some(Err(problem)) => Err(AskError::Unusable(problem.to_string())),
+            None => Err(AskError::Unknown {
+                what: "connection",
+                name: name.to_owned(),
+                known: self.backends.keys().map(String::as_str).collect::<Vec<_>>().join(", "),
+            }),
+        }
+    }
+}
+
+impl Grant {
+    fn backend(&self, connection: &str, pass: &Pass) -> Result<&Arc<dyn Backend>, CallError> {
+        self.0.get(connection).ok_or_else(|| {
+            let node = pass.node.as_str();
+            CallError::new(
+                CallErrorKind::NotGranted,
+                format!("node {node:?} may not use connection {connection:?}; add it to `grants.llm` of the node"),
+            )
+        })
+    }
+}
+
+/// A request, and the connection it goes to.
+#[derive(Debug)]
+pub struct To<R> {
+    pub connection: String,
+    pub request: R,
+}
+
+/// Asks a chat model and waits for the whole answer.
+#[derive(Debug)]
+pub struct Chat(pub To<backend::ChatRequest>);
+
+/// Asks a chat model and gives the answer as it is written.
+#[derive(Debug)]
+pub struct StreamChat(pub To<backend::ChatRequest>);
+
+/// Asks a completion model and waits for the whole answer.
+#[derive(Debug)]
+pub struct Complete(pub To<backend::CompletionRequest>);
+
+/// Embeds texts.
+#[derive(Debug)]
+pub struct Embed(pub To<backend::EmbeddingRequest>);
+
+impl HostCall for Chat {
+    const API_CALL: &'static str = "openai_chat";
+    type Capability = Llm;
+    type Reply = backend::ChatReply;
+
+    fn request_facts(&self, grant: Option<&Grant>) -> RpcRequest {
+        chat_facts(&self.0, grant, false)
+    }
+
+    fn reply_facts(reply: &Self::Reply) -> RpcReply {
+        RpcReply {
+            output: object([
+                ("id", json(&reply.id)),
+                ("model", json(&reply.model)),
+                ("message", reply.message.clone()),
+                ("finish_reason", json(&reply.finish_reason)),
+            ]),
+            tokens: reply.usage.map(Tokens::from),
+            model: reply.model.clone(),
+            id: reply.id.clone(),
+            finish_reason: reply.finish_reason.clone(),
+            generated_message: reply.message.clone(),
+            ..RpcReply::default()
+        }
+    }
+
+    async fn run(self, grant: Arc<Grant>, pass: Pass) -> Result<Self::Reply, CallError> {
+        let To { connection, request } = self.0;
+        grant.backend(&connection, &pass)?.chat(request, outbound(pass)).await
+    }
+}
+
+impl StreamCall for StreamChat {
+    const API_CALL: &'static str = "openai_chat";
+    type Capability = Llm;
+    type Item = backend::ChatEvent;
+    type Seen = Seen;
+
+    fn request_facts(&self, grant: Option<&Grant>) -> RpcRequest {
+        chat_facts(&self.0, grant, true)
+    }
+
+    fn see(seen: &mut Seen, item: &backend::ChatEvent) {
+        match item {
+            backend::ChatEvent::Began { id, model } => {
+                seen.id.clone_from(id);
+                seen.model.clone_from(model);
+            }
+            backend::ChatEvent::Delta(delta) => {
+                seen.text.push_str(&delta.content);
+                seen.deltas.push(delta.delta.clone());
+                seen.finish_reason = delta.finish_reason.clone().or(seen.finish_reason.take());
+            }
+            backend::ChatEvent::Usage(usage) => seen.usage = Some(*usage),
+        }
+    }
+
+    fn reply_facts(seen: Seen) -> RpcReply {
+        RpcReply {
+            output: format!("[{}]", seen.deltas.join(",")),
+            streamed: true,
+            tokens: seen.usage.map(Tokens::from),
+            model: seen.model,
+            id: seen.id,
+            finish_reason: seen.finish_reason.unwrap_or_default(),
+            generated_message: object([("role", json("assistant")), ("content", json(&seen.text))]),
+            embeddings: String::new(),
+        }
+    }
+
+    async fn run(
+        self,
+        grant: Arc<Grant>,
+        pass: Pass,
+    ) -> Result<BoxStream<'static, Result<backend::ChatEvent, CallError>>, CallError> {
+        let To { connection, request } = self.0;
+        Ok(grant.backend(&connection, &pass)?.stream_chat(request, outbound(pass)).await?.boxed())
+    }
+}
+
+/// What has been seen of a streamed answer.
+#[derive(Debug, Default)]
+pub struct Seen {
+    id: String,
+    model: String,
+    text: String,
+    deltas: Vec<String>,
+    finish_reason: Option<String>,
+    usage: Option<Usage>,
+}
+
+impl HostCall for Complete {
+    const API_CALL: &'static str = "openai_completion";
+    type Capability = Llm;
+    type Reply = backend::CompletionReply;
+
+    fn request_facts(&self, grant: Option<&Grant>) -> RpcRequest {
+        let To { connection, request } = &self.0;
+        let inputs =
+            arguments([("model", json(&request.model)), ("prompt", json(&request.prompt))], &request.parameters);
+        facts(RpcKind::Completion, inputs, &request.model, connection, grant)
+    }
+
+    fn reply_facts(reply: &Self::Reply) -> RpcReply {
+        RpcReply {
+            output: object([
+                ("id", json(&reply.id)),
+                ("model", json(&reply.model)),
+                ("text", json(&reply.text)),
+                ("finish_reason", json(&reply.finish_reason)),
+            ]),
+            tokens: reply.usage.map(Tokens::from),
+            model: reply.model.clone(),
+            id: reply.id.clone(),
+            finish_reason: reply.finish_reason.clone(),
+            generated_message: reply.text.clone(),
+            ..RpcReply::default()
+        }
+    }
+
+    async fn run(self, grant: Arc<Grant>, pass: Pass) -> Result<Self::Reply, CallError> {
+        let To { connection, request } = self.0;
+        grant.backend(&connection, &pass)?.complete(request, outbound(pass)).await
+    }
+}
+
+impl HostCall for Embed {
+    const API_CALL: &'static str = "openai_embeddings";
+    type Capability = Llm;
+    type Reply = backend::EmbeddingReply;
+
+    fn request_facts(&self, grant: Option<&Grant>) -> RpcRequest {
+        let To { connection, request } = &self.0;
+        let texts = request.inputs.iter().map(|text| json(text)).collect::<Vec<_>>().join(",");
+        let inputs = arguments([("model", json(&request.model)), ("input", format!("[{texts}]"))], &request.parameters);
+        facts(RpcKind::Embedding, inputs, &request.model, connection, grant)
+    }
+
+    fn reply_facts(reply: &Self::Reply) -> RpcReply {
+        // As the original shows a vector: by its length. The numbers help nobody in a trace.
+        let vectors = reply
+            .vectors
+            .iter()
+            .map(|vector| object([("embedding.vector", json(&format!("<{} dimensional vector>", vector.len())))]));
+        let embeddings = format!("[{}]", vectors.collect::<Vec<_>>().join(","));
+        RpcReply {
+            output: embeddings.clone(),
+            tokens: reply.usage.map(Tokens::from),
+            model: reply.model.clone(),
+            embeddings,
+            ..RpcReply::default()
+        }
+    }
+
+    async fn run(self, grant: Arc<Grant>, pass: Pass) -> Result<Self::Reply, CallError> {
+        let To { connection, request } = self.0;
+        grant.backend(&connection, &pass)?.embed(request, outbound(pass)).await
+    }
+}
+
+impl From<Usage> for Tokens {
+    fn from(usage: Usage) -> Self {
+        Self { prompt: usage.prompt_tokens, completion: usage.completion_tokens, total: usage.total_tokens }
+    }
+}
+
+fn outbound(pass: Pass) -> Outbound {
+    Outbound { headers: pass.trace_headers, deadline: pass.deadline }
+}
+
+fn chat_facts(to: &To<backend::ChatRequest>, grant: Option<&Grant>, stream: bool) -> RpcRequest {
+    let To { connection, request } = to;
+    let own = [("model", json(&request.model)), ("messages", request.messages.clone()), ("stream", stream.to_string())];
+    facts(RpcKind::Chat, arguments(own, &request.parameters), &request.model, connection, grant)
+}
+
+/// What the trace says of a request to a model: who is asked, for which model, with which arguments.
+fn facts(kind: RpcKind, inputs: String, model: &str, connection: &str, grant: Option<&Grant>) -> RpcRequest {
+    let backend = grant.and_then(|grant| grant.0.get(connection));
+    let model = match (model, backend) {
+        ("", Some(backend)) => backend.model().unwrap_or_default(),
+        (model, _) => model,
+    };
+    RpcRequest {
+        kind,
+        inputs,
+        provider: backend.map(|backend| backend.provider().to_owned()).unwrap_or_default(),
+        model: model.to_owned(),
+        server: backend
+            .and_then(|backend| backend.server())
+            .map(|(address, port)| Server { address: address.to_owned(), port: Some(port) }),
+    }
+}
+
+/// The arguments of a call as one JSON object. Parameters that are no object are a fault of the request, which the
+/// backend reports; the trace then shows the rest.
+fn arguments<const N: usize>(own: [(&str, String); N], parameters: &str) -> String {
+    let parameters: IndexMap<String, &RawValue> = serde_json::from_str(parameters).unwrap_or_default();
+    let own = own.into_iter().map(|(name, value)| (name.to_owned(), value));
+    let parameters = parameters.into_iter().map(|(name, value)| (name, value.get().to_owned()));
+    object(own.chain(parameters))
+}
+
+/// A JSON object of names and JSON texts.
+fn object<N: AsRef<str>>(members: impl IntoIterator<Item = (N, String)>) -> String {
+    let members = members.into_iter().map(|(name, value)| format!("{}:{value}", json(name.as_ref())));
+    format!("{{{}}}", members.collect::<Vec<_>>().join(","))
+}
+
+fn json(text: &str) -> String {
+    serde_json::Value::from(text).to_string()
+}

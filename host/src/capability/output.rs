@@ -1,0 +1,57 @@
+//! `weir:flow/output` and the streams of `weir:flow/types`: a streamed answer, piece by piece. Always granted; how much
+//! may be streamed is bounded in boundary/outlet.rs.
+
+use futures_util::StreamExt;
+use wasmtime::component::{Linker, Resource};
+
+use crate::bindings::{Chunks, output as wit, types};
+use crate::boundary::grants::{Ask, AskError};
+use crate::boundary::outlet::Closed;
+use crate::boundary::{Capability, GuestCalls, Lent};
+
+/// Serves `weir:flow/output`.
+#[derive(Debug)]
+pub struct Output;
+
+impl Capability for Output {
+    const NAME: &'static str = "output";
+    const INTERFACE: &'static str = "weir:flow/output";
+    type Config = ();
+    type Grant = ();
+
+    fn build((): ()) -> Self {
+        Self
+    }
+
+    fn grant(&self, _: Ask<'_>) -> Result<Option<()>, AskError> {
+        Ok(Some(()))
+    }
+
+    fn link<T: Send + 'static>(linker: &mut Linker<T>, lend: fn(&mut T) -> GuestCalls<'_>) -> wasmtime::Result<()> {
+        types::add_to_linker::<T, Lent>(linker, lend)?;
+        wit::add_to_linker::<T, Lent>(linker, lend)
+    }
+}
+
+impl wit::Host for GuestCalls<'_> {
+    async fn emit(&mut self, chunk: String) -> wasmtime::Result<Result<(), wit::Closed>> {
+        let taken = GuestCalls::emit(self, chunk).await?;
+        Ok(taken.map_err(|closed| match closed {
+            Closed::Gone => wit::Closed::Gone,
+            Closed::Limit => wit::Closed::Limit,
+        }))
+    }
+}
+
+impl types::Host for GuestCalls<'_> {}
+
+impl types::HostChunks for GuestCalls<'_> {
+    async fn next(&mut self, chunks: Resource<Chunks>) -> wasmtime::Result<Result<Option<String>, types::CallError>> {
+        Ok(self.table.get_mut(&chunks)?.0.next().await.transpose())
+    }
+
+    async fn drop(&mut self, chunks: Resource<Chunks>) -> wasmtime::Result<()> {
+        self.table.delete(chunks)?;
+        Ok(())
+    }
+}
