@@ -1,0 +1,156 @@
+//! Runs one node in a fresh store, and drops it. Knows how a component is run; not which one comes next, nor what is
+//! recorded of it.
+
+pub mod component;
+pub mod describe;
+pub mod engine;
+pub mod limits;
+mod precompiled;
+mod stdio;
+mod store;
+
+use std::fmt;
+use std::sync::Arc;
+
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+use tokio::runtime::Handle;
+use wasmtime::Trap;
+
+use crate::bindings::handler;
+use crate::boundary::enter::{Answer, Entry, enter};
+use crate::boundary::error::{CallError, CallErrorKind, NodeError, NodeFailure};
+use crate::boundary::grants::Grants;
+use crate::boundary::outlet::Outlet;
+use crate::boundary::{NodeRun, Origin, Siblings};
+use crate::flow::value::Json;
+use crate::flow::{Flow, NodeIndex};
+use crate::id::NodeId;
+use crate::telemetry::NodeFacts;
+
+use component::{Component, Workshop};
+use limits::Limits;
+use store::State;
+
+/// A node that is ready to run: its component, and what it may do.
+#[derive(Debug)]
+pub struct Node {
+    pub id: NodeId,
+    pub component: Arc<Component>,
+    pub grants: Arc<Grants>,
+    pub limits: Limits,
+    pub facts: Arc<NodeFacts>,
+}
+
+/// All nodes of a flow, by their index in it.
+pub struct Nodes {
+    flow: Arc<Flow>,
+    nodes: Vec<Node>,
+    /// Where host calls run, apart from guests.
+    io: Handle,
+    /// Keeps the clock of the engine going.
+    _workshop: Workshop,
+}
+
+impl Nodes {
+    /// `nodes` are all those of `flow`, in its order; `workshop` loaded their components.
+    pub fn new(flow: Arc<Flow>, nodes: Vec<Node>, workshop: Workshop, io: Handle) -> Arc<Self> {
+        Arc::new(Self { flow, nodes, io, _workshop: workshop })
+    }
+
+    /// Runs one node to its end.
+    ///
+    /// # Errors
+    /// See [`enter`].
+    pub async fn run(&self, node: NodeIndex, inputs: Json, origin: Origin, outlet: Outlet) -> Result<Json, NodeError> {
+        let node = &self.nodes[node.get()];
+        let entry = Entry {
+            origin,
+            node: node.id.clone(),
+            inputs: inputs.clone(),
+            facts: node.facts.clone(),
+            grants: node.grants.clone(),
+            outlet,
+            timeout: node.limits.timeout,
+            io: self.io.clone(),
+        };
+        enter(entry, |run| node.answer(run, inputs.as_str().to_owned())).await
+    }
+}
+
+impl Node {
+    /// One fresh instance, one call.
+    async fn answer(&self, run: NodeRun, inputs: String) -> Result<Answer, NodeError> {
+        let mut store = store::new(&self.component, run, &self.limits);
+        let result = async {
+            let node = self.component.instance.instantiate_async(&mut store).await?;
+            node.weir_flow_handler().call_run(&mut store, &inputs).await
+        }
+        .await;
+        store.data_mut().close_stdio();
+        match result {
+            Ok(Ok(handler::Output::Value(value))) => Ok(Answer::Value(value)),
+            Ok(Ok(handler::Output::Emitted)) => Ok(Answer::Emitted),
+            Ok(Ok(handler::Output::Relayed(chunks))) => {
+                let chunks = store.data_mut().take(chunks).map_err(|error| self.failed(error, store.data()))?;
+                Ok(Answer::Relayed(chunks))
+            }
+            Ok(Err(error)) => Err(error.into()),
+            Err(error) => Err(self.failed(error, store.data())),
+        }
+    }
+
+    /// What ended a run that did not come to its own end.
+    fn failed(&self, error: wasmtime::Error, state: &State) -> NodeError {
+        let error = match error.downcast::<NodeError>() {
+            Ok(error) => return error,
+            Err(error) => error,
+        };
+        let id = self.id.as_str();
+        let limits = &self.limits;
+        let (failure, message) = match error.downcast_ref::<Trap>() {
+            _ if state.wanted_more_memory() => (
+                NodeFailure::Memory,
+                format!(
+                    "node {id:?} needs more than its {} of memory; raise `limits.memory` of the node if it may have more",
+                    limits.memory
+                ),
+            ),
+            Some(Trap::StackOverflow) => (NodeFailure::Stack, format!("node {id:?} used up its stack")),
+            Some(_) => (NodeFailure::Trap, format!("node {id:?} trapped")),
+            None => (NodeFailure::Host, format!("node {id:?} could not be run")),
+        };
+        NodeError::new(failure, message).with_detail(format_args!("{error:?}"))
+    }
+}
+
+impl Siblings for Nodes {
+    fn run(
+        self: Arc<Self>,
+        node: String,
+        inputs: String,
+        origin: Origin,
+    ) -> BoxFuture<'static, Result<Result<Json, NodeError>, CallError>> {
+        async move {
+            let Some(index) = self.flow.find(&node) else {
+                let known = self.flow.nodes().map(|(_, node)| node.id.as_str()).collect::<Vec<_>>().join(", ");
+                return Err(CallError::new(
+                    CallErrorKind::NotFound,
+                    format!("there is no node {node:?} in this flow; nodes are: {known}"),
+                ));
+            };
+            let invalid = |message: String| CallError::new(CallErrorKind::InvalidRequest, message);
+            let given = Json::parse(&inputs).map_err(|error| invalid(format!("inputs: {error}")))?;
+            let inputs = self.flow.node(index).assemble_call(&given).map_err(|refused| invalid(refused.to_string()))?;
+            let result = Self::run(&self, index, inputs, origin, Outlet::kept()).await;
+            Ok(result)
+        }
+        .boxed()
+    }
+}
+
+impl fmt::Debug for Nodes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Nodes").field(self.flow.id()).finish()
+    }
+}

@@ -1,0 +1,148 @@
+//! From the bytes of a component to something that can be instantiated: compiled once, kept on disk, linked.
+
+use std::collections::HashMap;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::{fmt, io};
+
+use sha2::{Digest as _, Sha256};
+use wasmtime::Engine;
+use wasmtime::component::Linker;
+
+use crate::bindings::NodePre;
+use crate::capability::Capabilities;
+use crate::sandbox::engine::{self, Ticker};
+use crate::sandbox::precompiled::Cache;
+use crate::sandbox::store::{self, State};
+
+/// The SHA-256 of a component's bytes, in hexadecimal digits.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Digest(String);
+
+/// A component that can be instantiated at once.
+pub struct Component {
+    pub digest: Digest,
+    pub(super) instance: NodePre<State>,
+    pub(super) code: wasmtime::component::Component,
+    pub(super) engine: Engine,
+    /// The interfaces it imports, such as `weir:flow/llm@0.1.0`.
+    pub imports: Vec<String>,
+}
+
+/// Where components are compiled and kept. One for the process.
+pub struct Workshop {
+    engine: Engine,
+    linker: Linker<State>,
+    cache: Cache,
+    loaded: Mutex<HashMap<Digest, Arc<Component>>>,
+    _ticker: Ticker,
+}
+
+/// Where compiled components are kept between two starts.
+#[derive(Clone, Debug, Default)]
+pub struct Config {
+    /// None: nowhere, everything is compiled anew.
+    pub cache_dir: Option<PathBuf>,
+}
+
+/// Why a component cannot be loaded.
+#[derive(Debug, thiserror::Error)]
+pub enum LoadError {
+    #[error("{name}: not a component this host can run: {reason}")]
+    NotLoadable { name: String, reason: String },
+    #[error("{name}: not a node: {reason}; a node is a component of the world weir:flow/node")]
+    NotANode { name: String, reason: String },
+}
+
+/// Why the sandbox cannot be set up.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    #[error("the WebAssembly engine cannot be set up: {0}")]
+    Engine(String),
+    #[error("the clock of the engine cannot be started")]
+    Ticker(#[from] io::Error),
+}
+
+impl Digest {
+    pub fn of(bytes: &[u8]) -> Self {
+        use fmt::Write as _;
+        let mut text = String::with_capacity(64);
+        for byte in Sha256::digest(bytes) {
+            let _ = write!(text, "{byte:02x}");
+        }
+        Self(text)
+    }
+
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for Digest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl Workshop {
+    /// Sets up the engine and links what the host offers.
+    ///
+    /// # Errors
+    /// If the machine cannot give what the engine needs.
+    pub fn open(config: Config) -> Result<Self, StartError> {
+        let explain = |error: wasmtime::Error| StartError::Engine(format!("{error:#}"));
+        let engine = engine::build().map_err(explain)?;
+        let mut linker = Linker::new(&engine);
+        wasmtime_wasi::p2::add_to_linker_async(&mut linker).map_err(explain)?;
+        Capabilities::link(&mut linker, store::lend).map_err(explain)?;
+        let mut hasher = DefaultHasher::new();
+        engine.precompile_compatibility_hash().hash(&mut hasher);
+        let cache = Cache::open(config.cache_dir, hasher.finish());
+        let ticker = Ticker::start(&engine)?;
+        Ok(Self { engine, linker, cache, loaded: Mutex::default(), _ticker: ticker })
+    }
+
+    /// Loads a component, from the cache if it was compiled before. `name` is for messages.
+    ///
+    /// May compile, which takes seconds for large components: call it from a thread that may block.
+    ///
+    /// # Errors
+    /// If the bytes are no component, need a feature that is not allowed, or export no node.
+    pub fn load(&self, name: &str, bytes: &[u8]) -> Result<Arc<Component>, LoadError> {
+        let digest = Digest::of(bytes);
+        if let Some(component) = self.loaded.lock().unwrap_or_else(PoisonError::into_inner).get(&digest) {
+            return Ok(component.clone());
+        }
+        let component = Arc::new(self.link(name, digest.clone(), bytes)?);
+        self.loaded.lock().unwrap_or_else(PoisonError::into_inner).insert(digest, component.clone());
+        Ok(component)
+    }
+
+    fn link(&self, name: &str, digest: Digest, bytes: &[u8]) -> Result<Component, LoadError> {
+        let code = self
+            .cache
+            .load(&self.engine, &digest, bytes)
+            .map_err(|error| LoadError::NotLoadable { name: name.to_owned(), reason: format!("{error:#}") })?;
+        let not_a_node =
+            |error: wasmtime::Error| LoadError::NotANode { name: name.to_owned(), reason: format!("{error:#}") };
+        let imports = code.component_type().imports(&self.engine).map(|(import, _)| import.to_owned()).collect();
+        // What the host does not offer still loads: the call, not the import, is refused.
+        let mut linker = self.linker.clone();
+        linker.define_unknown_imports_as_traps(&code).map_err(not_a_node)?;
+        let instance = linker.instantiate_pre(&code).and_then(NodePre::new).map_err(not_a_node)?;
+        Ok(Component { digest, instance, code, engine: self.engine.clone(), imports })
+    }
+}
+
+impl fmt::Debug for Component {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Component({})", self.digest)
+    }
+}
+
+impl fmt::Debug for Workshop {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Workshop").field("cache", &self.cache).finish_non_exhaustive()
+    }
+}

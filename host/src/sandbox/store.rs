@@ -1,0 +1,77 @@
+//! What lives in a store: everything that one run of a node has.
+//!
+//! A node may, without any grant:
+//! - compute, within its memory and time;
+//! - read the clocks, and random numbers;
+//! - write to stdout and stderr, which become log records of its span, and log by wasi:logging;
+//! - answer, whole or as a stream, and put notes on its span.
+//!
+//! It has no environment, no arguments, no files, no sockets and no standard input. Whatever else it can do it does
+//! through a capability that its flow grants: see capability.rs.
+
+use wasmtime::Store;
+use wasmtime::component::{Resource, ResourceTable};
+use wasmtime_wasi::{WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
+
+use crate::bindings::Chunks;
+use crate::boundary::{GuestCalls, NodeRun};
+use crate::sandbox::component::Component;
+use crate::sandbox::limits::{Limiter, Limits};
+use crate::sandbox::stdio::{Lines, Stream};
+
+/// The data of a store.
+pub(super) struct State {
+    run: NodeRun,
+    table: ResourceTable,
+    wasi: WasiCtx,
+    limiter: Limiter,
+    stdio: [Lines; 2],
+}
+
+/// A fresh store for one run.
+pub(super) fn new(component: &Component, run: NodeRun, limits: &Limits) -> Store<State> {
+    let stdout = Lines::new(run.notes.clone(), Stream::Stdout);
+    let stderr = Lines::new(run.notes.clone(), Stream::Stderr);
+    let mut wasi = WasiCtxBuilder::new();
+    wasi.stdout(stdout.clone()).stderr(stderr.clone()).allow_tcp(false).allow_udp(false).allow_ip_name_lookup(false);
+    let state = State {
+        run,
+        table: ResourceTable::new(),
+        wasi: wasi.build(),
+        limiter: Limiter::new(limits),
+        stdio: [stdout, stderr],
+    };
+    let mut store = Store::new(&component.engine, state);
+    store.limiter(|state| &mut state.limiter);
+    // At every tick the guest makes way for others, and the boundary gets to look at the deadline.
+    store.set_epoch_deadline(1);
+    store.epoch_deadline_async_yield_and_update(1);
+    store
+}
+
+/// The host as the guest of a store sees it.
+pub(super) fn lend(state: &mut State) -> GuestCalls<'_> {
+    GuestCalls { run: &mut state.run, table: &mut state.table }
+}
+
+impl State {
+    /// Takes a stream out of the store, so that the store can go.
+    pub(super) fn take(&mut self, chunks: Resource<Chunks>) -> wasmtime::Result<Chunks> {
+        Ok(self.table.delete(chunks)?)
+    }
+
+    pub(super) fn wanted_more_memory(&self) -> bool {
+        self.limiter.refused_memory
+    }
+
+    /// Logs what the guest wrote without ending the line.
+    pub(super) fn close_stdio(&self) {
+        self.stdio.iter().for_each(Lines::close);
+    }
+}
+
+impl WasiView for State {
+    fn ctx(&mut self) -> WasiCtxView<'_> {
+        WasiCtxView { ctx: &mut self.wasi, table: &mut self.table }
+    }
+}
