@@ -1,0 +1,94 @@
+//! Runs a flow: which nodes, in which order, and what became of it. Knows no HTTP and no WebAssembly.
+//!
+//! [`plan`] decides, without a clock or a task; [`drive`] does; [`outcome`] tells.
+
+pub mod drive;
+pub mod outcome;
+pub mod plan;
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use opentelemetry::Context;
+use tokio::runtime::Handle;
+
+use crate::boundary::{Origin, Request};
+use crate::flow::Flow;
+use crate::flow::inputs::Inputs;
+use crate::id::RequestId;
+use crate::sandbox::Nodes;
+use crate::telemetry::{FlowStart, Telemetry, Usage};
+
+use drive::Drive;
+use outcome::{Failure, Outcome};
+use plan::Plan;
+
+/// Wall time of a whole request: what the original allowed.
+pub const DEFAULT_FLOW_TIMEOUT: Duration = Duration::from_secs(300);
+/// How many nodes of one request may run at the same time: the original's number.
+pub const NODE_CONCURRENCY: usize = 16;
+
+/// Runs one flow, any number of requests at a time.
+#[derive(Debug)]
+pub struct Runner {
+    pub flow: Arc<Flow>,
+    pub nodes: Arc<Nodes>,
+    pub telemetry: Telemetry,
+    /// The runtime that guests have to themselves.
+    pub guests: Handle,
+    pub timeout: Duration,
+}
+
+/// What a caller of a flow says beside its inputs.
+#[derive(Clone, Debug)]
+pub struct Call {
+    /// The span that the flow's span will be a child of.
+    pub parent: Context,
+    pub request: RequestId,
+    pub request_from_caller: bool,
+    pub reply: ReplyMode,
+}
+
+/// How the caller wants a streamed answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ReplyMode {
+    /// Joined to one value.
+    Whole,
+    /// As it comes, if the flow streams.
+    Stream,
+}
+
+impl Runner {
+    /// Runs the flow on inputs that fit it.
+    ///
+    /// Returns when the reply can begin: when all is done, or when the first chunk of a stream is there and nothing
+    /// else is outstanding. Dropping the future, or the stream it gave, gives the request up and ends its nodes.
+    ///
+    /// # Errors
+    /// If a node failed, or an output cannot be made.
+    pub async fn run(&self, inputs: Inputs, call: Call) -> Result<Outcome, Failure> {
+        let deadline = Instant::now() + self.timeout;
+        let usage = Usage::default();
+        let inputs_json = inputs.to_json();
+        let span = self.telemetry.flow(FlowStart {
+            flow: self.flow.id(),
+            name: self.flow.span_name(),
+            request: &call.request,
+            request_from_caller: call.request_from_caller,
+            parent: &call.parent,
+            inputs: inputs_json.as_str(),
+            usage: usage.clone(),
+        });
+        let origin = Origin {
+            telemetry: self.telemetry.clone(),
+            flow: self.flow.id().clone(),
+            request: Arc::new(Request { id: call.request, id_from_caller: call.request_from_caller, usage }),
+            parent: span.context(),
+            deadline,
+            depth: 0,
+            siblings: self.nodes.clone(),
+        };
+        let plan = Plan::new(self.flow.clone(), inputs);
+        Drive::new(self, plan, origin, call.reply).run(span).await
+    }
+}

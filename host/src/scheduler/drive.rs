@@ -1,0 +1,246 @@
+//! Runs what the plan says may run: the one place where nodes become tasks.
+//!
+//! Every task carries its origin, and so its parent span; a panic becomes the failure of its node; tasks end with the
+//! request. Which node is next is not decided here: see plan.rs.
+
+use std::collections::{HashMap, VecDeque};
+use std::future::poll_fn;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use futures_util::stream::{self, StreamExt};
+use tokio::sync::mpsc;
+use tokio::task::{Id, JoinError, JoinSet};
+use tokio::time::timeout_at;
+
+use crate::boundary::Origin;
+use crate::boundary::error::{NodeError, NodeFailure};
+use crate::boundary::outlet::Outlet;
+use crate::flow::value::Json;
+use crate::flow::{Flow, NodeIndex};
+use crate::scheduler::outcome::{Failure, Outcome, Streaming};
+use crate::scheduler::plan::{Plan, Step};
+use crate::scheduler::{NODE_CONCURRENCY, ReplyMode, Runner};
+use crate::telemetry::FlowSpan;
+
+/// One request on its way through a flow. Dropping it ends its tasks.
+pub struct Drive<'r> {
+    runner: &'r Runner,
+    request: Running,
+}
+
+/// What goes on without the runner once a stream has begun.
+struct Running {
+    flow: Arc<Flow>,
+    plan: Plan,
+    origin: Origin,
+    tasks: JoinSet<Result<Json, NodeError>>,
+    nodes: HashMap<Id, NodeIndex>,
+    /// Ready, but waiting for a place.
+    waiting: VecDeque<(NodeIndex, Json)>,
+    live: Vec<Live>,
+}
+
+/// A node whose chunks may go to the client as they come. Whether it streams shows with its first chunk.
+struct Live {
+    node: NodeIndex,
+    /// The flow output that it is.
+    output: String,
+    /// Handed to the node when it starts.
+    outlet: Option<Outlet>,
+    chunks: mpsc::Receiver<Json>,
+    /// The first chunk, while others are still outstanding.
+    first: Option<Json>,
+}
+
+impl<'r> Drive<'r> {
+    pub fn new(runner: &'r Runner, plan: Plan, origin: Origin, reply: ReplyMode) -> Self {
+        let candidates = match reply {
+            ReplyMode::Whole => Vec::new(),
+            ReplyMode::Stream => runner.flow.stream_candidates(),
+        };
+        let live = candidates.into_iter().map(|(node, output)| Live::new(node, output)).collect();
+        let (tasks, nodes, waiting) = (JoinSet::new(), HashMap::new(), VecDeque::new());
+        Self { runner, request: Running { flow: runner.flow.clone(), plan, origin, tasks, nodes, waiting, live } }
+    }
+
+    /// Runs until the reply can begin.
+    pub async fn run(mut self, span: FlowSpan) -> Result<Outcome, Failure> {
+        let deadline = self.request.origin.deadline.into();
+        let begun = timeout_at(deadline, self.advance()).await.unwrap_or(Err(Failure::Timeout));
+        match begun.and_then(|stream| Ok((self.request.outputs(stream.as_ref())?, stream))) {
+            Ok((outputs, None)) => {
+                span.finish(&as_object(&outputs));
+                Ok(Outcome::Whole(outputs))
+            }
+            Ok((outputs, Some(stream))) => Ok(Outcome::Streaming(self.request.stream(stream, outputs, span))),
+            Err(failure) => {
+                // So that no node's span outlives the flow's.
+                self.request.tasks.shutdown().await;
+                span.fail(failure.code(), &failure.to_string());
+                Err(failure)
+            }
+        }
+    }
+
+    /// Until all is done, or nothing is outstanding but a stream that has begun: that stream.
+    async fn advance(&mut self) -> Result<Option<Live>, Failure> {
+        loop {
+            self.start_ready()?;
+            let request = &mut self.request;
+            let begun = request.begun()?;
+            let rest_is_done = request.waiting.is_empty() && request.nodes.values().all(|node| Some(*node) == begun);
+            if request.plan.is_done() || (begun.is_some() && rest_is_done) {
+                let position = request.live.iter().position(|live| Some(live.node) == begun);
+                return Ok(position.map(|position| request.live.swap_remove(position)));
+            }
+            request.step().await?;
+        }
+    }
+
+    fn start_ready(&mut self) -> Result<(), Failure> {
+        let (runner, request) = (self.runner, &mut self.request);
+        for step in request.plan.ready()? {
+            match step {
+                Step::Run { node, inputs } => request.waiting.push_back((node, inputs)),
+                Step::Bypass { node } => {
+                    request.origin.telemetry.node_bypassed(&request.origin.flow, &runner.flow.node(node).id);
+                }
+            }
+        }
+        while request.tasks.len() < NODE_CONCURRENCY {
+            let Some((node, inputs)) = request.waiting.pop_front() else { break };
+            request.start(runner, node, inputs);
+        }
+        Ok(())
+    }
+}
+
+impl Live {
+    fn new(node: NodeIndex, output: &str) -> Self {
+        let (outlet, chunks) = Outlet::live();
+        Self { node, output: output.to_owned(), outlet: Some(outlet), chunks, first: None }
+    }
+
+    /// Ready when the first chunk has come.
+    fn poll_first(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if self.first.is_none()
+            && self.outlet.is_none()
+            && let Poll::Ready(Some(chunk)) = self.chunks.poll_recv(cx)
+        {
+            self.first = Some(chunk);
+            return Poll::Ready(());
+        }
+        Poll::Pending
+    }
+}
+
+impl Running {
+    fn start(&mut self, runner: &Runner, node: NodeIndex, inputs: Json) {
+        let live = self.live.iter_mut().find(|live| live.node == node).and_then(|live| live.outlet.take());
+        let outlet = live.unwrap_or_else(Outlet::kept);
+        let (nodes, origin) = (runner.nodes.clone(), self.origin.clone());
+        let task = async move { nodes.run(node, inputs, origin, outlet).await };
+        #[expect(clippy::disallowed_methods, reason = "the one place where nodes become tasks")]
+        let task = self.tasks.spawn_on(task, &runner.guests);
+        self.nodes.insert(task.id(), node);
+    }
+
+    /// Waits for the next thing that happens: a node ends, or a stream begins.
+    async fn step(&mut self) -> Result<(), Failure> {
+        if self.tasks.is_empty() {
+            return Err(Failure::Stuck);
+        }
+        let Self { tasks, live, .. } = self;
+        let first = poll_fn(|cx| {
+            let begun = live.iter_mut().any(|live| live.poll_first(cx).is_ready());
+            if begun { Poll::Ready(()) } else { Poll::Pending }
+        });
+        tokio::select! {
+            biased;
+            () = first => Ok(()),
+            Some(ended) = tasks.join_next_with_id() => self.ended(ended),
+        }
+    }
+
+    fn ended(&mut self, ended: Result<(Id, Result<Json, NodeError>), JoinError>) -> Result<(), Failure> {
+        let (id, result) = match ended {
+            Ok(ended) => ended,
+            Err(error) => {
+                tracing::error!(%error, "a node's task panicked");
+                (error.id(), Err(NodeError::new(NodeFailure::Host, "internal error")))
+            }
+        };
+        let node = self.nodes.remove(&id).expect("every task was entered when it was spawned");
+        match result {
+            Ok(value) => {
+                self.plan.completed(node, value);
+                Ok(())
+            }
+            Err(error) => {
+                self.plan.failed(node);
+                Err(Failure::Node { node: self.flow.node(node).id.clone(), error })
+            }
+        }
+    }
+
+    /// The node whose stream has begun. At most one output of a reply can stream.
+    fn begun(&mut self) -> Result<Option<NodeIndex>, Failure> {
+        let mut begun = None;
+        for live in &mut self.live {
+            if live.outlet.is_none() && live.first.is_none() {
+                // A short stream may have ended together with its node.
+                live.first = live.chunks.try_recv().ok();
+            }
+            if live.first.is_some() && begun.replace(live.node).is_some() {
+                return Err(Failure::ManyStreams);
+            }
+        }
+        Ok(begun)
+    }
+
+    /// All outputs, or all but the one that streams.
+    fn outputs(&self, stream: Option<&Live>) -> Result<Vec<(String, Json)>, Failure> {
+        let outputs = match stream {
+            None => self.plan.outputs()?,
+            Some(live) => self.plan.outputs_beside(live.node)?,
+        };
+        Ok(outputs.into_iter().map(|(name, value)| (name.to_owned(), value)).collect())
+    }
+
+    fn stream(self, live: Live, outputs: Vec<(String, Json)>, span: FlowSpan) -> Streaming {
+        let name = live.output.clone();
+        let chunks = stream::unfold(Some((self, live, span)), |state| async move {
+            let (mut running, mut live, span) = state?;
+            match running.next_chunk(&mut live).await {
+                Some(Ok(chunk)) => Some((Ok(chunk), Some((running, live, span)))),
+                Some(Err(failure)) => {
+                    span.fail(failure.code(), &failure.to_string());
+                    Some((Err(failure), None))
+                }
+                None => {
+                    let outputs = running.outputs(None).map_or_else(|_| "{}".to_owned(), |outputs| as_object(&outputs));
+                    span.finish_streamed(&outputs);
+                    None
+                }
+            }
+        });
+        Streaming { outputs, name, chunks: chunks.boxed() }
+    }
+
+    async fn next_chunk(&mut self, live: &mut Live) -> Option<Result<Json, Failure>> {
+        if let Some(first) = live.first.take() {
+            return Some(Ok(first));
+        }
+        if let Some(chunk) = live.chunks.recv().await {
+            return Some(Ok(chunk));
+        }
+        // No sender is left, so the node's task is about to end; what it ends with decides how the stream ends.
+        let ended = self.tasks.join_next_with_id().await?;
+        self.ended(ended).err().map(Err)
+    }
+}
+
+fn as_object(outputs: &[(String, Json)]) -> String {
+    Json::object(outputs.iter().map(|(name, value)| (name.as_str(), value))).as_str().to_owned()
+}

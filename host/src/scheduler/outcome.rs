@@ -1,0 +1,87 @@
+//! What became of a flow.
+
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use futures_util::Stream;
+use futures_util::stream::BoxStream;
+
+use crate::boundary::error::NodeError;
+use crate::flow::value::Json;
+use crate::id::NodeId;
+use crate::scheduler::plan::{InvalidReferenceProperty, OutputsError};
+
+/// A flow that gave an answer.
+#[derive(Debug)]
+pub enum Outcome {
+    /// All outputs, in the order of the flow file.
+    Whole(Vec<(String, Json)>),
+    /// One output comes as a stream.
+    Streaming(Streaming),
+}
+
+/// An answer of which one output is still coming.
+pub struct Streaming {
+    /// All other outputs.
+    pub outputs: Vec<(String, Json)>,
+    /// Name of the output that streams.
+    pub name: String,
+    /// Its chunks. An error is the last item. Dropping it gives the request up.
+    pub chunks: BoxStream<'static, Result<Json, Failure>>,
+}
+
+/// A flow that gave none.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Failure {
+    /// A node failed.
+    #[error("{error}")]
+    Node { node: NodeId, error: NodeError },
+    /// A reference of an input or an output leads nowhere in the value it points into.
+    #[error("{0}")]
+    Reference(#[from] InvalidReferenceProperty),
+    /// More than one output turned out to be a stream.
+    #[error("Multiple stream output fields not supported.")]
+    ManyStreams,
+    /// The flow ran past its time.
+    #[error("the flow did not finish within its time")]
+    Timeout,
+    /// Nothing can run and nothing is finished.
+    #[error("No nodes are ready for execution, but the flow is not completed.")]
+    Stuck,
+}
+
+impl Failure {
+    /// The innermost name of the failure: the `exception` dimension of `flow_request`.
+    pub fn code(&self) -> &str {
+        match self {
+            Self::Node { error, .. } => &error.code,
+            Self::Reference(_) => InvalidReferenceProperty::CODE,
+            Self::ManyStreams => "MultipleStreamOutputFieldsNotSupported",
+            Self::Timeout => "FlowTimeout",
+            Self::Stuck => "NoNodeExecutedError",
+        }
+    }
+}
+
+impl From<OutputsError> for Failure {
+    fn from(error: OutputsError) -> Self {
+        match error {
+            OutputsError::Property(property) => Self::Reference(property),
+            OutputsError::Unfinished { .. } => Self::Stuck,
+        }
+    }
+}
+
+impl Stream for Streaming {
+    type Item = Result<Json, Failure>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        self.chunks.as_mut().poll_next(cx)
+    }
+}
+
+impl std::fmt::Debug for Streaming {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Streaming").field("name", &self.name).finish_non_exhaustive()
+    }
+}
