@@ -1,0 +1,42 @@
+//! POST /score: the body becomes inputs, the flow runs, its outputs become the reply.
+
+use std::sync::Arc;
+
+use axum::Extension;
+use axum::body::Bytes;
+use axum::extract::State;
+use axum::extract::rejection::BytesRejection;
+use axum::response::Response;
+use http::HeaderMap;
+
+use crate::flow::inputs::Inputs;
+use crate::scheduler::outcome::Outcome;
+use crate::scheduler::{Call, ReplyMode};
+use crate::server::App;
+use crate::server::edge::Arrived;
+use crate::server::problem::Problem;
+use crate::server::reply::{self, Accept};
+
+pub(super) async fn score(
+    State(app): State<Arc<App>>,
+    Extension(arrived): Extension<Arrived>,
+    headers: HeaderMap,
+    body: Result<Bytes, BytesRejection>,
+) -> Result<Response, Problem> {
+    let accept = Accept::of(&headers);
+    let flow = &app.runner.flow;
+    // Before anything has run, or been paid for.
+    accept.check(!flow.stream_candidates().is_empty())?;
+    let inputs = Inputs::decode(flow, &body?)?;
+    let reply = if accept.stream { ReplyMode::Stream } else { ReplyMode::Whole };
+    let call = Call { parent: arrived.span, request: arrived.id, request_from_caller: arrived.id_from_caller, reply };
+    match app.runner.run(inputs, call).await {
+        Ok(Outcome::Whole(outputs)) => {
+            // The flow could have streamed, but this time it answered whole.
+            accept.check(false)?;
+            Ok(reply::whole(&outputs))
+        }
+        Ok(Outcome::Streaming(streaming)) => Ok(reply::streamed(streaming)),
+        Err(failure) => Err(Problem::from(&failure)),
+    }
+}
