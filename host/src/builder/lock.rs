@@ -1,0 +1,129 @@
+//! `.weir/lock.json` and `.weir/components/`: what was built, by digest.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::{fs, io};
+
+use serde::{Deserialize, Serialize};
+
+use crate::sandbox::component::Digest;
+
+const FILE: &str = "lock.json";
+const COMPONENTS: &str = "components";
+/// Folders that are no source.
+const NOT_SOURCE: [&str; 3] = ["target", ".git", ".weir"];
+
+/// What was built of a flow's source.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Lock {
+    /// By the path of the flow file.
+    pub components: BTreeMap<String, Locked>,
+}
+
+/// One component.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Locked {
+    /// Of the component.
+    pub digest: String,
+    /// Of the source it was made of.
+    pub source: String,
+}
+
+/// Why the lock or a component cannot be read or written.
+#[derive(Debug, thiserror::Error)]
+pub enum LockError {
+    #[error("{path}: {source}")]
+    Io { path: String, source: io::Error },
+    #[error("{path}: not a lock file: {reason}; `weir build` writes it anew")]
+    NotALock { path: String, reason: String },
+    #[error("{component}: the built component is not the one that was locked; `weir build` builds it anew")]
+    Changed { component: String },
+}
+
+impl Lock {
+    /// The lock of a `.weir` folder; empty if there is none.
+    ///
+    /// # Errors
+    /// If it cannot be read.
+    pub fn read(out: &Path) -> Result<Self, LockError> {
+        let path = out.join(FILE);
+        let shown = format!(".weir/{FILE}");
+        match fs::read_to_string(&path) {
+            Ok(text) => serde_json::from_str(&text)
+                .map_err(|error| LockError::NotALock { path: shown, reason: error.to_string() }),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Self::default()),
+            Err(source) => Err(LockError::Io { path: shown, source }),
+        }
+    }
+
+    /// Writes the lock as a whole.
+    ///
+    /// # Errors
+    /// If the folder cannot be written to.
+    pub fn write(&self, out: &Path) -> Result<(), LockError> {
+        let text = serde_json::to_string_pretty(self).expect("maps of strings are JSON");
+        replace(&out.join(FILE), text.as_bytes())
+    }
+}
+
+/// Keeps a component under its digest.
+///
+/// # Errors
+/// If the folder cannot be written to.
+pub fn write_component(out: &Path, digest: &Digest, bytes: &[u8]) -> Result<(), LockError> {
+    replace(&out.join(COMPONENTS).join(format!("{digest}.wasm")), bytes)
+}
+
+/// The bytes of a locked component.
+///
+/// # Errors
+/// If it is absent, or its bytes are not those that were locked.
+pub fn read_component(out: &Path, component: &str, locked: &Locked) -> Result<Vec<u8>, LockError> {
+    let path = out.join(COMPONENTS).join(format!("{}.wasm", locked.digest));
+    let bytes = fs::read(&path).map_err(|source| LockError::Io { path: component.to_owned(), source })?;
+    if Digest::of(&bytes).as_str() == locked.digest {
+        Ok(bytes)
+    } else {
+        Err(LockError::Changed { component: component.to_owned() })
+    }
+}
+
+/// The digest of all files of a source folder, by name and content.
+///
+/// # Errors
+/// If a file cannot be read.
+pub fn digest_of_source(dir: &Path) -> io::Result<Digest> {
+    let mut files = Vec::new();
+    collect(dir, &mut files)?;
+    files.sort();
+    let mut all = Vec::new();
+    for file in files {
+        all.extend_from_slice(file.strip_prefix(dir).unwrap_or(&file).as_os_str().as_encoded_bytes());
+        all.push(0);
+        all.extend_from_slice(Digest::of(&fs::read(&file)?).as_str().as_bytes());
+    }
+    Ok(Digest::of(&all))
+}
+
+fn collect(dir: &Path, files: &mut Vec<PathBuf>) -> io::Result<()> {
+    for entry in fs::read_dir(dir)? {
+        let entry = entry?;
+        let kind = entry.file_type()?;
+        if kind.is_dir() && !NOT_SOURCE.iter().any(|name| entry.file_name() == *name) {
+            collect(&entry.path(), files)?;
+        } else if kind.is_file() {
+            files.push(entry.path());
+        }
+    }
+    Ok(())
+}
+
+/// Writes a file so that it is either the old one or the new one, whole.
+fn replace(path: &Path, bytes: &[u8]) -> Result<(), LockError> {
+    let failed = |source| LockError::Io { path: path.display().to_string(), source };
+    if let Some(dir) = path.parent() {
+        fs::create_dir_all(dir).map_err(failed)?;
+    }
+    let unfinished = path.with_extension("tmp");
+    fs::write(&unfinished, bytes).and_then(|()| fs::rename(&unfinished, path)).map_err(failed)
+}

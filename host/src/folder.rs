@@ -1,0 +1,137 @@
+//! A flow folder on disk. Reads only inside it, whatever a flow file says. A leaf: knows names of files, not their sense.
+
+use std::fs;
+use std::io;
+use std::path::{Component, Path, PathBuf};
+
+/// The names a flow file may have, in the order people are told them.
+const FLOW_FILES: [&str; 4] = ["flow.dag.yaml", "flow.dag.yml", "flow.flex.yaml", "flow.flex.yml"];
+
+/// Longest text file that is read from a flow folder: flow files and templates are written by people.
+const MAX_TEXT: u64 = 4 * 1024 * 1024;
+
+/// A folder that holds one flow.
+#[derive(Clone, Debug)]
+pub struct Folder {
+    /// Resolved: no links, no `..`.
+    root: PathBuf,
+    /// Name of the flow file.
+    file: String,
+}
+
+/// Why a folder cannot be served, or a file in it not read. Messages name the path as the user wrote it.
+#[derive(Debug, thiserror::Error)]
+pub enum FolderError {
+    #[error("{0}: no such folder")]
+    NoFolder(String),
+    #[error("{0}: found neither flow.dag.yaml nor flow.flex.yaml")]
+    NoFlow(String),
+    #[error("{folder}: multiple flow files: {found}; name one, or remove the others")]
+    ManyFlows { folder: String, found: String },
+    #[error("{0}: the path leads out of the flow folder")]
+    Outside(String),
+    #[error("{path}: {source}")]
+    Io { path: String, source: io::Error },
+    #[error("{0}: larger than {MAX_TEXT} bytes")]
+    TooLarge(String),
+}
+
+impl Folder {
+    /// Opens a folder, or the folder of a flow file.
+    ///
+    /// # Errors
+    /// If there is not exactly one flow.
+    pub fn open(path: &Path) -> Result<Self, FolderError> {
+        let shown = path.display().to_string();
+        let resolved = path.canonicalize().map_err(|_| FolderError::NoFolder(shown.clone()))?;
+        if resolved.is_file() {
+            let file = resolved.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+            let root = resolved.parent().map(Path::to_path_buf).unwrap_or_default();
+            return Ok(Self { root, file });
+        }
+        let found: Vec<_> = FLOW_FILES.into_iter().filter(|name| resolved.join(name).is_file()).collect();
+        match found.as_slice() {
+            [] => Err(FolderError::NoFlow(shown)),
+            [file] => Ok(Self { root: resolved, file: (*file).to_owned() }),
+            many => Err(FolderError::ManyFlows { folder: shown, found: many.join(", ") }),
+        }
+    }
+
+    /// Where the folder is.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// Name of the flow file.
+    pub fn flow_file(&self) -> &str {
+        &self.file
+    }
+
+    /// Name of the folder: the flow's name if its file gives none.
+    pub fn name(&self) -> String {
+        self.root.file_name().map_or_else(|| "flow".to_owned(), |name| name.to_string_lossy().into_owned())
+    }
+
+    /// Where a path of the flow file leads.
+    ///
+    /// # Errors
+    /// If it leads out of the folder, also by a link, or to nothing.
+    pub fn resolve(&self, path: &str) -> Result<PathBuf, FolderError> {
+        let inside = Path::new(path).components().all(|part| matches!(part, Component::Normal(_) | Component::CurDir));
+        if !inside {
+            return Err(FolderError::Outside(path.to_owned()));
+        }
+        let resolved =
+            self.root.join(path).canonicalize().map_err(|source| FolderError::Io { path: path.to_owned(), source })?;
+        if resolved.starts_with(&self.root) { Ok(resolved) } else { Err(FolderError::Outside(path.to_owned())) }
+    }
+
+    /// A text file of the folder.
+    ///
+    /// # Errors
+    /// If it is not in the folder, too large, or no UTF-8 text.
+    pub fn read_text(&self, path: &str) -> Result<String, FolderError> {
+        let resolved = self.resolve(path)?;
+        let io = |source| FolderError::Io { path: path.to_owned(), source };
+        if fs::metadata(&resolved).map_err(io)?.len() > MAX_TEXT {
+            return Err(FolderError::TooLarge(path.to_owned()));
+        }
+        fs::read_to_string(&resolved).map_err(io)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn folder(files: &[&str]) -> tempfile::TempDir {
+        let dir = tempfile::tempdir().expect("a temporary folder");
+        for file in files {
+            fs::write(dir.path().join(file), "").expect("a file in it");
+        }
+        dir
+    }
+
+    #[test]
+    fn a_folder_holds_exactly_one_flow() {
+        assert_eq!(Folder::open(folder(&["flow.dag.yml"]).path()).expect("one flow").flow_file(), "flow.dag.yml");
+        let many = Folder::open(folder(&["flow.dag.yaml", "flow.flex.yaml"]).path()).expect_err("two flows");
+        assert!(
+            many.to_string()
+                .ends_with("multiple flow files: flow.dag.yaml, flow.flex.yaml; name one, or remove the others")
+        );
+        let none = Folder::open(folder(&["readme"]).path()).expect_err("no flow");
+        assert!(none.to_string().ends_with("found neither flow.dag.yaml nor flow.flex.yaml"));
+    }
+
+    #[test]
+    fn nothing_outside_the_folder_is_read() {
+        let dir = folder(&["flow.dag.yaml"]);
+        std::os::unix::fs::symlink("/etc/hostname", dir.path().join("link")).expect("a link");
+        let folder = Folder::open(dir.path()).expect("one flow");
+        for path in ["../x", "/etc/hostname", "a/../../x", "link"] {
+            let error = folder.read_text(path).expect_err(path);
+            assert_eq!(error.to_string(), format!("{path}: the path leads out of the flow folder"));
+        }
+    }
+}
