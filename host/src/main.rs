@@ -1,1 +1,23 @@
-fn main() {}
+//! The story of a process: read the command line, do what it says, tell how it went by the exit status.
+
+use std::process::ExitCode;
+
+use weir::cli::{self, Cli, Command};
+
+fn main() -> ExitCode {
+    let Cli { command } = Cli::read();
+    let done = match command {
+        Command::Serve(args) => cli::serve::run(&args),
+        Command::Build(args) => cli::build::run(&args),
+        Command::Check(args) => cli::check::run(&args),
+        Command::Inspect(args) => cli::inspect::run(&args),
+        Command::Doctor => cli::doctor::run(),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            cli::complain(&error);
+            error.exit_code()
+        }
+    }
+}

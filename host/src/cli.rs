@@ -1,0 +1,123 @@
+//! The command line: what it understands, and how it says what went wrong. One thin module for each verb.
+//!
+//! Exit status: 0 done, 1 the work failed, 2 the command line or a file is wrong.
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "output belongs to the command line")]
+
+pub mod build;
+pub mod check;
+pub mod doctor;
+pub mod inspect;
+pub mod serve;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::config::{ConnectionArgs, ServeArgs};
+
+/// Serves prompt flow deployments: every node a sandboxed WebAssembly component, every node traced.
+#[derive(Debug, Parser)]
+#[command(name = "weir", version, arg_required_else_help = true)]
+pub struct Cli {
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Serve a flow: POST /score, POST /feedback
+    Serve(ServeArgs),
+    /// Compile the nodes that a flow has as source, and lock them
+    Build(FlowArgs),
+    /// Tell every problem of a flow, its components, connections and grants
+    Check(CheckArgs),
+    /// Tell what a component is, what it takes and what it asks for
+    Inspect(InspectArgs),
+    /// Tell what is missing on this machine to build nodes
+    Doctor,
+}
+
+#[derive(Debug, Args)]
+pub struct FlowArgs {
+    /// The flow folder, or its flow file
+    pub flow: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub struct CheckArgs {
+    #[command(flatten)]
+    pub flow: FlowArgs,
+    #[command(flatten)]
+    pub connections: ConnectionArgs,
+}
+
+#[derive(Debug, Args)]
+pub struct InspectArgs {
+    /// The component
+    pub file: PathBuf,
+}
+
+/// How a verb ended.
+pub type Done = Result<(), Error>;
+
+/// Why a verb failed, by whose fault.
+#[derive(Debug)]
+pub enum Error {
+    /// The command line, a setting or a file is wrong: the user can fix it. All faults, each on lines of its own.
+    Wrong(Vec<String>),
+    /// The work failed.
+    Failed(anyhow::Error),
+}
+
+impl Cli {
+    /// Reads the command line of the process. Ends it with status 2 if it is wrong.
+    pub fn read() -> Self {
+        Self::parse()
+    }
+}
+
+impl Error {
+    /// One fault.
+    pub fn wrong(fault: impl ToString) -> Self {
+        Self::Wrong(vec![fault.to_string()])
+    }
+
+    pub fn exit_code(&self) -> ExitCode {
+        match self {
+            Self::Wrong(_) => ExitCode::from(2),
+            Self::Failed(_) => ExitCode::FAILURE,
+        }
+    }
+}
+
+impl From<anyhow::Error> for Error {
+    fn from(error: anyhow::Error) -> Self {
+        Self::Failed(error)
+    }
+}
+
+/// Tells a person what went wrong.
+pub fn complain(error: &Error) {
+    match error {
+        Error::Wrong(faults) => {
+            for fault in faults {
+                eprintln!("error: {}", fault.trim_end());
+            }
+            if faults.len() > 1 {
+                eprintln!("{} problems", faults.len());
+            }
+        }
+        Error::Failed(error) => eprintln!("error: {error:#}"),
+    }
+}
+
+/// Tells a person what is worth knowing but stops nothing.
+fn warn(warning: impl std::fmt::Display) {
+    eprintln!("warning: {warning}");
+}
+
+/// Says something on standard output. One place, so that what programs read and what people read stays apart.
+fn say(line: impl std::fmt::Display) {
+    println!("{line}");
+}

@@ -1,0 +1,76 @@
+//! Settings: gathered once, all faults at once. The only module that reads the process environment.
+//!
+//! Every module owns the settings it needs; here they are filled from flags and variables. What flags say comes first,
+//! then `WEIR_*` variables, then defaults. Prompt flow's and OpenTelemetry's own variables keep their names and meaning.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::Args;
+
+use crate::sandbox::component;
+use crate::telemetry;
+
+/// Where compiled components are kept; empty for nowhere. Default: `weir` in the user's cache folder.
+pub const CACHE_DIR: &str = "WEIR_CACHE_DIR";
+/// What the host logs, as `tracing` filters are written. Default: `info`.
+pub const LOG: &str = "WEIR_LOG";
+/// Told by `/version`, as the original does.
+pub const BUILD_INFO: &str = "BUILD_INFO";
+
+/// What `weir serve` is told on the command line.
+#[derive(Debug, Args)]
+pub struct ServeArgs {
+    /// The flow folder, or its flow file
+    pub flow: PathBuf,
+    /// Address of the public listener; port 0 lets the system choose
+    #[arg(long, env = "WEIR_LISTEN", default_value = "127.0.0.1:8080", value_name = "ADDR")]
+    pub listen: SocketAddr,
+    /// Address of the operator's listener: probes
+    #[arg(long, env = "WEIR_ADMIN_LISTEN", default_value = "127.0.0.1:9090", value_name = "ADDR")]
+    pub admin_listen: SocketAddr,
+    #[command(flatten)]
+    pub connections: ConnectionArgs,
+}
+
+/// Where connections come from.
+#[derive(Debug, Args)]
+pub struct ConnectionArgs {
+    /// A connection file, or a folder of them; may be given several times
+    #[arg(long = "connections", env = "WEIR_CONNECTIONS", value_delimiter = ':', value_name = "PATH")]
+    pub paths: Vec<PathBuf>,
+}
+
+/// Settings that come from the environment alone.
+#[derive(Debug)]
+pub struct Environment {
+    pub telemetry: telemetry::Config,
+    pub components: component::Config,
+    pub build_info: String,
+}
+
+/// Reads a variable of the process environment; one that is empty or not UTF-8 counts as unset.
+pub fn variable(name: &str) -> Option<String> {
+    #[expect(clippy::disallowed_methods, reason = "this is the module that reads the environment")]
+    std::env::var(name).ok().filter(|value| !value.is_empty())
+}
+
+impl Environment {
+    /// # Errors
+    /// All variables that cannot be understood, one text each.
+    pub fn read(get: &dyn Fn(&str) -> Option<String>) -> Result<Self, Vec<String>> {
+        Ok(Self {
+            telemetry: telemetry::Config::from_env(get)?,
+            components: component::Config { cache_dir: cache_dir(get) },
+            build_info: get(BUILD_INFO).unwrap_or_default(),
+        })
+    }
+}
+
+fn cache_dir(get: &dyn Fn(&str) -> Option<String>) -> Option<PathBuf> {
+    if let Some(dir) = get(CACHE_DIR) {
+        return Some(dir.into());
+    }
+    let cache = get("XDG_CACHE_HOME").map(PathBuf::from).or_else(|| Some(PathBuf::from(get("HOME")?).join(".cache")));
+    cache.map(|cache| cache.join("weir"))
+}

@@ -1,0 +1,8 @@
+//! The components that are shipped inside the binary, so that prompt flow's own node types need no file. Built from
+//! plugins/ by build.rs.
+
+/// Renders a Jinja template: nodes of `type: prompt`.
+pub static PROMPT: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/weir_plugin_prompt.wasm"));
+
+/// Renders a prompt and asks a model: nodes of `type: llm`.
+pub static LLM: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/weir_plugin_llm.wasm"));
