@@ -61,18 +61,6 @@ impl Json {
         Ok(Self(raw.get().into()))
     }
 
-    /// Takes over text whose syntax has been checked already, by the boundary for what a node gave. What else this type
-    /// promises is checked here: a node may be hostile.
-    ///
-    /// # Errors
-    /// If it breaks one of the promises of this type.
-    pub(crate) fn from_checked(text: &str) -> Result<Self, NotJson> {
-        debug_assert!(serde_json::from_str::<&RawValue>(text).is_ok(), "the boundary lets only JSON through");
-        let text = text.trim_ascii();
-        check_readable(text.as_bytes(), MAX_DEPTH)?;
-        Ok(Self(text.into()))
-    }
-
     pub fn null() -> Self {
         Self("null".into())
     }
@@ -281,14 +269,6 @@ mod tests {
         check("", Err("EOF while parsing a value at line 1 column 0"));
         check("1 2", Err("trailing characters at line 1 column 3"));
         check("NaN", Err("expected value at line 1 column 1"));
-    }
-
-    #[test]
-    fn what_the_boundary_has_checked_still_has_to_be_readable() {
-        assert_eq!(Json::from_checked(" [1]\n").unwrap().as_str(), "[1]");
-        for text in [r#""\udc00""#, "1e999", &format!("{}{}", "[".repeat(200), "]".repeat(200))] {
-            assert!(Json::from_checked(text).is_err(), "{text}");
-        }
     }
 
     #[test]
