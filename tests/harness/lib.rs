@@ -1,1 +1,45 @@
+//! What the tests of the whole system are written with: the true binary, and the world around it in the test's own
+//! process.
+//!
+//! ```no_run
+//! use harness::{Collector, FakeModel, TestHost};
+//! use serde_json::json;
+//!
+//! # async fn example() {
+//! let model = FakeModel::replies("hello").start();
+//! let collector = Collector::start();
+//! let host = TestHost::flow("llm_chats").model(&model).collector(&collector).start().await;
+//!
+//! host.score(json!({"question": "hi"})).await.assert_ok(json!({"answer": "hello"}));
+//!
+//! host.stop().await; // Ends by SIGTERM, which delivers all telemetry.
+//! assert_eq!(collector.metric("rpc_request").label("api_call", "openai_chat").count(), 1);
+//! # }
+//! ```
+//!
+//! Three rules hold for everything here: ports are those the system gives, nothing waits for a time, and a test that
+//! fails shows what the host has written.
 
+#![expect(
+    clippy::panic,
+    clippy::print_stderr,
+    clippy::disallowed_methods,
+    reason = "a panic is how a test fails, its output is how it says why, and its tasks need no scheduler"
+)]
+
+mod collector;
+mod guests;
+mod host;
+mod http;
+mod model;
+pub mod scenario;
+mod server;
+mod trace;
+mod wait;
+
+pub use collector::{Collector, Event, Labels, Metric, Point, Protocol, Span, Status, Trace};
+pub use guests::guest;
+pub use host::{CONNECTION, Exit, HostBuilder, TestHost};
+pub use http::{Frame, Reply, Stream};
+pub use model::{FakeModel, KEY, Recorded, Script};
+pub use trace::stable;

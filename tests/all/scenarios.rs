@@ -1,0 +1,19 @@
+//! What a flow answers and what its trace looks like: one folder of `tests/flows` for each behaviour.
+
+harness::scenarios! {
+    context_sets_notes
+    llm_chats
+    llm_completes
+    llm_embeds
+    llm_reads_relay
+    llm_relays
+    llm_streams_by_hand
+    llm_without_grant
+    log_writes
+    nodes_calls_another
+    run_returns
+    run_returns_user_error
+    run_streams
+    run_streams_joined
+    run_traps
+}

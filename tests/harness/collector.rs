@@ -1,0 +1,149 @@
+//! An OTLP receiver inside the test: what a host has exported, as plain values. Both protocols come in on one port.
+//!
+//! Spans are kept as they arrive. Of metrics the last value of each label set is kept, since they are cumulative.
+
+mod metrics;
+mod protocol;
+mod spans;
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::{Request, Response, StatusCode};
+use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
+use tokio::sync::watch;
+
+pub use self::metrics::{Labels, Metric, Point};
+pub use self::protocol::Protocol;
+use self::protocol::{Export, reply};
+pub use self::spans::{Event, Span, Status, Trace};
+use crate::server::{Body, HangUp, Server};
+use crate::wait::until;
+
+/// A collector that is listening.
+pub struct Collector {
+    server: Server,
+    state: Arc<watch::Sender<State>>,
+}
+
+#[derive(Default)]
+struct State {
+    /// None: everything is taken.
+    refuse: Option<StatusCode>,
+    refused: usize,
+    spans: Vec<Span>,
+    metrics: metrics::Latest,
+    logs: Vec<ExportLogsServiceRequest>,
+}
+
+impl Collector {
+    /// Starts a collector. It listens when this returns.
+    pub fn start() -> Self {
+        let state = Arc::new(watch::Sender::new(State::default()));
+        let received = Arc::clone(&state);
+        let server = Server::start(move |request| receive(Arc::clone(&received), request));
+        Self { server, state }
+    }
+
+    /// Value for `OTEL_EXPORTER_OTLP_ENDPOINT`, for either protocol.
+    pub fn endpoint(&self) -> String {
+        format!("http://{}", self.server.address())
+    }
+
+    /// From now on refuses everything with this status (gRPC: `UNAVAILABLE`), as a collector does that is overloaded.
+    pub fn refuse(&self, status: StatusCode) {
+        self.state.send_modify(|state| state.refuse = Some(status));
+    }
+
+    /// Takes everything again.
+    pub fn accept(&self) {
+        self.state.send_modify(|state| state.refuse = None);
+    }
+
+    /// Waits until an export has been refused.
+    pub async fn refused(&self) {
+        until(&self.state, "an export to be refused", |state| (state.refused > 0).then_some(())).await;
+    }
+
+    /// Breaks all connections and listens no more. What was received stays.
+    pub fn kill(&mut self) {
+        self.server.kill();
+    }
+
+    /// All spans so far, in the order in which they arrived.
+    pub fn spans(&self) -> Vec<Span> {
+        self.state.borrow().spans.clone()
+    }
+
+    /// The trace of this id (32 hex digits) as soon as its spans hang together: there is a root, and no span's parent
+    /// is still missing.
+    pub async fn trace(&self, id: &str) -> Trace {
+        self.trace_when(id, |_| true).await
+    }
+
+    /// As [`Collector::trace`], but waits also until the trace has a span of this name. For what comes later into the
+    /// same trace, such as feedback.
+    pub async fn trace_with(&self, id: &str, span: &str) -> Trace {
+        self.trace_when(id, |trace| trace.spans.iter().any(|found| found.name == span)).await
+    }
+
+    /// As [`Collector::trace`], but waits also until the trace fulfils a condition.
+    pub async fn trace_when(&self, id: &str, condition: impl Fn(&Trace) -> bool) -> Trace {
+        until(&self.state, &format!("trace {id} to be complete"), |state| {
+            let trace = Trace::of(&state.spans, id);
+            (trace.is_connected() && condition(&trace)).then_some(trace)
+        })
+        .await
+    }
+
+    /// The first trace that is complete. For tests that send one request and no trace context.
+    pub async fn only_trace(&self) -> Trace {
+        until(&self.state, "a complete trace", |state| {
+            let trace = Trace::of(&state.spans, &state.spans.first()?.trace_id);
+            trace.is_connected().then_some(trace)
+        })
+        .await
+    }
+
+    /// What is known of an instrument now: all label sets with their last values.
+    ///
+    /// Metrics arrive a little after the reply. Stop the host first, which delivers them, or use
+    /// [`Collector::metric_when`].
+    pub fn metric(&self, name: &str) -> Metric {
+        self.state.borrow().metrics.get(name)
+    }
+
+    /// An instrument as soon as it fulfils a condition.
+    pub async fn metric_when(&self, name: &str, condition: impl Fn(&Metric) -> bool) -> Metric {
+        until(&self.state, &format!("metric {name} to fulfil the condition"), |state| {
+            Some(state.metrics.get(name)).filter(&condition)
+        })
+        .await
+    }
+
+    /// Names of all instruments that have a value, sorted.
+    pub fn instruments(&self) -> Vec<String> {
+        self.state.borrow().metrics.names()
+    }
+
+    /// All log exports so far, as they came.
+    pub fn logs(&self) -> Vec<ExportLogsServiceRequest> {
+        self.state.borrow().logs.clone()
+    }
+}
+
+async fn receive(state: Arc<watch::Sender<State>>, request: Request<Bytes>) -> Result<Response<Body>, HangUp> {
+    let protocol = Protocol::of(&request);
+    let refusal = state.borrow().refuse;
+    if let Some(status) = refusal {
+        state.send_modify(|state| state.refused += 1);
+        return Ok(reply(protocol, status));
+    }
+    let Some(export) = Export::decode(protocol, &request) else { return Ok(reply(protocol, StatusCode::BAD_REQUEST)) };
+    state.send_modify(|state| match export {
+        Export::Traces(traces) => state.spans.extend(spans::read(traces)),
+        Export::Metrics(metrics) => state.metrics.replace(metrics),
+        Export::Logs(logs) => state.logs.push(logs),
+    });
+    Ok(reply(protocol, StatusCode::OK))
+}

@@ -1,0 +1,254 @@
+//! The true binary as a test drives it: start, ask, stop. What it serves comes from the test.
+
+mod process;
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use bytes::Bytes;
+use http::Request;
+use serde_json::Value;
+use tempfile::TempDir;
+
+use crate::collector::{Collector, Protocol};
+use crate::http::{Reply, Stream, open, send};
+use crate::model::{self, FakeModel};
+use crate::scenario;
+pub use process::Exit;
+use process::Process;
+
+/// The connection by which the flows of the tests reach their [`FakeModel`].
+pub const CONNECTION: &str = "open_ai_connection";
+
+/// A running `weir serve`. Dropping it ends it; if the test fails, what it wrote is shown.
+#[derive(Debug)]
+pub struct TestHost {
+    process: Process,
+    address: SocketAddr,
+    admin: SocketAddr,
+    /// The folders live as long as the process.
+    _home: TempDir,
+}
+
+/// A host to be started.
+#[derive(Debug)]
+pub struct HostBuilder {
+    flow: PathBuf,
+    arguments: Vec<String>,
+    environment: BTreeMap<String, String>,
+    /// Text of a connection file by the connection's name.
+    connections: BTreeMap<String, String>,
+    home: TempDir,
+}
+
+impl TestHost {
+    /// A host for a flow of `tests/flows`, with the guests that it names.
+    ///
+    /// The folder is copied, so that a test may change it: see [`HostBuilder::folder`].
+    pub fn flow(name: &str) -> HostBuilder {
+        let home = new_home();
+        let copy = home.path().join("flows").join(name);
+        scenario::copy_with_guests(&scenario::folder(name), &copy);
+        HostBuilder::new(copy, home)
+    }
+
+    /// A host for a flow folder that the test has made, or for one of the examples.
+    pub fn folder(path: impl AsRef<Path>) -> HostBuilder {
+        HostBuilder::new(path.as_ref().to_owned(), new_home())
+    }
+
+    /// Where it takes requests.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Where its probes and metrics are.
+    pub fn admin(&self) -> SocketAddr {
+        self.admin
+    }
+
+    /// `POST /score`.
+    pub async fn score(&self, inputs: Value) -> Reply {
+        self.score_with(&[], inputs.to_string()).await
+    }
+
+    /// `POST /score` with headers and a body as they are.
+    pub async fn score_with(&self, headers: &[(&str, &str)], body: impl Into<Bytes>) -> Reply {
+        send(self.address, post("/score", headers, body.into())).await
+    }
+
+    /// `POST /score` by a client that asks for a stream. Returns with the first byte.
+    pub async fn stream(&self, inputs: Value) -> Stream {
+        self.stream_with(&[], inputs.to_string()).await
+    }
+
+    /// [`TestHost::stream`] with further headers and a body as it is.
+    pub async fn stream_with(&self, headers: &[(&str, &str)], body: impl Into<Bytes>) -> Stream {
+        let headers = [headers, &[("accept", "text/event-stream")]].concat();
+        open(self.address, post("/score", &headers, body.into())).await
+    }
+
+    /// `POST /feedback` with headers and a body as they are; `query` is empty or begins with `?`.
+    pub async fn feedback(&self, query: &str, headers: &[(&str, &str)], body: impl Into<Bytes>) -> Reply {
+        send(self.address, post(&format!("/feedback{query}"), headers, body.into())).await
+    }
+
+    /// `GET` of a path on the public listener.
+    pub async fn get(&self, path: &str) -> Reply {
+        send(self.address, get(path)).await
+    }
+
+    /// `GET` of a path on the admin listener.
+    pub async fn get_admin(&self, path: &str) -> Reply {
+        send(self.admin, get(path)).await
+    }
+
+    /// Any request to the public listener.
+    pub async fn send(&self, request: Request<Bytes>) -> Reply {
+        send(self.address, request).await
+    }
+
+    /// Waits until the host has written this text to one of its outputs.
+    pub async fn wrote(&self, text: &str) {
+        self.process.wrote(text).await;
+    }
+
+    /// Sends SIGTERM and waits for the end. After that all telemetry has been delivered.
+    ///
+    /// # Panics
+    ///
+    /// If the exit status is not 0.
+    pub async fn stop(self) -> Exit {
+        self.process.terminate();
+        let exit = self.process.exit().await;
+        assert!(exit.status.success(), "the host ended with {} after SIGTERM", exit.status);
+        exit
+    }
+
+    /// Sends SIGKILL and waits for the end: what a crash leaves behind.
+    pub async fn kill(self) -> Exit {
+        self.process.kill();
+        self.process.exit().await
+    }
+}
+
+impl HostBuilder {
+    fn new(flow: PathBuf, home: TempDir) -> Self {
+        Self { flow, arguments: Vec::new(), environment: BTreeMap::new(), connections: BTreeMap::new(), home }
+    }
+
+    /// The flow folder, to be changed before the start.
+    pub fn path(&self) -> &Path {
+        &self.flow
+    }
+
+    /// One more argument after `weir serve DIR`.
+    #[must_use]
+    pub fn arg(mut self, argument: impl Into<String>) -> Self {
+        self.arguments.push(argument.into());
+        self
+    }
+
+    /// Sets a variable. The environment is otherwise empty but for `PATH` and folders of the test's own.
+    #[must_use]
+    pub fn env(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.environment.insert(name.into(), value.into());
+        self
+    }
+
+    /// Lets the connection [`CONNECTION`] lead to this model.
+    #[must_use]
+    pub fn model(self, model: &FakeModel) -> Self {
+        self.connection(CONNECTION, model)
+    }
+
+    /// Lets a connection of type `open_ai` lead to this model.
+    #[must_use]
+    pub fn connection(mut self, name: &str, model: &FakeModel) -> Self {
+        let (address, key) = (model.base_url(), model::KEY);
+        let text = format!("name: {name}\ntype: open_ai\napi_key: {key}\nbase_url: {address}\n");
+        self.connections.insert(name.to_owned(), text);
+        self
+    }
+
+    /// Sends spans and metrics to this collector by HTTP.
+    #[must_use]
+    pub fn collector(self, collector: &Collector) -> Self {
+        self.collector_by(Protocol::Http, collector)
+    }
+
+    /// Sends spans and metrics to this collector, soon after they are made.
+    #[must_use]
+    pub fn collector_by(self, protocol: Protocol, collector: &Collector) -> Self {
+        self.env("OTEL_EXPORTER_OTLP_ENDPOINT", collector.endpoint())
+            .env("OTEL_EXPORTER_OTLP_PROTOCOL", protocol.name())
+            // In milliseconds; the defaults are 5 and 60 seconds.
+            .env("OTEL_BSP_SCHEDULE_DELAY", "20")
+            .env("OTEL_METRIC_EXPORT_INTERVAL", "100")
+    }
+
+    /// Starts the host and waits until it listens.
+    ///
+    /// # Panics
+    ///
+    /// If it ends instead.
+    pub async fn start(self) -> TestHost {
+        let process = self.spawn();
+        match process.listening().await {
+            Ok((admin, address)) => TestHost { process, address, admin, _home: self.home },
+            Err(exit) => panic!("the host ended with {} instead of listening", exit.status),
+        }
+    }
+
+    /// Starts a host that must refuse to serve, and waits for its end.
+    ///
+    /// # Panics
+    ///
+    /// If it serves.
+    pub async fn refuses(self) -> Exit {
+        let process = self.spawn();
+        match process.listening().await {
+            Ok((_, address)) => panic!("the host listens on {address} instead of refusing"),
+            Err(exit) => exit,
+        }
+    }
+
+    fn spawn(&self) -> Process {
+        let mut command = process::weir();
+        command.arg("serve").arg(&self.flow);
+        command.args(["--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"]);
+        if !self.connections.is_empty() {
+            command.arg("--connections").arg(self.write_connections());
+        }
+        command.args(&self.arguments);
+        command.env("HOME", self.home.path()).envs(&self.environment);
+        Process::spawn(command)
+    }
+
+    fn write_connections(&self) -> PathBuf {
+        let folder = self.home.path().join("connections");
+        fs::create_dir(&folder).expect("the test's own folder can be written");
+        for (name, text) in &self.connections {
+            fs::write(folder.join(format!("{name}.yaml")), text).expect("the test's own folder can be written");
+        }
+        folder
+    }
+}
+
+fn new_home() -> TempDir {
+    tempfile::Builder::new().prefix("weir-test-").tempdir().expect("the machine has a temporary folder")
+}
+
+fn post(path: &str, headers: &[(&str, &str)], body: Bytes) -> Request<Bytes> {
+    let mut request = Request::post(path);
+    for (name, value) in headers {
+        request = request.header(*name, *value);
+    }
+    request.body(body).expect("the test gives a valid request")
+}
+
+fn get(path: &str) -> Request<Bytes> {
+    Request::get(path).body(Bytes::new()).expect("the test gives a valid path")
+}

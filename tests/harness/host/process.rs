@@ -1,0 +1,172 @@
+//! A process of the true binary: its outputs, its addresses, its end. What is asked of it: see ../host.rs.
+
+use std::io::{BufRead, BufReader, Read};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::{Arc, Mutex, mpsc};
+use std::thread::{self, JoinHandle};
+
+use rustix::process::{Pid, Signal, kill_process};
+use tokio::sync::watch;
+
+use crate::wait::{PATIENCE, until};
+
+/// How a process ended, and all that it wrote.
+#[derive(Clone, Debug)]
+pub struct Exit {
+    pub status: ExitStatus,
+    pub stdout: String,
+    pub stderr: String,
+}
+
+/// A process, watched by threads of its own, so that it is looked after while a test blocks.
+#[derive(Debug)]
+pub(crate) struct Process {
+    pid: Pid,
+    state: Arc<watch::Sender<State>>,
+    /// Closed when the process has ended: what `Drop`, which cannot await, waits for.
+    ended: Mutex<mpsc::Receiver<()>>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    stdout: String,
+    stderr: String,
+    /// Set last, when both outputs have been read to their end.
+    status: Option<ExitStatus>,
+}
+
+/// The binary under test with an empty environment.
+///
+/// `WEIR_BIN` names one, such as that of a release. Else it is the one that cargo has built from `host/src/main.rs` for
+/// these tests: see tests/Cargo.toml.
+pub(crate) fn weir() -> Command {
+    let built = || target_folder().join(format!("weir-under-test{}", std::env::consts::EXE_SUFFIX));
+    let binary = std::env::var_os("WEIR_BIN").map_or_else(built, PathBuf::from);
+    assert!(binary.is_file(), "no program {}; run the tests by cargo, or set WEIR_BIN", binary.display());
+    let mut command = Command::new(binary);
+    command.env_clear();
+    command.envs(std::env::var_os("PATH").map(|path| ("PATH", path)));
+    // Compiled components are named by their content. Shared, each guest is compiled once and not once for each test.
+    command.env("WEIR_CACHE_DIR", target_folder().join("test-cache"));
+    command
+}
+
+/// `target/<profile>`, two folders above the test that is running.
+fn target_folder() -> PathBuf {
+    let test = std::env::current_exe().expect("a running test has a path");
+    test.ancestors().nth(2).expect("cargo puts tests into target/<profile>/deps").to_owned()
+}
+
+impl Process {
+    pub(crate) fn spawn(mut command: Command) -> Self {
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().expect("the program under test can be started");
+        let pid = i32::try_from(child.id()).ok().and_then(Pid::from_raw).expect("a child has a positive pid");
+        let state = Arc::new(watch::Sender::new(State::default()));
+        let readers = [
+            read(child.stdout.take().expect("stdout is a pipe"), &state, |state| &mut state.stdout),
+            read(child.stderr.take().expect("stderr is a pipe"), &state, |state| &mut state.stderr),
+        ];
+        let (running, ended) = mpsc::channel();
+        let watcher = Arc::clone(&state);
+        thread::spawn(move || {
+            wait(child, readers, &watcher);
+            drop(running);
+        });
+        Self { pid, state, ended: Mutex::new(ended) }
+    }
+
+    /// The admin and the public address, or how the process ended before it told them.
+    pub(crate) async fn listening(&self) -> Result<(SocketAddr, SocketAddr), Exit> {
+        until(&self.state, "the host to listen", |state| {
+            let ready = address(&state.stdout, "admin on http://").zip(address(&state.stdout, "listening on http://"));
+            ready.map(Ok).or_else(|| state.exit().map(Err))
+        })
+        .await
+    }
+
+    pub(crate) async fn wrote(&self, text: &str) {
+        until(&self.state, &format!("the host to write {text:?}"), |state| {
+            (state.stdout.contains(text) || state.stderr.contains(text)).then_some(())
+        })
+        .await;
+    }
+
+    pub(crate) async fn exit(&self) -> Exit {
+        until(&self.state, "the host to end", State::exit).await
+    }
+
+    pub(crate) fn terminate(&self) {
+        self.signal(Signal::TERM);
+    }
+
+    pub(crate) fn kill(&self) {
+        self.signal(Signal::KILL);
+    }
+
+    fn signal(&self, signal: Signal) {
+        // A pid may be given to another process after the end was noticed.
+        if self.state.borrow().status.is_none() {
+            // The process may end in between; then there is nobody left to be told.
+            let _ = kill_process(self.pid, signal);
+        }
+    }
+
+    fn show(&self) {
+        let state = self.state.borrow();
+        eprintln!("── stdout of weir ──\n{}── stderr of weir ──\n{}────", state.stdout, state.stderr);
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        self.terminate();
+        let ended = self.ended.get_mut().expect("nobody panics while holding the receiver");
+        if ended.recv_timeout(PATIENCE) == Err(mpsc::RecvTimeoutError::Timeout) {
+            eprintln!("weir did not end within {} seconds of SIGTERM and is killed", PATIENCE.as_secs());
+            self.kill();
+        }
+        if thread::panicking() {
+            self.show();
+        }
+    }
+}
+
+impl State {
+    fn exit(&self) -> Option<Exit> {
+        self.status.map(|status| Exit { status, stdout: self.stdout.clone(), stderr: self.stderr.clone() })
+    }
+}
+
+/// Copies an output into the state, line by line.
+fn read(
+    output: impl Read + Send + 'static,
+    state: &Arc<watch::Sender<State>>,
+    field: fn(&mut State) -> &mut String,
+) -> JoinHandle<()> {
+    let state = Arc::clone(state);
+    thread::spawn(move || {
+        let mut output = BufReader::new(output);
+        let mut line = Vec::new();
+        while output.read_until(b'\n', &mut line).is_ok_and(|bytes| bytes > 0) {
+            state.send_modify(|state| field(state).push_str(&String::from_utf8_lossy(&line)));
+            line.clear();
+        }
+    })
+}
+
+fn wait(mut child: Child, readers: [JoinHandle<()>; 2], state: &watch::Sender<State>) {
+    let status = child.wait().expect("a child can be waited for");
+    for reader in readers {
+        reader.join().expect("reading an output does not panic");
+    }
+    state.send_modify(|state| state.status = Some(status));
+}
+
+/// The address that follows a phrase at the beginning of a finished line.
+fn address(output: &str, phrase: &str) -> Option<SocketAddr> {
+    let line = output.lines().find_map(|line| line.strip_prefix(phrase))?;
+    line.trim_end_matches('/').parse().ok()
+}
