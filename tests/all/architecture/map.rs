@@ -187,12 +187,12 @@ fn is_path(name: &str) -> bool {
         || plain && name.len() > 1 && name.ends_with('/') && !name.starts_with(['/', '.'])
 }
 
-/// Paths of the trees in fenced blocks. A block draws a tree if it begins with a folder.
+/// Paths of the trees in fenced blocks. A block draws a tree if it begins with a folder and has its lines.
 fn drawn_paths(document: &str) -> Vec<String> {
     let blocks = document.split("\n```").skip(1).step_by(2);
     let begins_with_folder =
         |block: &&str| block.lines().nth(1).is_some_and(|line| names(line).any(|name| name.ends_with('/')));
-    blocks.filter(begins_with_folder).flat_map(tree).collect()
+    blocks.filter(|block| block.contains("── ")).filter(begins_with_folder).flat_map(tree).collect()
 }
 
 fn tree(block: &str) -> Vec<String> {

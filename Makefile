@@ -1,0 +1,47 @@
+# What a person types here. Everything is plain cargo underneath; `make help` lists it.
+#
+# Needed before: rustup's toolchain, a C compiler, Python 3. The rest is installed by `make setup`.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+# The crates that are workspaces of their own, as they are built for another target.
+GUEST_WORKSPACES := tests/guests/Cargo.toml examples/custom-node/nodes/Cargo.toml
+
+.PHONY: help
+help: ## Tell what can be made
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-7s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: setup
+setup: ## Install what is missing: rustfmt, clippy, the target wasm32-wasip2
+	@command -v cargo >/dev/null || { echo "no cargo on PATH; install Rust from https://rustup.rs" >&2; exit 1; }
+	@command -v cc >/dev/null || { echo "no C compiler on PATH; install gcc or clang" >&2; exit 1; }
+	@command -v python3 >/dev/null || { echo "no python3 on PATH; install Python 3" >&2; exit 1; }
+	@cargo fmt --version >/dev/null 2>&1 || rustup component add rustfmt
+	@cargo clippy --version >/dev/null 2>&1 || rustup component add clippy
+	@.ci/guest-target.sh
+
+.PHONY: build
+build: setup ## Build target/release/weir, with its plugins inside
+	cargo build --release --locked
+
+.PHONY: demo
+demo: build ## Serve examples/basic-chat, ask it, rate the answer; ONCE=1 ends then, else Ctrl-C does
+	@ONCE=$(ONCE) LISTEN=$(LISTEN) examples/basic-chat/demo.sh target/release/weir
+
+.PHONY: test
+test: lint doc ## Check everything: format, lints, documentation, tests
+	cargo test --workspace --doc --locked
+	@if cargo nextest --version >/dev/null 2>&1; then set -x; cargo nextest run --workspace --locked; \
+	else set -x; cargo test --workspace --lib --bins --tests --locked; fi
+
+.PHONY: lint
+lint: setup ## Check format and lints alone
+	cargo fmt --all --check
+	@for manifest in $(GUEST_WORKSPACES); do cargo fmt --all --check --manifest-path $$manifest; done
+	cargo clippy --workspace --all-targets --locked -- -D warnings
+
+.PHONY: doc
+doc: setup ## Build the documentation of all crates
+	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --locked
