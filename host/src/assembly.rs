@@ -6,7 +6,8 @@ use std::sync::Arc;
 
 use tokio::runtime::Handle;
 
-use crate::boundary::grants::Grants;
+use crate::boundary::Capability;
+use crate::boundary::grants::{Ask, Grants};
 use crate::builder::{self, BuildError};
 use crate::capability::llm::connection::{self, Connections};
 use crate::capability::{self, Capabilities, llm};
@@ -15,7 +16,7 @@ use crate::flow::{FileError, Files, Flow, Node, NodeKind};
 use crate::folder::{Folder, FolderError};
 use crate::plugins;
 use crate::sandbox::component::{self, Component, LoadError, StartError, Workshop};
-use crate::sandbox::limits::Limits;
+use crate::sandbox::limits::{DEFAULT_TIMEOUT, Limits, MAX_TIMEOUT};
 use crate::sandbox::{self, Nodes};
 use crate::scheduler::{DEFAULT_FLOW_TIMEOUT, Runner};
 use crate::telemetry::{self, NodeFacts, PromptFacts, Telemetry};
@@ -96,7 +97,9 @@ pub fn prepare(
     let flow = Arc::new(flow);
     // The process's own environment comes before what the flow file says.
     let env = |name: &str| env(name).or_else(|| flow.environment_variables().get(name).cloned());
-    let (connections, warnings) = Connections::load(connection_paths, &wanted_connections(&flow), &env)
+    let wanted = wanted_connections(&flow);
+    let wanted: Vec<_> = wanted.iter().map(String::as_str).collect();
+    let (connections, warnings) = Connections::load(connection_paths, &wanted, &env)
         .map_err(|problems| problems.into_iter().map(Fault::Connection).collect::<Vec<_>>())?;
     let llm = llm::Config { connections, ..llm::Config::default() };
     let capabilities = Capabilities::build(capability::Config { llm, ..capability::Config::default() });
@@ -122,9 +125,14 @@ impl Parts {
 }
 
 /// The connections a flow names, wherever it does.
-fn wanted_connections(flow: &Flow) -> Vec<&str> {
-    let named = flow.nodes().filter_map(|(_, node)| connection(node));
-    named.filter(|name| !name.is_empty()).collect()
+fn wanted_connections(flow: &Flow) -> Vec<String> {
+    flow.nodes().flat_map(|(_, node)| connection(node).map(str::to_owned).into_iter().chain(granted(node))).collect()
+}
+
+/// The connections that a node's grants name. What else is wrong with a grant, its capability says.
+fn granted(node: &Node) -> Vec<String> {
+    let grant = node.grants.get(llm::Llm::NAME).map(|grant| grant.as_str());
+    Ask { connection: None, grant }.names(llm::Llm::NAME).unwrap_or_default()
 }
 
 fn connection(node: &Node) -> Option<&str> {
@@ -186,7 +194,11 @@ impl Assembling<'_> {
     }
 
     fn limits(&mut self, node: &Node) -> Option<Limits> {
-        Limits::within(node.limits.memory.map(|memory| memory.0), node.limits.timeout)
+        let default_timeout = match node.kind {
+            NodeKind::Llm { .. } => MAX_TIMEOUT,
+            NodeKind::Prompt { .. } | NodeKind::Component { .. } => DEFAULT_TIMEOUT,
+        };
+        Limits::within(node.limits.memory.map(|memory| memory.0), node.limits.timeout, default_timeout)
             .map_err(|exceeded| {
                 let node = node.id.to_string();
                 let (limit, asked, allowed) = exceeded;

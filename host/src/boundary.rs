@@ -8,6 +8,7 @@ pub mod call;
 mod convert;
 pub mod enter;
 pub mod error;
+pub mod facts;
 pub mod grants;
 pub mod notes;
 pub mod outlet;
@@ -25,6 +26,7 @@ use crate::id::{FlowId, NodeId, RequestId};
 use crate::telemetry::{self, Telemetry};
 
 use error::{CallError, NodeError};
+use facts::{RpcReply, RpcRequest};
 use grants::{Ask, AskError, Grants};
 use notes::Notes;
 use outlet::Outlet;
@@ -66,10 +68,10 @@ pub trait HostCall: Send + 'static {
     type Reply: Send + 'static;
 
     /// What of the request may appear in a trace. Nothing unless named. `grant` is what the node holds, if it does.
-    fn request_facts(&self, grant: Option<&<Self::Capability as Capability>::Grant>) -> telemetry::RpcRequest;
+    fn request_facts(&self, grant: Option<&<Self::Capability as Capability>::Grant>) -> RpcRequest;
 
     /// What of the reply may appear in a trace, and what it cost.
-    fn reply_facts(reply: &Self::Reply) -> telemetry::RpcReply;
+    fn reply_facts(reply: &Self::Reply) -> RpcReply;
 
     /// Does it. Runs apart from guests, under the deadline of `pass`; dropping it gives the call up.
     fn run(
@@ -87,13 +89,13 @@ pub trait StreamCall: Send + 'static {
     /// What has been seen of the reply so far, for the trace.
     type Seen: Default + Send + 'static;
 
-    fn request_facts(&self, grant: Option<&<Self::Capability as Capability>::Grant>) -> telemetry::RpcRequest;
+    fn request_facts(&self, grant: Option<&<Self::Capability as Capability>::Grant>) -> RpcRequest;
 
     /// Called for every piece, in order.
     fn see(seen: &mut Self::Seen, item: &Self::Item);
 
     /// Called once, when the stream has ended well.
-    fn reply_facts(seen: Self::Seen) -> telemetry::RpcReply;
+    fn reply_facts(seen: Self::Seen) -> RpcReply;
 
     fn run(
         self,

@@ -6,6 +6,7 @@ pub mod describe;
 pub mod engine;
 pub mod limits;
 mod precompiled;
+mod refused;
 mod stdio;
 mod store;
 
@@ -18,6 +19,7 @@ use tokio::runtime::Handle;
 use wasmtime::Trap;
 
 use crate::bindings::handler;
+use crate::boundary::facts::NodeFacts;
 use crate::boundary::enter::{Answer, Entry, enter};
 use crate::boundary::error::{CallError, CallErrorKind, NodeError, NodeFailure};
 use crate::boundary::grants::Grants;
@@ -26,7 +28,6 @@ use crate::boundary::{NodeRun, Origin, Siblings};
 use crate::flow::value::Json;
 use crate::flow::{Flow, NodeIndex};
 use crate::id::NodeId;
-use crate::telemetry::NodeFacts;
 
 use component::{Component, Workshop};
 use limits::Limits;

@@ -3,9 +3,9 @@
 use wasmtime::component::Linker;
 
 use crate::bindings::context as wit;
+use crate::boundary::facts::NoteValue;
 use crate::boundary::grants::{Ask, AskError};
 use crate::boundary::{Capability, GuestCalls, Lent};
-use crate::telemetry::NoteValue;
 
 /// Serves `weir:flow/context`.
 #[derive(Debug)]

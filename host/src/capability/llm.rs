@@ -19,10 +19,10 @@ use indexmap::IndexMap;
 use serde_json::value::RawValue;
 use wasmtime::component::Linker;
 
+use crate::boundary::facts::{RpcKind, RpcReply, RpcRequest, RpcServer, Tokens};
 use crate::boundary::error::{CallError, CallErrorKind};
 use crate::boundary::grants::{Ask, AskError};
 use crate::boundary::{Capability, GuestCalls, HostCall, Lent, Pass, StreamCall};
-use crate::telemetry::{RpcKind, RpcReply, RpcRequest, Server, Tokens};
 
 use backend::{Backend, Outbound, Usage};
 use connection::{Connections, Problem};
@@ -309,7 +309,7 @@ fn facts(kind: RpcKind, inputs: String, model: &str, connection: &str, grant: Op
         model: model.to_owned(),
         server: backend
             .and_then(|backend| backend.server())
-            .map(|(address, port)| Server { address: address.to_owned(), port: Some(port) }),
+            .map(|(address, port)| RpcServer { address: address.to_owned(), port: Some(port) }),
     }
 }
 

@@ -5,9 +5,9 @@
 use wasmtime::component::Linker;
 
 use crate::bindings::logging as wit;
+use crate::boundary::facts::LogLevel;
 use crate::boundary::grants::{Ask, AskError};
 use crate::boundary::{Capability, GuestCalls, Lent};
-use crate::telemetry::LogLevel;
 
 /// Serves `wasi:logging/logging`.
 #[derive(Debug)]

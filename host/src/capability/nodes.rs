@@ -5,11 +5,11 @@ use std::sync::Arc;
 use wasmtime::component::Linker;
 
 use crate::bindings::{nodes as wit, types};
+use crate::boundary::facts::{RpcKind, RpcReply, RpcRequest};
 use crate::boundary::error::{CallError, CallErrorKind, NodeError};
 use crate::boundary::grants::{Ask, AskError};
 use crate::boundary::{Capability, GuestCalls, HostCall, Lent, Pass};
 use crate::flow::value::Json;
-use crate::telemetry::{RpcKind, RpcReply, RpcRequest};
 
 /// How deep nodes may call each other: deep enough for any flow a person can read, shallow enough that a cycle ends
 /// before it has taken many instances from the pool.

@@ -14,6 +14,7 @@ use crate::bindings::NodePre;
 use crate::capability::Capabilities;
 use crate::sandbox::engine::{self, Ticker};
 use crate::sandbox::precompiled::Cache;
+use crate::sandbox::refused;
 use crate::sandbox::store::{self, State};
 
 /// The SHA-256 of a component's bytes, in hexadecimal digits.
@@ -129,7 +130,7 @@ impl Workshop {
         let imports = code.component_type().imports(&self.engine).map(|(import, _)| import.to_owned()).collect();
         // What the host does not offer still loads: the call, not the import, is refused.
         let mut linker = self.linker.clone();
-        linker.define_unknown_imports_as_traps(&code).map_err(not_a_node)?;
+        refused::define(&mut linker, &code, &self.engine, refused::by_host).map_err(not_a_node)?;
         let instance = linker.instantiate_pre(&code).and_then(NodePre::new).map_err(not_a_node)?;
         Ok(Component { digest, instance, code, engine: self.engine.clone(), imports })
     }

@@ -10,9 +10,10 @@ use wasmtime::ResourceLimiter;
 pub const DEFAULT_MEMORY: Bytes = Bytes(64 << 20);
 /// The most a flow may ask for: the size of a slot of the pool, so a larger value could not be honoured.
 pub const MAX_MEMORY: Bytes = Bytes(1 << 30);
-/// Wall time of one run. Longer than any answer a person waits for; a flow can ask for less or more.
+/// Wall time of one run. Longer than any computation a person waits for; a flow can ask for less or more.
 pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(60);
-/// The most a flow may ask for: what the original allowed a whole request.
+/// The most a flow may ask for, and what a node has that does nothing but wait for a model: models that think take
+/// minutes, and the original allowed a whole request this long.
 pub const MAX_TIMEOUT: Duration = Duration::from_secs(300);
 /// Entries of one table: functions that can be called indirectly. Large guests have a few thousand.
 pub const MAX_TABLE_ELEMENTS: usize = 100_000;
@@ -52,9 +53,13 @@ impl Limits {
     ///
     /// # Errors
     /// If it asks for more than it may have: the limit, what was asked and what is allowed.
-    pub fn within(memory: Option<u64>, timeout: Option<Duration>) -> Result<Self, (&'static str, String, String)> {
+    pub fn within(
+        memory: Option<u64>,
+        timeout: Option<Duration>,
+        default_timeout: Duration,
+    ) -> Result<Self, (&'static str, String, String)> {
         let memory = memory.map_or(DEFAULT_MEMORY, |bytes| Bytes(usize::try_from(bytes).unwrap_or(usize::MAX)));
-        let timeout = timeout.unwrap_or(DEFAULT_TIMEOUT);
+        let timeout = timeout.unwrap_or(default_timeout);
         if memory > MAX_MEMORY {
             return Err(("memory", memory.to_string(), MAX_MEMORY.to_string()));
         }

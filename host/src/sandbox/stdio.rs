@@ -10,8 +10,8 @@ use tokio::io::AsyncWrite;
 use wasmtime_wasi::cli::{IsTerminal, StdoutStream};
 use wasmtime_wasi::p2::{OutputStream, Pollable, StreamResult};
 
+use crate::boundary::facts::LogLevel;
 use crate::boundary::notes::Notes;
-use crate::telemetry::LogLevel;
 
 /// Longest line that is kept together, in bytes; longer ones are broken. A guest must not make the host hold more.
 const MAX_LINE: usize = 4 * 1024;

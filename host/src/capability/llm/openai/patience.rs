@@ -16,8 +16,9 @@ const MAX_ASKED: Duration = Duration::from_secs(30);
 pub struct Limits {
     /// Time to connect, TLS included. 5 s, as the OpenAI client has it.
     pub connect: Duration,
-    /// Time from sending a request to the head of its answer, for each try. 30 s: a model that has not begun by then
-    /// is overloaded. Raise it for models that think for long before they answer at all.
+    /// Time from sending a request to the head of its answer, for each try. 300 s: an answer that is not streamed has
+    /// its head when it is finished, and models that think take minutes; asking them again would cost twice. The
+    /// node's own deadline mostly comes first.
     pub first_byte: Duration,
     /// Time between two pieces of an answer. 30 s.
     pub idle: Duration,
@@ -36,7 +37,7 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             connect: Duration::from_secs(5),
-            first_byte: Duration::from_secs(30),
+            first_byte: Duration::from_secs(300),
             idle: Duration::from_secs(30),
             retries: 2,
             back_off: Duration::from_millis(500),

@@ -1,0 +1,6 @@
+//! What a capability or a node may tell of itself on a span. Values only: recording them is the doors' affair, so that
+//! nothing beyond the boundary needs to know telemetry.
+
+pub use crate::telemetry::{
+    LogLevel, NodeFacts, NoteValue, RpcKind, RpcReply, RpcRequest, Server as RpcServer, Tokens,
+};
