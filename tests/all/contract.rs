@@ -22,7 +22,7 @@ const CALLS: &[(&str, &str, &str)] = &[
     ("weir:flow/llm.complete", "llm_completes", "openai_completion"),
     ("weir:flow/llm.embed", "llm_embeds", "openai_embeddings"),
     ("weir:flow/types.[method]chunks.next", "llm_reads_relay", "openai_chat"),
-    ("weir:flow/nodes.call", "nodes_calls_another", "\n      node callee "),
+    ("weir:flow/nodes.call", "nodes_calls_another", "rpc nodes.call ok\n        node callee "),
     ("weir:flow/context.current", "context_sets_notes", "node context_sets_notes "),
     ("weir:flow/context.set-attribute", "context_sets_notes", "node context_sets_notes "),
     ("weir:flow/context.add-event", "context_sets_notes", "node context_sets_notes "),

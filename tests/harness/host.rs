@@ -164,11 +164,11 @@ impl HostBuilder {
         self.connection(CONNECTION, model)
     }
 
-    /// Lets a connection of type `open_ai` lead to this model.
+    /// Lets a connection of type `open_ai` lead to this model, which has the name `fake-model` for requests that give none.
     #[must_use]
     pub fn connection(mut self, name: &str, model: &FakeModel) -> Self {
         let (address, key) = (model.base_url(), model::KEY);
-        let text = format!("name: {name}\ntype: open_ai\napi_key: {key}\nbase_url: {address}\n");
+        let text = format!("name: {name}\ntype: open_ai\napi_key: {key}\nbase_url: {address}\nmodel: fake-model\n");
         self.connections.insert(name.to_owned(), text);
         self
     }

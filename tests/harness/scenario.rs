@@ -86,6 +86,10 @@ pub async fn run(name: &str) {
 
     if scenario.join("reply.sse").exists() {
         let mut stream = host.stream_with(&[], request).await;
+        if stream.status != 200 {
+            let reply = stream.whole().await;
+            panic!("status {} instead of a stream: {}", reply.status, reply.text());
+        }
         let mut frames = String::new();
         while let Some(frame) = stream.next().await {
             let event = frame.event.map(|event| format!("event: {event}\n")).unwrap_or_default();

@@ -211,9 +211,10 @@ fn tree(block: &str) -> Vec<String> {
     paths
 }
 
-/// The files and folders that a drawn line names, before its comment.
+/// The files and folders that a drawn line names, before its comment: words with commas between them.
 fn names(line: &str) -> impl Iterator<Item = &str> {
-    let names = line.split("  ").next().unwrap_or_default().split(", ").map(str::trim);
+    let last = line.split(' ').take_while(|word| word.ends_with(',')).count();
+    let names = line.split(' ').take(last + 1).map(|word| word.trim_end_matches(','));
     names.filter(|name| name.ends_with('/') || name.contains('.'))
 }
 
@@ -307,7 +308,7 @@ mod tests {
         let document = "
 ```text
 host/src/
-├── main.rs          the story e.g. of a process
+├── main.rs the story, e.g. of a process
 │
 ├── http.rs, http/   parts
 │   └── wit.rs
