@@ -1,0 +1,4 @@
+#[weir_sdk::node]
+struct Answer;
+
+fn main() {}
