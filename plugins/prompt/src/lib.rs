@@ -1,1 +1,46 @@
+//! The node behind prompt flow's `type: prompt`: renders a template with its inputs.
 
+use serde_json::{Map, Value};
+use weir_sdk::{NodeError, data, node};
+use weir_template::{Lists, render};
+
+/// The template, and beside it any variables.
+#[data]
+struct Inputs {
+    /// The text of the Jinja template.
+    template: String,
+    /// Names of the variables that hold a caller's text. They matter where a prompt becomes a chat: see the plugin
+    /// `llm`.
+    #[serde(default, rename = "_inputs_to_escape")]
+    inputs_to_escape: Option<Vec<String>>,
+    #[serde(flatten)]
+    variables: Map<String, Value>,
+}
+
+/// Renders a Jinja template.
+#[node(uses = [])]
+fn prompt(inputs: Inputs) -> Result<String, NodeError> {
+    let Inputs { template, inputs_to_escape: _, variables } = inputs;
+    Ok(render(&template, &variables, Lists::Python)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn every_other_input_is_a_variable() {
+        let inputs = json!({"template": "{{ a }} {{ b }}", "_inputs_to_escape": ["a"], "a": "x", "b": [true]});
+        let inputs = serde_json::from_value(inputs).expect("these inputs fit");
+        assert_eq!(prompt(inputs), Ok("x [True]".to_owned()));
+    }
+
+    #[test]
+    fn a_template_that_fails_blames_the_user() {
+        let inputs = serde_json::from_value(json!({"template": "{% if %}"})).expect("these inputs fit");
+        let error = prompt(inputs).expect_err("this template fails");
+        assert_eq!((error.blame, &*error.code), (weir_sdk::Blame::User, "JinjaTemplateError"));
+    }
+}
