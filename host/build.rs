@@ -2,31 +2,36 @@
 //!
 //! They are built by a cargo of their own, in a target folder of their own: the outer cargo holds the lock of its.
 
+#[expect(unreachable_pub, dead_code, reason = "the host's file, which offers more than is needed here")]
 #[path = "src/guest.rs"]
 mod guest;
 
+use std::fs;
 use std::path::{Path, PathBuf};
-use std::{env, fs, process};
+use std::process::ExitCode;
 
 const PLUGINS: [&str; 2] = ["weir-plugin-prompt", "weir-plugin-llm"];
 
-fn main() {
-    let root = PathBuf::from(variable("CARGO_MANIFEST_DIR")).join("..");
+fn main() -> ExitCode {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     for watched in ["plugins", "sdk", "wit", "Cargo.toml", "Cargo.lock", "host/src/guest.rs"] {
-        println!("cargo:rerun-if-changed={}", root.join(watched).display());
+        tell(&format!("rerun-if-changed={}", root.join(watched).display()));
     }
-    let out = PathBuf::from(variable("OUT_DIR"));
-    if let Err(problem) = build(&root, &out) {
-        println!("cargo:warning={}", problem.replace('\n', " "));
-        process::exit(1);
+    let out = std::env::var_os("OUT_DIR").map(PathBuf::from).ok_or_else(|| "cargo did not set OUT_DIR".to_owned());
+    match out.and_then(|out| build(&root, &out)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(problem) => {
+            tell(&format!("error={}", problem.replace('\n', " ")));
+            ExitCode::FAILURE
+        }
     }
 }
 
 fn build(root: &Path, out: &Path) -> Result<(), String> {
     let toolchain = guest::Toolchain::find().map_err(|missing| missing.to_string())?;
-    let target_dir = target_dir(out).join("plugins");
+    let target_dir = target_dir(out).join("components");
     let mut cargo = toolchain.cargo();
-    cargo.current_dir(root).args(["build", "--quiet", "--profile", "guest", "--target", guest::TARGET]);
+    cargo.current_dir(root).args(["build", "--quiet", "--locked", "--profile", "guest", "--target", guest::TARGET]);
     cargo.arg("--target-dir").arg(&target_dir);
     for plugin in PLUGINS {
         cargo.args(["--package", plugin]);
@@ -49,6 +54,7 @@ fn target_dir(out: &Path) -> PathBuf {
     out.ancestors().nth(4).unwrap_or(out).to_path_buf()
 }
 
-fn variable(name: &str) -> String {
-    env::var(name).unwrap_or_else(|_| panic!("cargo sets {name} for a build script"))
+#[expect(clippy::print_stdout, reason = "how a build script talks to cargo")]
+fn tell(message: &str) {
+    println!("cargo::{message}");
 }

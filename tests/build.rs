@@ -36,7 +36,7 @@ fn build() -> Result<PathBuf, String> {
     }
     // Beside the host's own target folder, which the outer cargo has locked. OUT_DIR is target/<profile>/build/<id>/out.
     let out = std::env::var_os("OUT_DIR").map(PathBuf::from).ok_or("cargo did not set OUT_DIR")?;
-    let target = out.ancestors().nth(4).ok_or("OUT_DIR is not inside a target folder")?.join("guests");
+    let target = out.ancestors().nth(4).ok_or("OUT_DIR is not inside a target folder")?.join("components");
     let mut cargo = guest::Toolchain::find().map_err(|missing| missing.to_string())?.cargo();
     cargo.args(["build", "--locked", "--examples", "--profile", "guest", "--target", guest::TARGET]);
     cargo.arg("--manifest-path").arg(package.join("guests/Cargo.toml")).arg("--target-dir").arg(&target);

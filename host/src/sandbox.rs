@@ -19,9 +19,9 @@ use tokio::runtime::Handle;
 use wasmtime::Trap;
 
 use crate::bindings::handler;
-use crate::boundary::facts::NodeFacts;
 use crate::boundary::enter::{Answer, Entry, enter};
 use crate::boundary::error::{CallError, CallErrorKind, NodeError, NodeFailure};
+use crate::boundary::facts::NodeFacts;
 use crate::boundary::grants::Grants;
 use crate::boundary::outlet::Outlet;
 use crate::boundary::{NodeRun, Origin, Siblings};

@@ -19,8 +19,8 @@ use indexmap::IndexMap;
 use serde_json::value::RawValue;
 use wasmtime::component::Linker;
 
-use crate::boundary::facts::{RpcKind, RpcReply, RpcRequest, RpcServer, Tokens};
 use crate::boundary::error::{CallError, CallErrorKind};
+use crate::boundary::facts::{RpcKind, RpcReply, RpcRequest, RpcServer, Tokens};
 use crate::boundary::grants::{Ask, AskError};
 use crate::boundary::{Capability, GuestCalls, HostCall, Lent, Pass, StreamCall};
 

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use wasmtime::component::Linker;
 
 use crate::bindings::{nodes as wit, types};
-use crate::boundary::facts::{RpcKind, RpcReply, RpcRequest};
 use crate::boundary::error::{CallError, CallErrorKind, NodeError};
+use crate::boundary::facts::{RpcKind, RpcReply, RpcRequest};
 use crate::boundary::grants::{Ask, AskError};
 use crate::boundary::{Capability, GuestCalls, HostCall, Lent, Pass};
 use crate::flow::value::Json;
