@@ -10,3 +10,11 @@ mod architecture;
 mod contract;
 mod floors;
 mod scenarios;
+
+mod cli;
+mod examples;
+mod feedback;
+mod sandbox;
+mod score;
+mod streaming;
+mod telemetry;

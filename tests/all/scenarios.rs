@@ -6,6 +6,7 @@ harness::scenarios! {
     llm_completes
     llm_embeds
     llm_reads_relay
+    llm_node
     llm_relays
     llm_streams_by_hand
     llm_without_grant

@@ -1,6 +1,6 @@
 //! The true binary as a test drives it: start, ask, stop. What it serves comes from the test.
 
-mod process;
+pub(crate) mod process;
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -52,6 +52,14 @@ impl TestHost {
         let copy = home.path().join("flows").join(name);
         scenario::copy_with_guests(&scenario::folder(name), &copy);
         HostBuilder::new(copy, home)
+    }
+
+    /// A host for a flow that the test writes itself, with the guests that it names. `name` is that of its folder.
+    pub fn written(name: &str, flow: &str) -> HostBuilder {
+        let home = new_home();
+        let folder = home.path().join("flows").join(name);
+        scenario::write_with_guests(flow, &folder);
+        HostBuilder::new(folder, home)
     }
 
     /// A host for a flow folder that the test has made, or for one of the examples.

@@ -28,6 +28,7 @@
 )]
 
 mod collector;
+mod command;
 mod guests;
 mod host;
 mod http;
@@ -38,6 +39,7 @@ mod trace;
 mod wait;
 
 pub use collector::{Collector, Event, Labels, Metric, Point, Protocol, Span, Status, Trace};
+pub use command::run;
 pub use guests::guest;
 pub use host::{CONNECTION, Exit, HostBuilder, TestHost};
 pub use http::{Frame, Reply, Stream};

@@ -107,8 +107,18 @@ pub async fn run(name: &str) {
 /// Copies a flow folder and puts the guests that it names beside its files, as weir takes no file from elsewhere.
 pub(crate) fn copy_with_guests(from: &Path, to: &Path) {
     copy(from, to);
-    let flow = text(&to.join("flow.dag.yaml"));
-    for name in guests_in(&flow) {
+    add_guests(&text(&to.join("flow.dag.yaml")), to);
+}
+
+/// Writes a flow folder of one file, and puts the guests that it names beside it.
+pub(crate) fn write_with_guests(flow: &str, to: &Path) {
+    fs::create_dir_all(to).expect("a flow folder can be made");
+    fs::write(to.join("flow.dag.yaml"), flow).expect("a flow file can be written");
+    add_guests(flow, to);
+}
+
+fn add_guests(flow: &str, to: &Path) {
+    for name in guests_in(flow) {
         let guests = to.join("guests");
         fs::create_dir_all(&guests).expect("a copy can be written");
         fs::copy(guest(name), guests.join(format!("{name}.wasm"))).expect("a guest can be copied");

@@ -19,6 +19,9 @@ use crate::telemetry::{Telemetry, Terminal};
 /// How long the last spans and metrics may take to leave once the host is asked to stop.
 const FLUSH_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// How long requests that were given up may take to let go of their threads.
+const ABANDON_TIMEOUT: Duration = Duration::from_secs(1);
+
 pub fn run(args: &ServeArgs) -> Done {
     start_log()?;
     let Environment { mut telemetry, components, build_info } =
@@ -38,8 +41,10 @@ pub fn run(args: &ServeArgs) -> Done {
     let guests = guest_runtime().context("no threads for guests")?;
     let runner = parts.runner(telemetry.clone(), sockets.handle().clone(), guests.handle().clone());
     let served = sockets.block_on(serve(args, runner, build_info));
-    // Guests that are still running belong to requests that were given up.
-    guests.shutdown_background();
+    // What still runs belongs to requests that were given up. In this order: a request that is dropped ends its nodes,
+    // and their spans are told of before telemetry stops.
+    sockets.shutdown_timeout(ABANDON_TIMEOUT);
+    guests.shutdown_timeout(ABANDON_TIMEOUT);
     telemetry.stop(FLUSH_TIMEOUT);
     Ok(served?)
 }

@@ -166,6 +166,9 @@ impl Running {
     fn ended(&mut self, ended: Result<(Id, Result<Json, NodeError>), JoinError>) -> Result<(), Failure> {
         let (id, result) = match ended {
             Ok(ended) => ended,
+            Err(error) if error.is_cancelled() => {
+                (error.id(), Err(NodeError::new(NodeFailure::Cancelled, "the host is stopping")))
+            }
             Err(error) => {
                 tracing::error!(%error, "a node's task panicked");
                 (error.id(), Err(NodeError::new(NodeFailure::Host, "internal error")))

@@ -1,0 +1,56 @@
+//! The examples do what their pages say.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use harness::{Collector, TestHost, run};
+use serde_json::json;
+
+fn example(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples").join(name)
+}
+
+#[tokio::test]
+async fn basic_chat_answers_without_a_key_and_its_client_rates_the_answer_in_the_same_trace() {
+    let collector = Collector::start();
+    let host = TestHost::folder(example("basic-chat")).collector(&collector).start().await;
+
+    let url = format!("http://{}", host.address());
+    let client = tokio::task::spawn_blocking(move || {
+        Command::new("python3").arg(example("basic-chat/client.py")).args([&url, "What is a weir?"]).output()
+    });
+    let output = client.await.expect("the client's thread").expect("python3 runs the client");
+    let text = String::from_utf8(output.stdout).expect("the client writes text");
+    assert!(output.status.success(), "{text}{}", String::from_utf8_lossy(&output.stderr));
+    let trace = text.lines().find_map(|line| line.strip_prefix("trace")).expect("the client tells its trace").trim();
+
+    let trace = collector.trace_with(trace, "promptflow-feedback").await;
+    let names = ["POST /score", "basic_chat", "chat", "openai_chat", "promptflow-feedback"];
+    assert_eq!(trace.spans.len(), names.len());
+    names.iter().for_each(|name| _ = trace.span(name));
+    host.stop().await;
+}
+
+#[tokio::test]
+async fn custom_node_builds_and_runs_two_nodes_side_by_side() {
+    let folder = example("custom-node");
+    let path = folder.to_str().expect("a path of text");
+    let exit = run(&["build", path]).await;
+    assert!(exit.status.success(), "{}{}", exit.stdout, exit.stderr);
+
+    let collector = Collector::start();
+    let host = TestHost::folder(&folder).collector(&collector).start().await;
+    let reply = host.score(json!({})).await;
+    assert_eq!(reply.status, 200, "{}", reply.text());
+    assert_eq!((&reply.json()["category"], &reply.json()["urgency"]), (&json!("billing"), &json!("high")));
+
+    let trace = collector.only_trace().await;
+    let flow = trace.span("custom_node");
+    let mut nodes: Vec<_> = trace.children(flow).iter().map(|span| span.name.clone()).collect();
+    nodes.sort();
+    assert_eq!(nodes, ["classify", "split_ticket", "summarize"]);
+    let rpc = trace.children(trace.span("summarize"))[0];
+    assert_eq!(rpc.name, "openai_chat");
+    assert!(rpc.attributes["llm.usage.total_tokens"].as_i64().is_some_and(|tokens| tokens > 0));
+    host.stop().await;
+}

@@ -1,0 +1,91 @@
+//! What a hostile or broken node can do: end its own run, and nothing else.
+
+use harness::{Collector, TestHost};
+use serde_json::json;
+
+/// A flow of one guest under tight limits, and a harmless node for its neighbours.
+fn flow(guest: &str) -> String {
+    format!(
+        "
+inputs: {{bad: {{type: bool}}}}
+outputs:
+  bad: {{type: object, reference: '${{bad.output}}'}}
+  good: {{type: object, reference: '${{good.output}}'}}
+nodes:
+- name: bad
+  type: wasm
+  source: {{type: code, path: guests/{guest}.wasm}}
+  activate: {{when: '${{inputs.bad}}', is: true}}
+  limits: {{timeout: 300ms, memory: 32MiB}}
+- name: good
+  type: wasm
+  source: {{type: code, path: guests/run_returns.wasm}}
+  activate: {{when: '${{inputs.bad}}', is: false}}
+  inputs: {{text: fine}}
+"
+    )
+}
+
+async fn check(guest: &str, status: u16, code: &str, message: &str) {
+    let collector = Collector::start();
+    let host = TestHost::written("hostile", &flow(guest)).collector(&collector).start().await;
+
+    let (bad, good) = tokio::join!(host.score(json!({"bad": true})), host.score(json!({"bad": false})));
+    good.assert_ok(json!({"bad": null, "good": {"text": "fine"}}));
+    bad.assert_error(
+        status,
+        json!({"error": {
+            "code": "SystemError", "message": message, "innerError": {"code": code}, "details": {"node": "bad"},
+        }}),
+    );
+    host.score(json!({"bad": false})).await.assert_ok(json!({"bad": null, "good": {"text": "fine"}}));
+    host.stop().await;
+
+    let failed: Vec<_> = collector.spans().into_iter().filter(|span| span.name == "bad").collect();
+    assert_eq!(failed.len(), 1);
+    assert_eq!(failed[0].attributes["error.type"], json!(code));
+    let node = collector.metric("node_request").label("node", "bad").label("run_status", "Failed");
+    assert_eq!(node.label("exception", code).count(), 1);
+}
+
+#[tokio::test]
+async fn a_node_that_never_rests_is_ended_at_its_deadline() {
+    let message = "node \"bad\" did not finish within 300ms; raise `limits.timeout` of the node if it may take longer";
+    check("limits_loops_forever", 504, "NodeTimeout", message).await;
+}
+
+#[tokio::test]
+async fn a_node_that_wants_all_memory_is_ended_at_its_limit() {
+    let message =
+        "node \"bad\" needs more than its 32 MiB of memory; raise `limits.memory` of the node if it may have more";
+    check("limits_eats_memory", 500, "GuestMemoryLimit", message).await;
+}
+
+#[tokio::test]
+async fn a_node_that_traps_ends_its_own_run() {
+    check("run_traps", 500, "GuestTrap", "node \"bad\" trapped").await;
+}
+
+#[tokio::test]
+async fn guests_that_never_rest_do_not_delay_the_probes() {
+    let host = TestHost::written("hostile", &flow("limits_loops_forever")).start().await;
+    let spinning = async {
+        let requests = (0..8).map(|_| host.score(json!({"bad": true})));
+        futures_util::future::join_all(requests).await
+    };
+    let probing = async {
+        for _ in 0..20 {
+            host.get("/health").await.assert_ok(json!({"status": "Healthy", "version": env!("CARGO_PKG_VERSION")}));
+        }
+    };
+    let (spun, ()) = tokio::join!(spinning, probing);
+    assert!(spun.iter().all(|reply| reply.status == 504));
+}
+
+#[tokio::test]
+async fn a_flow_may_not_ask_for_more_than_there_is() {
+    let greedy = flow("run_traps").replace("timeout: 300ms, memory: 32MiB", "timeout: 1h, memory: 2GiB");
+    let exit = TestHost::written("greedy", &greedy).refuses().await;
+    assert_eq!(exit.status.code(), Some(2), "{}", exit.stderr);
+    assert!(exit.stderr.contains("node \"bad\": limits.memory: 2 GiB is more than 1 GiB"), "{}", exit.stderr);
+}
