@@ -1,13 +1,12 @@
 //! Puts the parts together: a flow folder becomes a [`Runner`]. Wiring only: no part is told how to do its work.
 
-use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use tokio::runtime::Handle;
 
 use crate::boundary::Capability;
-use crate::boundary::grants::{Ask, Grants};
+use crate::boundary::grants::{Ask, AskError, Grants};
 use crate::builder::{self, BuildError};
 use crate::capability::llm::connection::{self, Connections};
 use crate::capability::{self, Capabilities, llm};
@@ -49,8 +48,8 @@ pub enum Fault {
     Component { node: String, source: BuildError },
     #[error("node {node:?}: {source}")]
     Load { node: String, source: LoadError },
-    #[error("node {node:?}: {problem}")]
-    Grant { node: String, problem: String },
+    #[error("node {node:?}: {source}")]
+    Grant { node: String, source: AskError },
     #[error("node {node:?}: limits.{limit}: {asked} is more than {allowed}, the most a flow may have")]
     Limit { node: String, limit: &'static str, asked: String, allowed: String },
     #[error(transparent)]
@@ -99,8 +98,11 @@ pub fn prepare(
     let env = |name: &str| env(name).or_else(|| flow.environment_variables().get(name).cloned());
     let wanted = wanted_connections(&flow);
     let wanted: Vec<_> = wanted.iter().map(String::as_str).collect();
-    let (connections, warnings) = Connections::load(connection_paths, &wanted, &env)
-        .map_err(|problems| problems.into_iter().map(Fault::Connection).collect::<Vec<_>>())?;
+    // A connection that cannot be had is one fault; the search for others goes on without it.
+    let (connections, warnings, faults) = match Connections::load(connection_paths, &wanted, &env) {
+        Ok((connections, warnings)) => (connections, warnings, Vec::new()),
+        Err(problems) => (Connections::default(), Vec::new(), problems.into_iter().map(Fault::Connection).collect()),
+    };
     let llm = llm::Config { connections, ..llm::Config::default() };
     let capabilities = Capabilities::build(capability::Config { llm, ..capability::Config::default() });
     let workshop = Workshop::open(components).map_err(|error| vec![Fault::Start(error)])?;
@@ -109,7 +111,8 @@ pub fn prepare(
         capabilities,
         workshop: &workshop,
         warnings: warnings.iter().map(ToString::to_string).collect(),
-        faults: Vec::new(),
+        has_connections: faults.is_empty(),
+        faults,
     };
     let nodes: Vec<_> = flow.nodes().filter_map(|(_, node)| assembling.node(node)).collect();
     let Assembling { warnings, faults, .. } = assembling;
@@ -148,6 +151,8 @@ struct Assembling<'a> {
     capabilities: Arc<Capabilities>,
     workshop: &'a Workshop,
     warnings: Vec<String>,
+    /// Whether all connections that the flow names are there.
+    has_connections: bool,
     faults: Vec<Fault>,
 }
 
@@ -188,9 +193,15 @@ impl Assembling<'_> {
     fn grants(&mut self, node: &Node) -> Option<Grants> {
         let asks: Vec<_> = node.grants.iter().map(|(name, ask)| (name.as_str(), ask.as_str())).collect();
         let granted = self.capabilities.grant(connection(node), &asks);
-        let to_fault =
-            |error: &dyn fmt::Display| Fault::Grant { node: node.id.to_string(), problem: error.to_string() };
-        granted.map_err(|errors| self.faults.extend(errors.iter().map(|error| to_fault(error)))).ok()
+        let told_before = |error: &AskError| !self.has_connections && matches!(error, AskError::Unknown { .. });
+        match granted {
+            Ok(grants) => Some(grants),
+            Err(errors) => {
+                let errors = errors.into_iter().filter(|error| !told_before(error));
+                self.faults.extend(errors.map(|source| Fault::Grant { node: node.id.to_string(), source }));
+                None
+            }
+        }
     }
 
     fn limits(&mut self, node: &Node) -> Option<Limits> {
