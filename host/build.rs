@@ -54,7 +54,6 @@ fn target_dir(out: &Path) -> PathBuf {
     out.ancestors().nth(4).unwrap_or(out).to_path_buf()
 }
 
-#[expect(clippy::print_stdout, reason = "how a build script talks to cargo")]
 fn tell(message: &str) {
     println!("cargo::{message}");
 }

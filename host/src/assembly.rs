@@ -11,6 +11,7 @@ use crate::builder::{self, BuildError};
 use crate::capability::llm::connection::{self, Connections};
 use crate::capability::{self, Capabilities, llm};
 use crate::flow::problem::{Problems, Warning};
+use crate::flow::value::Json;
 use crate::flow::{FileError, Files, Flow, Node, NodeKind};
 use crate::folder::{Folder, FolderError};
 use crate::plugins;
@@ -62,7 +63,7 @@ pub enum Fault {
 /// All that is wrong with the flow file.
 pub fn read_flow(folder: &Folder) -> Result<(Flow, Vec<Warning>), FlowError> {
     let text = folder.read_text(folder.flow_file())?;
-    Flow::parse(folder.flow_file(), &text, &folder.name(), folder).map_err(|problems| report(problems))
+    Flow::parse(folder.flow_file(), &text, &folder.name(), folder).map_err(report)
 }
 
 fn report(problems: Problems) -> FlowError {
@@ -134,7 +135,7 @@ fn wanted_connections(flow: &Flow) -> Vec<String> {
 
 /// The connections that a node's grants name. What else is wrong with a grant, its capability says.
 fn granted(node: &Node) -> Vec<String> {
-    let grant = node.grants.get(llm::Llm::NAME).map(|grant| grant.as_str());
+    let grant = node.grants.get(llm::Llm::NAME).map(Json::as_str);
     Ask { connection: None, grant }.names(llm::Llm::NAME).unwrap_or_default()
 }
 

@@ -106,6 +106,7 @@ pub trait StreamCall: Send + 'static {
 
 /// The proof that a call came through the door, and what it may need from there. Only the boundary makes one.
 #[derive(Clone, Debug)]
+#[expect(clippy::manual_non_exhaustive, reason = "the attribute would let the rest of this crate make one")]
 pub struct Pass {
     pub node: NodeId,
     /// The call must have ended by then.

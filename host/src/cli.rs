@@ -79,6 +79,7 @@ impl Cli {
 
 impl Error {
     /// One fault.
+    #[expect(clippy::needless_pass_by_value, reason = "so that it can be handed to `map_err` as it is")]
     pub fn wrong(fault: impl ToString) -> Self {
         Self::Wrong(vec![fault.to_string()])
     }
