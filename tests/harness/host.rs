@@ -46,7 +46,7 @@ pub struct HostBuilder {
 impl TestHost {
     /// A host for a flow of `tests/flows`, with the guests that it names.
     ///
-    /// The folder is copied, so that a test may change it: see [`HostBuilder::folder`].
+    /// The folder is copied, so that a test may change it: see [`HostBuilder::path`].
     pub fn flow(name: &str) -> HostBuilder {
         let home = new_home();
         let copy = home.path().join("flows").join(name);
