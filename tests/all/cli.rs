@@ -53,7 +53,7 @@ nodes:
     let exit = run(&["check", path]).await;
     assert_eq!(exit.status.code(), Some(2), "{}", exit.stderr);
     for wanted in [
-        "connection \"nobody\" is not found",
+        "connection \"nobody\": is not found",
         "grants.wishes: unknown capability; known: output, llm, nodes, context, log",
     ] {
         assert!(exit.stderr.contains(wanted), "nothing of {wanted:?} in\n{}", exit.stderr);
