@@ -126,6 +126,8 @@ pub struct Origin {
     pub request: Arc<Request>,
     /// The span that the node's own span will be a child of.
     pub parent: Context,
+    /// What everything above has cost so far: the flow, and the nodes that called each other to get here.
+    pub usage: telemetry::Usage,
     /// The flow must have ended by then.
     pub deadline: Instant,
     /// How many nodes called each other to get here.
@@ -140,8 +142,6 @@ pub struct Request {
     pub id: RequestId,
     /// Whether `id` came from the caller; only then spans carry `request_id`.
     pub id_from_caller: bool,
-    /// What the request has cost so far.
-    pub usage: telemetry::Usage,
 }
 
 /// The other nodes of a flow, for a node that calls them.

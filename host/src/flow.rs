@@ -114,6 +114,8 @@ pub struct Node {
     pub limits: Limits,
     /// Names of inputs whose text comes from outside the flow's author: `_inputs_to_escape`.
     untrusted: Vec<String>,
+    /// Of an llm node: inputs that hold the text of a prompt node, each with the flow inputs that went into it.
+    quoting: Vec<(String, Vec<String>)>,
 }
 
 #[derive(Clone, Debug, PartialEq)]

@@ -82,7 +82,8 @@ impl Runner {
         let origin = Origin {
             telemetry: self.telemetry.clone(),
             flow: self.flow.id().clone(),
-            request: Arc::new(Request { id: call.request, id_from_caller: call.request_from_caller, usage }),
+            request: Arc::new(Request { id: call.request, id_from_caller: call.request_from_caller }),
+            usage,
             parent: span.context(),
             deadline,
             depth: 0,

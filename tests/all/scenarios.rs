@@ -7,6 +7,7 @@ harness::scenarios! {
     llm_embeds
     llm_reads_relay
     llm_node
+    llm_node_quotes_a_prompt
     llm_relays
     llm_streams_by_hand
     llm_without_grant

@@ -142,3 +142,39 @@ nodes:
     let bypassed = labels([("flow", "conditional"), ("node", "maybe"), ("run_status", "Bypassed"), ("exception", "")]);
     assert_eq!(collector.metric("node_request").counts(), [(bypassed, 1)].into());
 }
+
+#[tokio::test]
+async fn what_a_called_node_costs_is_on_the_node_that_called_it() {
+    let flow = "
+inputs: {question: {type: string}}
+outputs: {answer: {type: object, reference: '${caller.output}'}}
+nodes:
+- name: caller
+  type: wasm
+  source: {type: code, path: guests/nodes_calls_another.wasm}
+  inputs: {node: asks, other_inputs: {question: hi, connection: open_ai_connection}}
+  grants: {nodes: [asks]}
+- name: asks
+  type: wasm
+  source: {type: code, path: guests/llm_chats.wasm}
+  activate: {when: never, is: run by itself}
+  grants: {llm: [open_ai_connection]}
+";
+    let model = FakeModel::replies("one two three").start();
+    let collector = Collector::start();
+    let host = TestHost::written("calls", flow).model(&model).collector(&collector).start().await;
+    let reply = host.score(json!({"question": "hi"})).await;
+    assert_eq!(reply.status, 200, "{}", reply.text());
+    host.stop().await;
+
+    let trace = collector.only_trace().await;
+    let tokens = "__computed__.cumulative_token_count.total";
+    let total = &trace.span("openai_chat").attributes["llm.usage.total_tokens"];
+    for name in ["openai_chat", "asks", "nodes.call", "caller", "calls"] {
+        assert_eq!(trace.span(name).attributes.get(tokens), Some(total), "{name}");
+    }
+    let chain = ["openai_chat", "asks", "nodes.call", "caller", "calls", "POST /score"];
+    for pair in chain.windows(2) {
+        assert_eq!(trace.span(pair[0]).parent.as_ref(), Some(&trace.span(pair[1]).span_id), "{pair:?}");
+    }
+}

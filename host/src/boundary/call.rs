@@ -81,6 +81,7 @@ impl NodeRun {
     fn pass(&self, span: &RpcSpan) -> Pass {
         let mut origin = self.origin.clone();
         origin.parent = span.context();
+        origin.usage = span.usage();
         origin.depth = origin.depth.saturating_add(1);
         origin.deadline = self.deadline;
         Pass { node: self.node.clone(), deadline: self.deadline, trace_headers: span.headers(), origin, _private: () }

@@ -60,7 +60,7 @@ where
     R: Future<Output = Result<Answer, NodeError>>,
 {
     let Entry { origin, node, inputs, facts, grants, outlet, timeout, io } = entry;
-    let usage = Usage::below(&origin.request.usage);
+    let usage = Usage::below(&origin.usage);
     let span = origin.telemetry.node(NodeStart {
         flow: &origin.flow,
         node: &node,

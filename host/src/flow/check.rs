@@ -4,6 +4,8 @@
 mod kind;
 mod names;
 
+use std::collections::BTreeSet;
+
 use indexmap::IndexMap;
 
 use super::fields::At;
@@ -186,9 +188,10 @@ impl Checker<'_> {
                 nodes.push(self.node(written));
             }
         }
-        let prompts: Vec<bool> = nodes.iter().map(|node| matches!(node.kind, NodeKind::Prompt { .. })).collect();
-        for node in &mut nodes {
-            node.untrusted = untrusted(&node.inputs, |index| prompts[index.0]);
+        let quoting: Vec<_> = nodes.iter().map(|node| quoting(node, &nodes)).collect();
+        for (node, quoting) in nodes.iter_mut().zip(quoting) {
+            node.untrusted = flow_inputs(node).map(|(name, _)| name.to_owned()).collect();
+            node.quoting = quoting;
         }
         nodes
     }
@@ -213,6 +216,7 @@ impl Checker<'_> {
             grants: written.grants.iter().map(|(name, ask)| (name.value.clone(), ask.value.clone())).collect(),
             limits: self.limits(written),
             untrusted: Vec::new(),
+            quoting: Vec::new(),
         }
     }
 
@@ -266,13 +270,43 @@ fn waits_for(node: &Node) -> Vec<NodeIndex> {
     needed
 }
 
-fn untrusted(inputs: &IndexMap<String, Binding>, is_prompt: impl Fn(NodeIndex) -> bool) -> Vec<String> {
-    let is_untrusted = |binding: &Binding| match binding {
-        Binding::Literal(_) => false,
-        Binding::Input(_) => true,
-        Binding::Node { node, .. } => is_prompt(*node),
+/// The inputs of a node that are flow inputs: their names in the node, and in the flow.
+fn flow_inputs(node: &Node) -> impl Iterator<Item = (&str, &str)> {
+    node.inputs.iter().filter_map(|(name, binding)| match binding {
+        Binding::Input(input) => Some((name.as_str(), input.as_str())),
+        Binding::Literal(_) | Binding::Node { .. } => None,
+    })
+}
+
+/// The inputs of an llm node that hold the text of a prompt node, each with the flow inputs that went into it.
+fn quoting(node: &Node, nodes: &[Node]) -> Vec<(String, Vec<String>)> {
+    if !matches!(node.kind, NodeKind::Llm { .. }) {
+        return Vec::new();
+    }
+    let quoted = |binding: &Binding| {
+        let mut found = BTreeSet::new();
+        collect_quoted(binding, nodes, &mut BTreeSet::new(), &mut found);
+        (!found.is_empty()).then(|| found.into_iter().map(str::to_owned).collect())
     };
-    inputs.iter().filter(|(_, binding)| is_untrusted(binding)).map(|(name, _)| name.clone()).collect()
+    node.inputs.iter().filter_map(|(name, binding)| Some((name.clone(), quoted(binding)?))).collect()
+}
+
+/// Follows prompt nodes up. `seen` ends it where nodes wait for each other, which is told elsewhere.
+fn collect_quoted<'a>(
+    binding: &Binding,
+    nodes: &'a [Node],
+    seen: &mut BTreeSet<NodeIndex>,
+    found: &mut BTreeSet<&'a str>,
+) {
+    let Some(index) = binding.node() else { return };
+    let node = &nodes[index.0];
+    if !matches!(node.kind, NodeKind::Prompt { .. }) || !seen.insert(index) {
+        return;
+    }
+    found.extend(flow_inputs(node).map(|(_, input)| input));
+    for binding in node.inputs.values() {
+        collect_quoted(binding, nodes, seen, found);
+    }
 }
 
 /// A value of the environment: structures as JSON, the rest as Python prints it.

@@ -4,11 +4,13 @@
 //! | kind | object |
 //! | --- | --- |
 //! | prompt | `template`, the inputs, `_inputs_to_escape` |
-//! | llm | `prompt`, `connection`, `api`, the inputs, `_inputs_to_escape` |
+//! | llm | `prompt`, `connection`, `api`, the inputs, `_inputs_to_escape`, `_texts_to_escape` |
 //! | wasm | the inputs |
 //!
-//! `_inputs_to_escape` lists the inputs whose text was not written by the flow's author: those bound to flow inputs or
-//! to outputs of prompt nodes. Role words in them must not open a message of their own.
+//! `_inputs_to_escape` lists the inputs whose text was not written by the flow's author: those bound to flow inputs.
+//! Role words in them must not open a message of their own. The output of a prompt node is both: roles that its
+//! template wrote are meant, roles that came in by a flow input are not. So `_texts_to_escape` gives, for each input
+//! that holds such an output, the flow inputs that went into it; prompt flow carries the same knowledge on the string.
 
 use indexmap::IndexMap;
 
@@ -16,6 +18,7 @@ use super::value::Json;
 use super::{Binding, Node, NodeKind};
 
 const ESCAPE: &str = "_inputs_to_escape";
+const ESCAPE_WITHIN: &str = "_texts_to_escape";
 
 /// Why another node's call of a node is refused before it runs. The caller of the flow never sees it.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -44,7 +47,15 @@ impl Node {
                 None => None,
             };
         }
-        Ok(self.object(&inputs, self.untrusted.iter().map(String::as_str)))
+        let mut quoted = Vec::with_capacity(self.quoting.len());
+        for (name, flow_inputs) in &self.quoting {
+            let mut texts = Vec::with_capacity(flow_inputs.len());
+            for input in flow_inputs {
+                texts.extend(value(&Binding::Input(input.clone()))?);
+            }
+            quoted.push((name.as_str(), Json::list(&texts)));
+        }
+        Ok(self.object(&inputs, self.untrusted.iter().map(String::as_str), &quoted))
     }
 
     /// The object for a call by another node of the flow, which gives inputs by name: literals of the flow file are kept
@@ -65,15 +76,23 @@ impl Node {
             }
         }
         inputs.extend(given.iter().map(|(name, value)| (name.as_str(), value.clone())));
-        Ok(self.object(&inputs, given.keys().map(String::as_str)))
+        Ok(self.object(&inputs, given.keys().map(String::as_str), &[]))
     }
 
-    fn object<'a>(&self, inputs: &IndexMap<&str, Json>, untrusted: impl Iterator<Item = &'a str>) -> Json {
+    fn object<'a>(
+        &self,
+        inputs: &IndexMap<&str, Json>,
+        untrusted: impl Iterator<Item = &'a str>,
+        quoted: &[(&str, Json)],
+    ) -> Json {
         let mut own = self.kind.own_inputs();
         let untrusted: Vec<_> = untrusted.map(Json::string).collect();
         let escape = if self.is_template() { vec![(ESCAPE, Json::list(&untrusted))] } else { Vec::new() };
         own.extend(inputs.iter().map(|(name, value)| (*name, value.clone())));
         own.extend(escape);
+        if !quoted.is_empty() {
+            own.push((ESCAPE_WITHIN, Json::object(quoted.iter().map(|(name, texts)| (*name, texts)))));
+        }
         Json::object(own.iter().map(|(name, value)| (*name, value)))
     }
 
@@ -87,7 +106,7 @@ impl NodeKind {
     pub(super) fn reserved(&self) -> &'static [&'static str] {
         match self {
             Self::Prompt { .. } => &["template", ESCAPE],
-            Self::Llm { .. } => &["prompt", "connection", "api", ESCAPE],
+            Self::Llm { .. } => &["prompt", "connection", "api", ESCAPE, ESCAPE_WITHIN],
             Self::Component { .. } => &[],
         }
     }

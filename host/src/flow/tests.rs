@@ -141,10 +141,11 @@ nodes:
 - {name: a, type: prompt, source: {path: hello.jinja2}, inputs: {name: '${inputs.name}', mark: '!'}}
 - {name: b, type: prompt, source: {path: hello.jinja2}, inputs: {text: '${a}', other: '${c.output.x}', mark: 1}}
 - {name: c, type: wasm, source: {path: echo.wasm}, inputs: {name: '${inputs.name}', gone: '${a.output}'}}
+- {name: d, type: llm, source: {path: hello.jinja2}, connection: offline, api: chat, inputs: {name: '${b}', more: '${c}'}}
 ";
 
 #[test]
-fn what_a_prompt_node_wrote_is_escaped_and_what_a_component_made_is_not() {
+fn roles_that_a_prompt_wrote_are_meant_and_those_of_its_flow_inputs_are_not() {
     let flow = flow(KINDS);
     let object = |index| {
         let given =
@@ -153,9 +154,15 @@ fn what_a_prompt_node_wrote_is_escaped_and_what_a_component_made_is_not() {
     };
     assert_eq!(
         object(1),
-        r#"{"template":"Hello {{name}}","text":null,"other":null,"mark":null,"_inputs_to_escape":["text"]}"#
+        r#"{"template":"Hello {{name}}","text":null,"other":null,"mark":null,"_inputs_to_escape":[]}"#
     );
     assert_eq!(object(2), r#"{"name":null}"#);
+    // By way of b, a's flow input comes to d.
+    assert_eq!(
+        object(3),
+        r#"{"prompt":"Hello {{name}}","connection":"offline","api":"chat","name":null,"more":null,"#.to_owned()
+            + r#""_inputs_to_escape":[],"_texts_to_escape":{"name":[null]}}"#
+    );
 }
 
 #[test]

@@ -7,36 +7,34 @@ use std::sync::Arc;
 
 use axum::body::Bytes;
 use axum::extract::rejection::BytesRejection;
-use axum::extract::{Query, State};
+use axum::extract::{RawQuery, State};
 use axum::response::{IntoResponse, Response};
 use http::{HeaderMap, header};
 use opentelemetry::{Array, KeyValue, StringValue, Value as Attribute};
-use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use crate::server::App;
 use crate::server::problem::Problem;
 use crate::telemetry::propagation;
 
-#[derive(Debug, Default, Deserialize)]
-pub(super) struct Options {
-    #[serde(default)]
-    flatten: String,
-}
-
 pub(super) async fn feedback(
     State(app): State<Arc<App>>,
-    Query(options): Query<Options>,
+    RawQuery(query): RawQuery,
     headers: HeaderMap,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Response, Problem> {
     let body = body?;
     let text = String::from_utf8_lossy(&body);
     let parent = propagation::extract(&headers);
-    // As the original reads it: any case, and any other value is false.
-    let flatten = options.flatten.eq_ignore_ascii_case("true");
+    let flatten = wants_flat(query.as_deref().unwrap_or_default());
     app.runner.telemetry.feedback(&parent, attributes(&text, flatten));
     Ok(([(header::CONTENT_TYPE, "application/json")], r#"{"status": "Feedback received."}"#).into_response())
+}
+
+/// As the original reads it: `true` in any case; any other value, and anything else in the query, is no fault.
+fn wants_flat(query: &str) -> bool {
+    let pairs = query.split('&').filter_map(|pair| pair.split_once('='));
+    pairs.into_iter().any(|(name, value)| name == "flatten" && value.eq_ignore_ascii_case("true"))
 }
 
 /// The attributes of the span: what the body says.
@@ -112,6 +110,15 @@ mod tests {
     #[track_caller]
     fn check<const N: usize>(body: &str, flatten: bool, expected: [(&'static str, Attribute); N]) {
         assert_eq!(attributes(body, flatten), expected.map(|(key, value)| KeyValue::new(key, value)));
+    }
+
+    #[test]
+    fn only_true_asks_for_a_flat_feedback() {
+        let cases =
+            [("", false), ("flatten=TRUE", true), ("a=b&flatten=true", true), ("flatten=1", false), ("flatten", false)];
+        for (query, expected) in cases {
+            assert_eq!(wants_flat(query), expected, "{query:?}");
+        }
     }
 
     #[test]

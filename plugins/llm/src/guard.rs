@@ -31,6 +31,24 @@ impl Guard {
         guard
     }
 
+    /// Replaces the role words of callers' texts where a prompt quotes them: in the variables named, only within those
+    /// texts. A prompt that changed a text before it wrote it (more than by trimming it) is taken as its author's.
+    pub(crate) fn within(&mut self, variables: &mut Map<String, Value>, quoted: &Map<String, Value>) {
+        for (name, texts) in quoted {
+            let Some(Value::String(variable)) = variables.get_mut(name) else { continue };
+            for text in leaves(texts) {
+                let mut guarded = Value::from(text);
+                self.replace(&mut guarded);
+                if let Value::String(guarded) = guarded
+                    && guarded != text
+                {
+                    *variable = variable.replace(text, &guarded);
+                    *variable = variable.replace(roles::trim(text), roles::trim(&guarded));
+                }
+            }
+        }
+    }
+
     /// A message with the words put back.
     pub(crate) fn restore(&self, mut message: Value) -> Value {
         if !self.replaced.is_empty() {
@@ -68,6 +86,16 @@ impl Guard {
 /// draws from its secure generator for each store), and nothing made with them leaves the run.
 pub(crate) fn random_id(random: &RandomState, number: usize) -> String {
     format!("{:016x}{:016x}", random.hash_one((number, "high")), random.hash_one((number, "low")))
+}
+
+/// All texts of a value, however deep.
+fn leaves(value: &Value) -> Vec<&str> {
+    match value {
+        Value::String(text) => vec![text],
+        Value::Array(items) => items.iter().flat_map(leaves).collect(),
+        Value::Object(entries) => entries.values().flat_map(leaves).collect(),
+        Value::Null | Value::Bool(_) | Value::Number(_) => Vec::new(),
+    }
 }
 
 fn each_text(value: &mut Value, change: &mut impl FnMut(&mut String)) {

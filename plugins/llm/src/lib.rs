@@ -53,6 +53,9 @@ struct Inputs {
     /// Names of the variables that hold a caller's text: role words in them stay text.
     #[serde(default, rename = "_inputs_to_escape")]
     inputs_to_escape: Option<Vec<String>>,
+    /// Of variables that hold a rendered prompt, the callers' texts in it: role words in those stay text.
+    #[serde(default, rename = "_texts_to_escape")]
+    texts_to_escape: Option<Map<String, Value>>,
     #[serde(flatten)]
     rest: Map<String, Value>,
 }
@@ -70,7 +73,11 @@ fn chat(mut inputs: Inputs) -> Result<Answer<Value>, NodeError> {
     let parameters = parameters::of_chat(&mut inputs.rest)?;
     let wants_tools = ["tools", "functions"].iter().any(|name| parameters.contains_key(*name));
     let variables = mem::take(&mut inputs.rest);
-    let messages = messages(&inputs.prompt, variables, inputs.inputs_to_escape.as_deref(), inputs.lists())?;
+    let callers = Callers {
+        inputs: inputs.inputs_to_escape.as_deref().unwrap_or_default(),
+        quoted: inputs.texts_to_escape.as_ref(),
+    };
+    let messages = messages(&inputs.prompt, variables, callers, inputs.lists())?;
     let chat = llm::chat(&inputs.connection).model(inputs.model()).messages(messages);
     let chat = parameters.into_iter().fold(chat, |chat, (name, value)| chat.param(name, value));
     if !wants_tools && context::current().streaming {
@@ -88,14 +95,26 @@ fn complete(mut inputs: Inputs) -> Result<Answer<Value>, NodeError> {
     Ok(Answer::Value(request.send().map_err(failure::as_prompt_flow)?.text.into()))
 }
 
+/// Where in the variables text of callers stands.
+#[derive(Clone, Copy, Default)]
+struct Callers<'a> {
+    /// Names of variables that are callers' text as a whole.
+    inputs: &'a [String],
+    /// Of variables that quote callers, the texts.
+    quoted: Option<&'a Map<String, Value>>,
+}
+
 /// The messages of a chat, from the text of its template.
 fn messages(
     template: &str,
     mut variables: Map<String, Value>,
-    callers: Option<&[String]>,
+    callers: Callers<'_>,
     lists: Lists,
 ) -> Result<Vec<Value>, NodeError> {
-    let guard = Guard::over(&mut variables, callers.unwrap_or_default());
+    let mut guard = Guard::over(&mut variables, callers.inputs);
+    if let Some(quoted) = callers.quoted {
+        guard.within(&mut variables, quoted);
+    }
     let images = Images::take(&mut variables);
     let rendered = render(&images.mark(template), &variables, lists).map_err(NodeError::from);
     let messages = rendered.and_then(|text| markup::parse(&text, &images));

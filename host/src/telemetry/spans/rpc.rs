@@ -113,6 +113,7 @@ impl Telemetry {
         if !facts.inputs.is_empty() {
             open.tell(attribute::INPUTS, event::INPUTS, &facts.inputs);
         }
+        let usage = Usage::below(&usage);
         RpcSpan { telemetry: self.clone(), flow: flow.clone(), node: node.clone(), api_call, facts, usage, open }
     }
 }
@@ -121,6 +122,11 @@ impl RpcSpan {
     /// The parent for spans of what the call causes, such as the run of another node.
     pub fn context(&self) -> Context {
         self.open.context().clone()
+    }
+
+    /// What the call costs, to be added to by what it causes.
+    pub fn usage(&self) -> Usage {
+        self.usage.clone()
     }
 
     /// The headers by which the service that is called continues the trace.
@@ -168,16 +174,19 @@ impl RpcSpan {
         if !self.open.is_open() {
             return;
         }
+        let tokens = reply.and_then(|it| it.tokens);
+        if let Some(tokens) = tokens {
+            self.usage.add(tokens);
+        }
+        self.open.set_all(self.usage.tokens().cumulative().into_iter().flatten());
         let took = self.open.end(end);
         let metrics = self.telemetry.metrics();
         let Self { flow, node, .. } = self;
         let exception = end.code().unwrap_or_default();
         metrics.rpc_call(RpcCall { flow, node, api_call: self.api_call, exception }, took);
 
-        let tokens = reply.and_then(|it| it.tokens);
         let answered_by = reply.map_or("", |it| it.model.as_str());
         if let Some(tokens) = tokens {
-            self.usage.add(tokens);
             let llm_engine = if self.facts.model.is_empty() { answered_by } else { &self.facts.model };
             metrics.token_consumption(Consumption { flow, node, llm_engine, tokens });
         }
@@ -241,7 +250,6 @@ fn token_attributes(kind: RpcKind, tokens: Tokens) -> Vec<KeyValue> {
         attributes.push(KeyValue::new(attribute::LLM_COMPLETION_TOKENS, completion));
         attributes.push(KeyValue::new(semconv::OUTPUT_TOKENS, completion));
     }
-    attributes.extend(tokens.cumulative().into_iter().flatten());
     attributes
 }
 
