@@ -1,5 +1,8 @@
 //! What a hostile or broken node can do: end its own run, and nothing else.
 
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+
 use harness::{Collector, TestHost};
 use serde_json::json;
 
@@ -88,4 +91,33 @@ async fn a_flow_may_not_ask_for_more_than_there_is() {
     let exit = TestHost::written("greedy", &greedy).refuses().await;
     assert_eq!(exit.status.code(), Some(2), "{}", exit.stderr);
     assert!(exit.stderr.contains("node \"bad\": limits.memory: 2 GiB is more than 1 GiB"), "{}", exit.stderr);
+}
+
+#[tokio::test]
+async fn what_was_compiled_is_kept_and_used_only_while_nobody_else_can_write_to_it() {
+    let cache = tempfile::tempdir().expect("a temporary folder");
+    let start = async || {
+        let host = TestHost::flow("run_returns").env("WEIR_CACHE_DIR", cache.path().to_string_lossy()).start().await;
+        host.score(json!({"text": "a"})).await.assert_ok(json!({"text": "a"}));
+        host.stop().await
+    };
+    start().await;
+    let kept: Vec<_> = fs::read_dir(cache.path()).expect("the cache").flatten().map(|file| file.path()).collect();
+    assert_eq!(kept.len(), 1, "{kept:?}");
+    let compiled = fs::read(&kept[0]).expect("compiled code");
+    let written = || fs::metadata(&kept[0]).and_then(|file| file.modified()).expect("a file has a time");
+    let first = written();
+
+    assert_eq!((start().await.stderr.as_str(), written()), ("", first), "the second start reads what the first wrote");
+
+    fs::write(&kept[0], &compiled[..compiled.len() / 2]).expect("a file can be cut");
+    start().await;
+    assert_eq!(fs::read(&kept[0]).expect("compiled code").len(), compiled.len(), "cut code is compiled anew");
+
+    fs::set_permissions(&kept[0], fs::Permissions::from_mode(0o666)).expect("a file can be opened to all");
+    let exit = start().await;
+    assert!(exit.stderr.contains("a file of the compile cache is not used"), "{}", exit.stderr);
+    fs::set_permissions(cache.path(), fs::Permissions::from_mode(0o777)).expect("a folder can be opened to all");
+    let exit = start().await;
+    assert!(exit.stderr.contains("the compile cache is not used"), "{}", exit.stderr);
 }
