@@ -1,6 +1,6 @@
 //! `weir serve`: the story of a host, from its settings to its last flushed span.
 
-use std::io::{IsTerminal as _, stdout};
+use std::io::{IsTerminal as _, stderr, stdout};
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
@@ -87,6 +87,7 @@ fn start_log() -> Done {
     let filter = tracing_subscriber::EnvFilter::try_new(&filter)
         .map_err(|error| Error::wrong(format_args!("{}: {filter:?}: {error}", config::LOG)))?;
     // A second start in one process, as tests may do, keeps the first log.
-    let _ = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).try_init();
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(stderr).with_ansi(stderr().is_terminal());
+    let _ = log.try_init();
     Ok(())
 }
