@@ -3,6 +3,47 @@
 //! One module per interface of wit/, each with the same parts in the same order: Config, Grant, its calls as values,
 //! the WIT adapter, the backends. A capability is wired by its one line in the list below, and only there.
 
+/// Makes the capability of an interface that every node has: no settings, no grant, no calls but notes.
+///
+/// `always_granted!(Log, "log", "wasi:logging/logging", wit);` becomes the type `Log` with its [`Capability`], linked
+/// from the generated modules that are named last.
+macro_rules! always_granted {
+    ($type:ident, $name:literal, $interface:literal, $($wit:ident),+) => {
+        #[doc = concat!("Serves `", $interface, "`.")]
+        #[derive(Debug)]
+        pub struct $type;
+
+        impl $crate::boundary::Capability for $type {
+            const NAME: &'static str = $name;
+            const INTERFACE: &'static str = $interface;
+            type Config = ();
+            type Grant = ();
+
+            fn build((): ()) -> Self {
+                Self
+            }
+
+            fn grant(
+                &self,
+                ask: $crate::boundary::grants::Ask<'_>,
+            ) -> Result<Option<()>, $crate::boundary::grants::AskError> {
+                match ask.grant {
+                    None => Ok(Some(())),
+                    Some(_) => Err($crate::boundary::grants::AskError::NeedsNone { capability: $name }),
+                }
+            }
+
+            fn link<T: Send + 'static>(
+                linker: &mut ::wasmtime::component::Linker<T>,
+                lend: fn(&mut T) -> $crate::boundary::GuestCalls<'_>,
+            ) -> ::wasmtime::Result<()> {
+                $($wit::add_to_linker::<T, $crate::boundary::Lent>(linker, lend)?;)+
+                Ok(())
+            }
+        }
+    };
+}
+
 pub mod context;
 pub mod llm;
 pub mod log;

@@ -45,7 +45,7 @@ nodes:
 - name: one
   type: wasm
   source: {type: code, path: one.wasm}
-  grants: {llm: [nobody], wishes: [three]}
+  grants: {llm: [nobody], wishes: [three], log: [all]}
 ",
     );
     fs::copy(guest("run_returns"), dir.path().join("one.wasm")).expect("a guest can be copied");
@@ -55,6 +55,7 @@ nodes:
     for wanted in [
         "connection \"nobody\": is not found",
         "grants.wishes: unknown capability; known: output, llm, nodes, context, log",
+        "grants.log: every node has it; leave it out",
     ] {
         assert!(exit.stderr.contains(wanted), "nothing of {wanted:?} in\n{}", exit.stderr);
     }

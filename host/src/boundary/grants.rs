@@ -52,6 +52,8 @@ impl Ask<'_> {
 pub enum AskError {
     #[error("grants.{capability}: expected a list of names such as [a, b], found {found}")]
     NotNames { capability: &'static str, found: String },
+    #[error("grants.{capability}: every node has it; leave it out")]
+    NeedsNone { capability: &'static str },
     #[error("grants.{name}: unknown capability; known: {known}")]
     UnknownCapability { name: String, known: String },
     #[error("{what} {name:?} is not known; known: {known}")]

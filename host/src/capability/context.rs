@@ -1,34 +1,10 @@
 //! `weir:flow/context`: where a node runs, and notes on its span. Always granted, and bounded where the notes are kept.
 
-use wasmtime::component::Linker;
-
 use crate::bindings::context as wit;
+use crate::boundary::GuestCalls;
 use crate::boundary::facts::NoteValue;
-use crate::boundary::grants::{Ask, AskError};
-use crate::boundary::{Capability, GuestCalls, Lent};
 
-/// Serves `weir:flow/context`.
-#[derive(Debug)]
-pub struct Notes;
-
-impl Capability for Notes {
-    const NAME: &'static str = "context";
-    const INTERFACE: &'static str = "weir:flow/context";
-    type Config = ();
-    type Grant = ();
-
-    fn build((): ()) -> Self {
-        Self
-    }
-
-    fn grant(&self, _: Ask<'_>) -> Result<Option<()>, AskError> {
-        Ok(Some(()))
-    }
-
-    fn link<T: Send + 'static>(linker: &mut Linker<T>, lend: fn(&mut T) -> GuestCalls<'_>) -> wasmtime::Result<()> {
-        wit::add_to_linker::<T, Lent>(linker, lend)
-    }
-}
+always_granted!(Notes, "context", "weir:flow/context", wit);
 
 impl wit::Host for GuestCalls<'_> {
     fn current(&mut self) -> wasmtime::Result<wit::Invocation> {

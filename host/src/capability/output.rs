@@ -2,36 +2,13 @@
 //! may be streamed is bounded in boundary/outlet.rs.
 
 use futures_util::StreamExt;
-use wasmtime::component::{Linker, Resource};
+use wasmtime::component::Resource;
 
 use crate::bindings::{Chunks, output as wit, types};
-use crate::boundary::grants::{Ask, AskError};
+use crate::boundary::GuestCalls;
 use crate::boundary::outlet::Closed;
-use crate::boundary::{Capability, GuestCalls, Lent};
 
-/// Serves `weir:flow/output`.
-#[derive(Debug)]
-pub struct Output;
-
-impl Capability for Output {
-    const NAME: &'static str = "output";
-    const INTERFACE: &'static str = "weir:flow/output";
-    type Config = ();
-    type Grant = ();
-
-    fn build((): ()) -> Self {
-        Self
-    }
-
-    fn grant(&self, _: Ask<'_>) -> Result<Option<()>, AskError> {
-        Ok(Some(()))
-    }
-
-    fn link<T: Send + 'static>(linker: &mut Linker<T>, lend: fn(&mut T) -> GuestCalls<'_>) -> wasmtime::Result<()> {
-        types::add_to_linker::<T, Lent>(linker, lend)?;
-        wit::add_to_linker::<T, Lent>(linker, lend)
-    }
-}
+always_granted!(Output, "output", "weir:flow/output", types, wit);
 
 impl wit::Host for GuestCalls<'_> {
     async fn emit(&mut self, chunk: String) -> wasmtime::Result<Result<(), wit::Closed>> {
