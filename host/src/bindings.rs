@@ -22,9 +22,9 @@ wasmtime::component::bindgen!({
     },
 });
 
-pub use exports::weir::flow::handler;
-pub use wasi::logging::logging;
-pub use weir::flow::{context, llm, nodes, output, types};
+pub use self::exports::weir::flow::handler;
+pub use self::wasi::logging::logging;
+pub use self::weir::flow::{context, llm, nodes, output, types};
 
 /// Behind `types.chunks`: JSON texts on their way.
 pub struct Chunks(pub BoxStream<'static, Result<String, types::CallError>>);
