@@ -7,14 +7,19 @@ pub mod build;
 pub mod check;
 pub mod doctor;
 pub mod inspect;
+mod process;
+pub mod run;
 pub mod serve;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::config::{ConnectionArgs, ServeArgs};
+use crate::assembly::{self, Parts};
+use crate::config::{self, ConnectionArgs, ServeArgs};
+use crate::folder::Folder;
+use crate::sandbox::component;
 
 /// Serves prompt flow deployments: every node a sandboxed WebAssembly component, every node traced.
 #[derive(Debug, Parser)]
@@ -28,6 +33,8 @@ pub struct Cli {
 pub enum Command {
     /// Serve a flow: POST /score, POST /feedback
     Serve(ServeArgs),
+    /// Send one request to a flow, without a server
+    Run(RunArgs),
     /// Compile the nodes that a flow has as source, and lock them
     Build(FlowArgs),
     /// Tell every problem of a flow, its components, connections and grants
@@ -48,6 +55,23 @@ pub struct FlowArgs {
 pub struct CheckArgs {
     #[command(flatten)]
     pub flow: FlowArgs,
+    #[command(flatten)]
+    pub connections: ConnectionArgs,
+}
+
+#[derive(Debug, Args)]
+pub struct RunArgs {
+    /// The flow folder, or its flow file
+    pub flow: PathBuf,
+    /// One input as text, which the flow's types make a number, list or object of; may be given several times
+    #[arg(long, value_name = "NAME=VALUE")]
+    pub input: Vec<String>,
+    /// A JSON file: one object of inputs by name
+    #[arg(long, value_name = "FILE")]
+    pub inputs: Option<PathBuf>,
+    /// Print the trace as a tree, on standard error
+    #[arg(long)]
+    pub trace: bool,
     #[command(flatten)]
     pub connections: ConnectionArgs,
 }
@@ -96,6 +120,20 @@ impl From<anyhow::Error> for Error {
     fn from(error: anyhow::Error) -> Self {
         Self::Failed(error)
     }
+}
+
+/// Reads a flow and everything its nodes need, and tells what is worth knowing about it.
+///
+/// # Errors
+/// All that is wrong with the flow file; else all that is wrong with components, connections and grants.
+fn load(flow: &Path, connections: &ConnectionArgs, components: component::Config) -> Result<Parts, Error> {
+    let folder = Folder::open(flow).map_err(Error::wrong)?;
+    let (flow, warnings) = assembly::read_flow(&folder).map_err(Error::wrong)?;
+    warnings.iter().for_each(warn);
+    let parts = assembly::prepare(&folder, flow, &connections.paths, components, &config::variable)
+        .map_err(|faults| Error::Wrong(faults.iter().map(ToString::to_string).collect()))?;
+    parts.warnings.iter().for_each(warn);
+    Ok(parts)
 }
 
 /// Tells a person what went wrong.

@@ -95,3 +95,34 @@ async fn doctor_tells_which_toolchain_builds_nodes() {
     assert!(exit.status.success(), "{}", exit.stderr);
     assert!(exit.stdout.starts_with("rust nodes: ready; "), "{}", exit.stdout);
 }
+
+#[tokio::test]
+async fn run_sends_one_request_and_shows_its_trace() {
+    let example = concat!(env!("CARGO_MANIFEST_DIR"), "/../examples/basic-chat");
+    let exit = run(&["run", example, "--input", "question=What is a weir?", "--trace"]).await;
+    assert!(exit.status.success(), "{}", exit.stderr);
+    let answer = r#"{"answer":"offline model: you said \"What is a weir?\", and this is our first turn"}"#;
+    assert_eq!(exit.stdout.trim_end(), answer);
+    assert!(exit.stderr.starts_with("basic_chat "), "{}", exit.stderr);
+    assert!(exit.stderr.contains("openai_chat") && exit.stderr.contains("9+14=23 tokens"), "{}", exit.stderr);
+}
+
+#[tokio::test]
+async fn run_takes_inputs_from_a_file_and_refuses_what_does_not_fit() {
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    let file = dir.path().join("inputs.json");
+    fs::write(&file, r#"{"question": "from the file", "chat_history": []}"#).expect("a file can be written");
+    let example = concat!(env!("CARGO_MANIFEST_DIR"), "/../examples/basic-chat");
+    let inputs = file.to_str().expect("a path of text");
+
+    let exit = run(&["run", example, "--inputs", inputs]).await;
+    assert!(exit.stdout.contains("from the file"), "{}{}", exit.stdout, exit.stderr);
+    let exit = run(&["run", example, "--inputs", inputs, "--input", "question=from the flag"]).await;
+    assert!(exit.stdout.contains("from the flag"), "{}{}", exit.stdout, exit.stderr);
+
+    for (input, wanted) in [("chat_history=no list", "chat_history"), ("question", "expected NAME=VALUE")] {
+        let exit = run(&["run", example, "--inputs", inputs, "--input", input]).await;
+        assert_eq!(exit.status.code(), Some(2), "{}", exit.stdout);
+        assert!(exit.stderr.contains(wanted), "{}", exit.stderr);
+    }
+}

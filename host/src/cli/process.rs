@@ -1,0 +1,70 @@
+//! What a verb that runs flows needs of the process: a log, two runtimes, and their end in the right order.
+
+use std::io::{IsTerminal as _, stderr};
+use std::time::Duration;
+
+use anyhow::Context as _;
+use tokio::runtime::{Builder, Runtime};
+
+use crate::assembly::Parts;
+use crate::cli::{Done, Error};
+use crate::config;
+use crate::scheduler::Runner;
+use crate::telemetry::Telemetry;
+
+/// How long the last spans and metrics may take to leave.
+const FLUSH_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How long requests that were given up may take to let go of their threads.
+const ABANDON_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// The threads that run flows.
+pub(super) struct Process {
+    /// For sockets, and for what nodes ask of the host.
+    io: Runtime,
+    /// For guests alone: one that never rests must not delay a socket.
+    guests: Runtime,
+    telemetry: Telemetry,
+}
+
+impl Process {
+    /// # Errors
+    /// If the system gives no threads.
+    pub(super) fn start(telemetry: Telemetry) -> anyhow::Result<Self> {
+        let io = Builder::new_multi_thread().thread_name("weir-io").enable_all().build();
+        // Guests yield at every tick of the epoch; with an interval of one the runtime looks for timers and I/O at every
+        // such turn.
+        let guests = Builder::new_multi_thread().thread_name("weir-guest").event_interval(1).enable_all().build();
+        Ok(Self {
+            io: io.context("no threads for sockets")?,
+            guests: guests.context("no threads for guests")?,
+            telemetry,
+        })
+    }
+
+    /// A runner of these parts on these threads.
+    pub(super) fn runner(&self, parts: Parts) -> Runner {
+        parts.runner(self.telemetry.clone(), self.io.handle().clone(), self.guests.handle().clone())
+    }
+
+    /// Does the work of the verb, then ends all: what still runs belongs to requests that were given up. A request that
+    /// is dropped ends its nodes, and their spans are told of before telemetry stops.
+    pub(super) fn run<T>(self, work: impl Future<Output = T>) -> T {
+        let done = self.io.block_on(work);
+        self.io.shutdown_timeout(ABANDON_TIMEOUT);
+        self.guests.shutdown_timeout(ABANDON_TIMEOUT);
+        self.telemetry.stop(FLUSH_TIMEOUT);
+        done
+    }
+}
+
+/// The host's own log goes to standard error, so that standard output has what was asked for only.
+pub(super) fn start_log() -> Done {
+    let filter = config::variable(config::LOG).unwrap_or_else(|| "info".to_owned());
+    let filter = tracing_subscriber::EnvFilter::try_new(&filter)
+        .map_err(|error| Error::wrong(format_args!("{}: {filter:?}: {error}", config::LOG)))?;
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(stderr).with_ansi(stderr().is_terminal());
+    // A second start in one process, as tests may do, keeps the first log.
+    let _ = log.try_init();
+    Ok(())
+}

@@ -1,0 +1,74 @@
+//! `weir run`: one request to a flow, without a server.
+
+use std::fs;
+use std::io::{IsTerminal as _, stderr};
+use std::path::Path;
+
+use anyhow::Context as _;
+use indexmap::IndexMap;
+use opentelemetry::Context;
+
+use crate::cli::process::{Process, start_log};
+use crate::cli::{Done, Error, RunArgs, load, say};
+use crate::config::{self, Environment};
+use crate::flow::inputs::Inputs;
+use crate::flow::value::Json;
+use crate::id::RequestId;
+use crate::scheduler::outcome::{Failure, Outcome};
+use crate::scheduler::{Call, ReplyMode};
+use crate::telemetry::{Telemetry, Terminal};
+
+pub fn run(args: &RunArgs) -> Done {
+    start_log()?;
+    let Environment { mut telemetry, components, .. } = Environment::read(&config::variable).map_err(Error::Wrong)?;
+    let parts = load(&args.flow, &args.connections, components)?;
+    let inputs = Inputs::new(&parts.flow, &given(args)?).map_err(Error::wrong)?;
+
+    if args.trace {
+        // Whoever asks for the trace here wants to see it here.
+        telemetry.traces = None;
+        telemetry.terminal = Some(Terminal { out: Box::new(stderr()), color: stderr().is_terminal() });
+    }
+    let telemetry = Telemetry::start(telemetry).context("telemetry cannot be started")?;
+    let process = Process::start(telemetry)?;
+    let runner = process.runner(parts);
+    let call = Call {
+        parent: Context::new(),
+        request: RequestId::new(uuid::Uuid::new_v4().to_string()),
+        request_from_caller: false,
+        reply: ReplyMode::Whole,
+    };
+    match process.run(async { runner.run(inputs, call).await }) {
+        Ok(Outcome::Whole(outputs)) => {
+            say(Json::object(outputs.iter().map(|(name, value)| (name.as_str(), value))));
+            Ok(())
+        }
+        Ok(Outcome::Streaming(_)) => {
+            Err(anyhow::anyhow!("the flow streamed to someone who asked for no stream").into())
+        }
+        Err(Failure::Node { node, error }) => Err(anyhow::anyhow!("node {:?}: {}", node.as_str(), error).into()),
+        Err(failure) => Err(anyhow::Error::new(failure).into()),
+    }
+}
+
+/// What the command line gives, by name: `--input` comes before what `--inputs` says.
+fn given(args: &RunArgs) -> Result<IndexMap<String, Json>, Error> {
+    let mut given = match &args.inputs {
+        Some(path) => members_of(path)?,
+        None => IndexMap::new(),
+    };
+    for pair in &args.input {
+        let (name, text) =
+            pair.split_once('=').ok_or_else(|| Error::wrong(format_args!("--input {pair:?}: expected NAME=VALUE")))?;
+        // Text, as on a form: the flow's types make numbers, lists and objects of it.
+        given.insert(name.to_owned(), Json::string(text));
+    }
+    Ok(given)
+}
+
+fn members_of(path: &Path) -> Result<IndexMap<String, Json>, Error> {
+    let shown = path.display();
+    let text = fs::read_to_string(path).map_err(|error| Error::wrong(format_args!("{shown}: {error}")))?;
+    let json = Json::parse(&text).map_err(|error| Error::wrong(format_args!("{shown}: {error}")))?;
+    json.members().ok_or_else(|| Error::wrong(format_args!("{shown}: expected one JSON object of inputs by name")))
+}
