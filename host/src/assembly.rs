@@ -3,8 +3,6 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use tokio::runtime::Handle;
-
 use crate::boundary::Capability;
 use crate::boundary::grants::{Ask, AskError, Grants};
 use crate::builder::{self, BuildError};
@@ -17,7 +15,7 @@ use crate::folder::{Folder, FolderError};
 use crate::plugins;
 use crate::sandbox::component::{self, Component, LoadError, StartError, Workshop};
 use crate::sandbox::limits::{DEFAULT_TIMEOUT, Limits, MAX_TIMEOUT};
-use crate::sandbox::{self, Nodes};
+use crate::sandbox::{self, Nodes, Threads};
 use crate::scheduler::{DEFAULT_FLOW_TIMEOUT, Runner};
 use crate::telemetry::{self, NodeFacts, PromptFacts, Telemetry};
 
@@ -121,9 +119,10 @@ pub fn prepare(
 }
 
 impl Parts {
-    /// A runner of this flow: host calls run on `io`, guests on `guests`.
-    pub fn runner(self, telemetry: Telemetry, io: Handle, guests: Handle) -> Runner {
-        let nodes = Nodes::new(self.flow.clone(), self.nodes, self.workshop, io);
+    /// A runner of this flow on these threads.
+    pub fn runner(self, telemetry: Telemetry, threads: Threads) -> Runner {
+        let guests = threads.guests.clone();
+        let nodes = Nodes::new(self.flow.clone(), self.nodes, self.workshop, threads);
         Runner { flow: self.flow, nodes, telemetry, guests, timeout: DEFAULT_FLOW_TIMEOUT }
     }
 }

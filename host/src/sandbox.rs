@@ -16,6 +16,7 @@ use std::sync::Arc;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use tokio::runtime::Handle;
+use tokio_util::task::AbortOnDropHandle;
 use wasmtime::Trap;
 
 use crate::bindings::handler;
@@ -43,20 +44,27 @@ pub struct Node {
     pub facts: Arc<NodeFacts>,
 }
 
+/// Where things run: guests apart from everything else, so that one that never rests delays nobody's socket.
+#[derive(Clone, Debug)]
+pub struct Threads {
+    /// Host calls.
+    pub io: Handle,
+    pub guests: Handle,
+}
+
 /// All nodes of a flow, by their index in it.
 pub struct Nodes {
     flow: Arc<Flow>,
     nodes: Vec<Node>,
-    /// Where host calls run, apart from guests.
-    io: Handle,
+    threads: Threads,
     /// Keeps the clock of the engine going.
     _workshop: Workshop,
 }
 
 impl Nodes {
     /// `nodes` are all those of `flow`, in its order; `workshop` loaded their components.
-    pub fn new(flow: Arc<Flow>, nodes: Vec<Node>, workshop: Workshop, io: Handle) -> Arc<Self> {
-        Arc::new(Self { flow, nodes, io, _workshop: workshop })
+    pub fn new(flow: Arc<Flow>, nodes: Vec<Node>, workshop: Workshop, threads: Threads) -> Arc<Self> {
+        Arc::new(Self { flow, nodes, threads, _workshop: workshop })
     }
 
     /// Runs one node to its end.
@@ -73,7 +81,7 @@ impl Nodes {
             grants: node.grants.clone(),
             outlet,
             timeout: node.limits.timeout,
-            io: self.io.clone(),
+            io: self.threads.io.clone(),
         };
         enter(entry, |run| node.answer(run, inputs.as_str().to_owned())).await
     }
@@ -143,8 +151,17 @@ impl Siblings for Nodes {
             let invalid = |message: String| CallError::new(CallErrorKind::InvalidRequest, message);
             let given = Json::parse(&inputs).map_err(|error| invalid(format!("inputs: {error}")))?;
             let inputs = self.flow.node(index).assemble_call(&given).map_err(|refused| invalid(refused.to_string()))?;
-            let result = Self::run(&self, index, inputs, origin, Outlet::kept()).await;
-            Ok(result)
+            let nodes = Arc::clone(&self);
+            let run = async move { Self::run(&nodes, index, inputs, origin, Outlet::kept()).await };
+            #[expect(
+                clippy::disallowed_methods,
+                reason = "the call came by the runtime of host calls; a guest may not run there"
+            )]
+            let task = AbortOnDropHandle::new(self.threads.guests.spawn(run));
+            task.await.map_err(|error| {
+                tracing::error!(%error, "a called node's task ended");
+                CallError::new(CallErrorKind::Internal, "internal error")
+            })
         }
         .boxed()
     }

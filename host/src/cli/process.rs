@@ -9,6 +9,7 @@ use tokio::runtime::{Builder, Runtime};
 use crate::assembly::Parts;
 use crate::cli::{Done, Error};
 use crate::config;
+use crate::sandbox::Threads;
 use crate::scheduler::Runner;
 use crate::telemetry::Telemetry;
 
@@ -44,7 +45,8 @@ impl Process {
 
     /// A runner of these parts on these threads.
     pub(super) fn runner(&self, parts: Parts) -> Runner {
-        parts.runner(self.telemetry.clone(), self.io.handle().clone(), self.guests.handle().clone())
+        let threads = Threads { io: self.io.handle().clone(), guests: self.guests.handle().clone() };
+        parts.runner(self.telemetry.clone(), threads)
     }
 
     /// Does the work of the verb, then ends all: what still runs belongs to requests that were given up. A request that
