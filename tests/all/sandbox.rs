@@ -121,3 +121,26 @@ async fn what_was_compiled_is_kept_and_used_only_while_nobody_else_can_write_to_
     let exit = start().await;
     assert!(exit.stderr.contains("the compile cache is not used"), "{}", exit.stderr);
 }
+
+#[tokio::test]
+async fn nodes_that_call_each_other_for_ever_are_stopped() {
+    let flow = "
+inputs: {}
+outputs: {a: {type: object, reference: '${again.output}'}}
+nodes:
+- name: again
+  type: wasm
+  source: {type: code, path: guests/nodes_calls_another.wasm}
+  inputs: {node: again}
+  grants: {nodes: [again]}
+";
+    let collector = Collector::start();
+    let host = TestHost::written("cycle", flow).collector(&collector).start().await;
+    let reply = host.score(json!({})).await;
+    assert_eq!(reply.status, 500, "{}", reply.text());
+    let message = &reply.json()["error"]["message"];
+    assert_eq!(message, "nodes call each other more than 16 deep; is there a cycle?");
+    host.stop().await;
+    let runs = collector.spans().iter().filter(|span| span.name == "again").count();
+    assert_eq!(runs, 17, "the first and 16 that were called");
+}
