@@ -30,8 +30,8 @@ demo: build ## Serve examples/basic-chat, ask it, rate the answer; ONCE=1 ends t
 .PHONY: test
 test: lint doc ## Check everything: format, lints, documentation, tests
 	cargo test --workspace --doc --locked
-	@if cargo nextest --version >/dev/null 2>&1; then set -x; cargo nextest run --workspace --locked; \
-	else set -x; cargo test --workspace --lib --bins --tests --locked; fi
+	@if cargo nextest --version >/dev/null 2>&1; then set -x; cargo nextest run --workspace --locked --no-fail-fast; \
+	else set -x; cargo test --workspace --lib --bins --tests --locked --no-fail-fast; fi
 
 .PHONY: lint
 lint: setup ## Check format and lints alone

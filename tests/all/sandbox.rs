@@ -6,8 +6,8 @@ use std::os::unix::fs::PermissionsExt;
 use harness::{Collector, TestHost};
 use serde_json::json;
 
-/// A flow of one guest under tight limits, and a harmless node for its neighbours.
-fn flow(guest: &str) -> String {
+/// A flow of one guest under these limits, and a harmless node for its neighbours.
+fn flow(guest: &str, limits: &str) -> String {
     format!(
         "
 inputs: {{bad: {{type: bool}}}}
@@ -19,7 +19,7 @@ nodes:
   type: wasm
   source: {{type: code, path: guests/{guest}.wasm}}
   activate: {{when: '${{inputs.bad}}', is: true}}
-  limits: {{timeout: 300ms, memory: 32MiB}}
+  limits: {{{limits}}}
 - name: good
   type: wasm
   source: {{type: code, path: guests/run_returns.wasm}}
@@ -29,9 +29,9 @@ nodes:
     )
 }
 
-async fn check(guest: &str, status: u16, code: &str, message: &str) {
+async fn check(guest: &str, limits: &str, status: u16, code: &str, message: &str) {
     let collector = Collector::start();
-    let host = TestHost::written("hostile", &flow(guest)).collector(&collector).start().await;
+    let host = TestHost::written("hostile", &flow(guest, limits)).collector(&collector).start().await;
 
     let (bad, good) = tokio::join!(host.score(json!({"bad": true})), host.score(json!({"bad": false})));
     good.assert_ok(json!({"bad": null, "good": {"text": "fine"}}));
@@ -54,24 +54,24 @@ async fn check(guest: &str, status: u16, code: &str, message: &str) {
 #[tokio::test]
 async fn a_node_that_never_rests_is_ended_at_its_deadline() {
     let message = "node \"bad\" did not finish within 300ms; raise `limits.timeout` of the node if it may take longer";
-    check("limits_loops_forever", 504, "NodeTimeout", message).await;
+    check("limits_loops_forever", "timeout: 300ms", 504, "NodeTimeout", message).await;
 }
 
 #[tokio::test]
 async fn a_node_that_wants_all_memory_is_ended_at_its_limit() {
     let message =
         "node \"bad\" needs more than its 32 MiB of memory; raise `limits.memory` of the node if it may have more";
-    check("limits_eats_memory", 500, "GuestMemoryLimit", message).await;
+    check("limits_eats_memory", "memory: 32MiB", 500, "GuestMemoryLimit", message).await;
 }
 
 #[tokio::test]
 async fn a_node_that_traps_ends_its_own_run() {
-    check("run_traps", 500, "GuestTrap", "node \"bad\" trapped").await;
+    check("run_traps", "memory: 32MiB", 500, "GuestTrap", "node \"bad\" trapped").await;
 }
 
 #[tokio::test]
 async fn guests_that_never_rest_do_not_delay_the_probes() {
-    let host = TestHost::written("hostile", &flow("limits_loops_forever")).start().await;
+    let host = TestHost::written("hostile", &flow("limits_loops_forever", "timeout: 300ms")).start().await;
     let spinning = async {
         let requests = (0..8).map(|_| host.score(json!({"bad": true})));
         futures_util::future::join_all(requests).await
@@ -87,7 +87,7 @@ async fn guests_that_never_rest_do_not_delay_the_probes() {
 
 #[tokio::test]
 async fn a_flow_may_not_ask_for_more_than_there_is() {
-    let greedy = flow("run_traps").replace("timeout: 300ms, memory: 32MiB", "timeout: 1h, memory: 2GiB");
+    let greedy = flow("run_traps", "timeout: 1h, memory: 2GiB");
     let exit = TestHost::written("greedy", &greedy).refuses().await;
     assert_eq!(exit.status.code(), Some(2), "{}", exit.stderr);
     assert!(exit.stderr.contains("node \"bad\": limits.memory: 2 GiB is more than 1 GiB"), "{}", exit.stderr);
