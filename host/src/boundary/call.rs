@@ -3,6 +3,7 @@
 //! Finds the grant, opens the rpc span, keeps the deadline, classifies the failure, records metrics and tokens. Notes
 //! on the node's own span are no calls and are in notes.rs.
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use futures_util::StreamExt;
@@ -22,13 +23,7 @@ impl GuestCalls<'_> {
     pub async fn call<C: HostCall>(&mut self, call: C) -> Result<C::Reply, CallError> {
         let grant = self.run.grants.get::<C::Capability>();
         let span = self.run.open_rpc(C::API_CALL, call.request_facts(grant.as_deref()));
-        let result = match grant {
-            Some(grant) => {
-                let pass = self.run.pass(&span);
-                self.run.on_io(call.run(grant, pass)).await
-            }
-            None => Err(self.run.not_granted::<C::Capability>()),
-        };
+        let result = self.run.granted::<C::Capability, _, _>(grant, &span, |grant, pass| call.run(grant, pass)).await;
         match &result {
             Ok(reply) => span.finish(&C::reply_facts(reply)),
             Err(error) => span.fail(error.kind.code(), &error.message),
@@ -47,13 +42,7 @@ impl GuestCalls<'_> {
     ) -> Result<BoxStream<'static, Result<C::Item, CallError>>, CallError> {
         let grant = self.run.grants.get::<C::Capability>();
         let span = self.run.open_rpc(C::API_CALL, call.request_facts(grant.as_deref()));
-        let result = match grant {
-            Some(grant) => {
-                let pass = self.run.pass(&span);
-                self.run.on_io(call.run(grant, pass)).await
-            }
-            None => Err(self.run.not_granted::<C::Capability>()),
-        };
+        let result = self.run.granted::<C::Capability, _, _>(grant, &span, |grant, pass| call.run(grant, pass)).await;
         match result {
             Ok(items) => Ok(traced::<C>(items, span, self.run.deadline)),
             Err(error) => {
@@ -76,6 +65,22 @@ impl NodeRun {
             facts: request,
             usage: self.usage.clone(),
         })
+    }
+
+    /// Makes the call if the node holds the grant.
+    async fn granted<C, T, F>(
+        &self,
+        grant: Option<Arc<C::Grant>>,
+        span: &RpcSpan,
+        call: impl FnOnce(Arc<C::Grant>, Pass) -> F,
+    ) -> Result<T, CallError>
+    where
+        C: Capability,
+        T: Send + 'static,
+        F: Future<Output = Result<T, CallError>> + Send + 'static,
+    {
+        let grant = grant.ok_or_else(|| self.not_granted::<C>())?;
+        self.on_io(call(grant, self.pass(span))).await
     }
 
     fn pass(&self, span: &RpcSpan) -> Pass {

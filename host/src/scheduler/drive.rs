@@ -89,8 +89,7 @@ impl<'r> Drive<'r> {
             self.start_ready()?;
             let request = &mut self.request;
             let begun = request.begun()?;
-            let rest_is_done = request.waiting.is_empty() && request.nodes.values().all(|node| Some(*node) == begun);
-            if request.plan.is_done() || (begun.is_some() && rest_is_done) {
+            if request.plan.is_done() || begun.is_some_and(|node| request.plan.waits_only_for(node)) {
                 let position = request.live.iter().position(|live| Some(live.node) == begun);
                 return Ok(position.map(|position| request.live.swap_remove(position)));
             }

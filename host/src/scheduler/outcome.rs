@@ -1,9 +1,7 @@
 //! What became of a flow.
 
-use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::fmt;
 
-use futures_util::Stream;
 use futures_util::stream::BoxStream;
 
 use crate::boundary::error::NodeError;
@@ -72,16 +70,8 @@ impl From<OutputsError> for Failure {
     }
 }
 
-impl Stream for Streaming {
-    type Item = Result<Json, Failure>;
-
-    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        self.chunks.as_mut().poll_next(cx)
-    }
-}
-
-impl std::fmt::Debug for Streaming {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl fmt::Debug for Streaming {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Streaming").field("name", &self.name).finish_non_exhaustive()
     }
 }
