@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::boundary::Capability;
 use crate::boundary::grants::{Ask, AskError, Grants};
 use crate::builder::{self, BuildError};
-use crate::capability::llm::connection::{self, Connections};
+use crate::capability::connection::{self, Connections};
 use crate::capability::{self, Capabilities, llm};
 use crate::flow::problem::{Problems, Warning};
 use crate::flow::value::Json;

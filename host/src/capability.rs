@@ -44,6 +44,7 @@ macro_rules! always_granted {
     };
 }
 
+pub mod connection;
 pub mod context;
 pub mod llm;
 pub mod log;

@@ -4,7 +4,6 @@
 //! API is spoken, whoever answers.
 
 pub mod backend;
-pub mod connection;
 pub mod offline;
 pub mod openai;
 mod sse;
@@ -24,8 +23,8 @@ use crate::boundary::facts::{RpcKind, RpcReply, RpcRequest, RpcServer, Tokens};
 use crate::boundary::grants::{Ask, AskError};
 use crate::boundary::{Capability, GuestCalls, HostCall, Lent, Pass, StreamCall};
 
+use crate::capability::connection::{self, Connections, Problem};
 use backend::{Backend, Outbound, Usage};
-use connection::{Connections, Problem};
 
 /// The connections that nodes may use, and how patient their clients are.
 #[derive(Debug, Default)]

@@ -13,10 +13,10 @@ use http::HeaderMap;
 use indexmap::IndexMap;
 use serde_json::value::{RawValue, to_raw_value};
 
-use super::connection::{Connection, Kind, Problem};
 use super::offline::Offline;
 use super::openai::{Limits, OpenAi};
 use crate::boundary::error::{CallError, CallErrorKind};
+use crate::capability::connection::{Connection, Kind, Problem};
 
 /// Longest name of a model or deployment, in bytes. It comes from a guest and goes into a URL; real ones are below 100.
 const MAX_MODEL_NAME: usize = 256;

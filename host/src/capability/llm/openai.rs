@@ -31,8 +31,8 @@ use super::backend::{
     Backend, ChatReply, ChatRequest, ChatStream, CompletionReply, CompletionRequest, EmbeddingReply, EmbeddingRequest,
     Object, Outbound, Reply, resolve_model,
 };
-use super::connection::{Connection, Problem};
 use crate::boundary::error::CallError;
+use crate::capability::connection::{Connection, Problem};
 
 /// How much of a refusal's body is read, in bytes. Only its message is of use, and that is cut to 1 KiB.
 const MAX_REFUSAL: usize = 64 * 1024;

@@ -4,7 +4,7 @@ use http::header::{AUTHORIZATION, CONTENT_TYPE};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use reqwest::Url;
 
-use super::super::connection::{Kind, Secret};
+use crate::capability::connection::{Kind, Secret};
 
 const OPENAI_BASE: &str = "https://api.openai.com/v1";
 

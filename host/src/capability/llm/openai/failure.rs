@@ -10,9 +10,9 @@ use http::{HeaderMap, StatusCode};
 use rustls::CertificateError;
 use serde_json::Value;
 
-use super::super::connection::Secret;
 use super::patience::{self, Again};
 use crate::boundary::error::{CallError, CallErrorKind};
+use crate::capability::connection::Secret;
 
 /// Longest message, in bytes: what a service says goes to guests, callers and traces.
 const MAX_MESSAGE: usize = 1024;

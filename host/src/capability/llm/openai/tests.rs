@@ -9,9 +9,9 @@ use serde_json::{Value, json};
 
 use self::scripted::{Move, Scripted, answer, stream};
 use super::super::backend::{ChatDelta, ChatEvent, Usage};
-use super::super::connection::{Kind, Secret};
 use super::*;
 use crate::boundary::error::CallErrorKind;
+use crate::capability::connection::{Kind, Secret};
 
 const KEY: &str = "sk-secret";
 const REFERENCE: &str = "[Error reference: https://platform.openai.com/docs/guides/error-codes/api-errors]";
