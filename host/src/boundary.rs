@@ -142,6 +142,15 @@ pub struct Request {
     pub id: RequestId,
     /// Whether `id` came from the caller; only then spans carry `request_id`.
     pub id_from_caller: bool,
+    /// What kind of flow it asks for: `dag`, `flex` or `prompty`.
+    pub target: &'static str,
+}
+
+impl Request {
+    /// As spans tell it.
+    pub fn facts(&self) -> telemetry::RequestFacts<'_> {
+        telemetry::RequestFacts { id: &self.id, id_from_caller: self.id_from_caller, target: self.target }
+    }
 }
 
 /// The other nodes of a flow, for a node that calls them.

@@ -87,8 +87,12 @@ macro_rules! capabilities {
             /// Narrows everything to what one node may ask: `connection` of the node, and its `grants` as JSON texts.
             ///
             /// # Errors
-            /// All that the node asks for and cannot have.
-            pub fn grant(&self, connection: Option<&str>, asks: &[(&str, &str)]) -> Result<Grants, Vec<AskError>> {
+            /// All that the node asks for and cannot have, each with the key under `grants`.
+            pub fn grant(
+                &self,
+                connection: Option<&str>,
+                asks: &[(&str, &str)],
+            ) -> Result<Grants, Vec<(String, AskError)>> {
                 let mut grants = Grants::default();
                 let mut errors = Vec::new();
                 $({
@@ -97,12 +101,13 @@ macro_rules! capabilities {
                     match self.$name.grant(Ask { connection, grant }) {
                         Ok(Some(grant)) => grants.insert::<$capability>(grant),
                         Ok(None) => {}
-                        Err(error) => errors.push(error),
+                        Err(error) => errors.push((name.to_owned(), error)),
                     }
                 })+
                 let known = [$(<$capability as Capability>::NAME,)+];
                 errors.extend(asks.iter().filter(|(asked, _)| !known.contains(asked)).map(|(asked, _)| {
-                    AskError::UnknownCapability { name: (*asked).to_owned(), known: known.join(", ") }
+                    let name = (*asked).to_owned();
+                    (name.clone(), AskError::UnknownCapability { name, known: known.join(", ") })
                 }));
                 if errors.is_empty() { Ok(grants) } else { Err(errors) }
             }

@@ -11,13 +11,13 @@ mod process;
 pub mod run;
 pub mod serve;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::assembly::{self, Parts};
-use crate::config::{self, ConnectionArgs, ServeArgs};
+use crate::assembly::{self, Fault, Parts, Settings};
+use crate::config::{self, FlowArgs, ServeArgs};
 use crate::folder::Folder;
 use crate::sandbox::component;
 
@@ -36,7 +36,7 @@ pub enum Command {
     /// Send one request to a flow, without a server
     Run(RunArgs),
     /// Compile the nodes that a flow has as source, and lock them
-    Build(FlowArgs),
+    Build(BuildArgs),
     /// Tell every problem of a flow, its components, connections and grants
     Check(CheckArgs),
     /// Tell what a component is, what it takes and what it asks for
@@ -46,7 +46,7 @@ pub enum Command {
 }
 
 #[derive(Debug, Args)]
-pub struct FlowArgs {
+pub struct BuildArgs {
     /// The flow folder, or its flow file
     pub flow: PathBuf,
 }
@@ -55,14 +55,15 @@ pub struct FlowArgs {
 pub struct CheckArgs {
     #[command(flatten)]
     pub flow: FlowArgs,
-    #[command(flatten)]
-    pub connections: ConnectionArgs,
+    /// Print JSON: one object with all problems and warnings
+    #[arg(long)]
+    pub json: bool,
 }
 
 #[derive(Debug, Args)]
 pub struct RunArgs {
-    /// The flow folder, or its flow file
-    pub flow: PathBuf,
+    #[command(flatten)]
+    pub flow: FlowArgs,
     /// One input as text, which the flow's types make a number, list or object of; may be given several times
     #[arg(long, value_name = "NAME=VALUE")]
     pub input: Vec<String>,
@@ -72,8 +73,6 @@ pub struct RunArgs {
     /// Print the trace as a tree, on standard error
     #[arg(long)]
     pub trace: bool,
-    #[command(flatten)]
-    pub connections: ConnectionArgs,
 }
 
 #[derive(Debug, Args)]
@@ -90,6 +89,8 @@ pub type Done = Result<(), Error>;
 pub enum Error {
     /// The command line, a setting or a file is wrong: the user can fix it. All faults, each on lines of its own.
     Wrong(Vec<String>),
+    /// Likewise, and it has been told already.
+    Told,
     /// The work failed.
     Failed(anyhow::Error),
 }
@@ -110,7 +111,7 @@ impl Error {
 
     pub fn exit_code(&self) -> ExitCode {
         match self {
-            Self::Wrong(_) => ExitCode::from(2),
+            Self::Wrong(_) | Self::Told => ExitCode::from(2),
             Self::Failed(_) => ExitCode::FAILURE,
         }
     }
@@ -125,15 +126,29 @@ impl From<anyhow::Error> for Error {
 /// Reads a flow and everything its nodes need, and tells what is worth knowing about it.
 ///
 /// # Errors
-/// All that is wrong with the flow file; else all that is wrong with components, connections and grants.
-fn load(flow: &Path, connections: &ConnectionArgs, components: component::Config) -> Result<Parts, Error> {
-    let folder = Folder::open(flow).map_err(Error::wrong)?;
-    let (flow, warnings) = assembly::read_flow(&folder).map_err(Error::wrong)?;
-    warnings.iter().for_each(warn);
-    let parts = assembly::prepare(&folder, flow, &connections.paths, components, &config::variable)
-        .map_err(|faults| Error::Wrong(faults.iter().map(ToString::to_string).collect()))?;
+/// All that is wrong with the flow, its components, connections and grants.
+fn load(flow: &FlowArgs, components: component::Config) -> Result<Parts, Error> {
+    let parts = prepare(flow, components).map_err(wrong)?;
     parts.warnings.iter().for_each(warn);
     Ok(parts)
+}
+
+fn prepare(flow: &FlowArgs, components: component::Config) -> Result<Parts, Fault> {
+    let folder = Folder::open(&flow.flow)?;
+    let init = flow.init.iter().cloned().collect();
+    assembly::prepare(
+        &folder,
+        Settings { connections: &flow.connections.paths, init: &init, components, env: &config::variable },
+    )
+}
+
+/// A fault as a person reads it: what is wrong with a file is pointed at in it.
+fn wrong(fault: Fault) -> Error {
+    match fault {
+        Fault::Flow(problems) => Error::wrong(format!("{:?}", miette::Report::new(problems))),
+        Fault::Folder(error) => Error::wrong(error),
+        Fault::Start(_) | Fault::Runtime(_) => Error::Failed(fault.into()),
+    }
 }
 
 /// Tells a person what went wrong.
@@ -147,6 +162,7 @@ pub fn complain(error: &Error) {
                 eprintln!("{} problems", faults.len());
             }
         }
+        Error::Told => {}
         Error::Failed(error) => eprintln!("error: {error:#}"),
     }
 }

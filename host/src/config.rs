@@ -21,16 +21,26 @@ pub const BUILD_INFO: &str = "BUILD_INFO";
 /// What `weir serve` is told on the command line.
 #[derive(Debug, Args)]
 pub struct ServeArgs {
-    /// The flow folder, or its flow file
-    pub flow: PathBuf,
+    #[command(flatten)]
+    pub flow: FlowArgs,
     /// Address of the public listener; port 0 lets the system choose
     #[arg(long, env = "WEIR_LISTEN", default_value = "127.0.0.1:8080", value_name = "ADDR")]
     pub listen: SocketAddr,
     /// Address of the operator's listener: probes
     #[arg(long, env = "WEIR_ADMIN_LISTEN", default_value = "127.0.0.1:9090", value_name = "ADDR")]
     pub admin_listen: SocketAddr,
+}
+
+/// A flow, and what an operator says about it.
+#[derive(Debug, Args)]
+pub struct FlowArgs {
+    /// The flow folder, or its flow file
+    pub flow: PathBuf,
     #[command(flatten)]
     pub connections: ConnectionArgs,
+    /// A value that the entry of a flex flow is initialised with; may be given several times
+    #[arg(long, value_name = "NAME=VALUE", value_parser = name_and_value)]
+    pub init: Vec<(String, String)>,
 }
 
 /// Where connections come from.
@@ -39,6 +49,11 @@ pub struct ConnectionArgs {
     /// A connection file, or a folder of them; may be given several times
     #[arg(long = "connections", env = "WEIR_CONNECTIONS", value_delimiter = ':', value_name = "PATH")]
     pub paths: Vec<PathBuf>,
+}
+
+fn name_and_value(pair: &str) -> Result<(String, String), String> {
+    let (name, value) = pair.split_once('=').ok_or("expected NAME=VALUE")?;
+    Ok((name.to_owned(), value.to_owned()))
 }
 
 /// Settings that come from the environment alone.

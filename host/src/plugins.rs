@@ -6,3 +6,7 @@ pub static PROMPT: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/weir_plugin
 
 /// Renders a prompt and asks a model: nodes of `type: llm`.
 pub static LLM: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/weir_plugin_llm.wasm"));
+
+pub static EMBEDDING: &[u8] = &[];
+pub static CONTENT_SAFETY: &[u8] = &[];
+pub static SERP: &[u8] = &[];

@@ -27,12 +27,12 @@ pub use config::{Config, Endpoint, Protocol};
 pub use content::{CONTENT_BYTES, Content};
 pub use exporters::StartError;
 pub use printer::Terminal;
-pub use spans::Server;
 pub use spans::flow::{FlowSpan, FlowStart};
 pub use spans::node::{NodeFacts, NodeKind, NodeSpan, NodeStart, PromptFacts};
 pub use spans::notes::{LogLevel, NodeNotes, NoteValue};
 pub use spans::request::{FinishRequest, RequestSpan, RequestStart};
 pub use spans::rpc::{RpcKind, RpcReply, RpcRequest, RpcSpan, RpcStart};
+pub use spans::{RequestFacts, Server};
 pub use usage::{Tokens, Usage};
 
 use exporters::Exporters;

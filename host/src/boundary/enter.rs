@@ -64,8 +64,7 @@ where
     let span = origin.telemetry.node(NodeStart {
         flow: &origin.flow,
         node: &node,
-        request: &origin.request.id,
-        request_from_caller: origin.request.id_from_caller,
+        request: origin.request.facts(),
         parent: &origin.parent,
         inputs: inputs.as_str(),
         facts: &facts,

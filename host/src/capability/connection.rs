@@ -83,11 +83,12 @@ pub struct Connections(BTreeMap<String, Arc<Connection>>);
 pub struct Problem {
     pub place: String,
     pub what: String,
+    pub connection: Option<String>,
 }
 
 impl Problem {
     pub fn new(place: impl Into<String>, what: impl Into<String>) -> Self {
-        Self { place: place.into(), what: what.into() }
+        Self { place: place.into(), what: what.into(), connection: None }
     }
 }
 

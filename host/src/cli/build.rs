@@ -4,14 +4,15 @@ use std::time::Instant;
 
 use crate::assembly;
 use crate::builder::{self, BuildError};
-use crate::cli::{Done, Error, FlowArgs, say, warn};
+use crate::cli::{BuildArgs, Done, Error, say};
+use crate::config;
 use crate::folder::Folder;
 
-pub fn run(args: &FlowArgs) -> Done {
+pub fn run(args: &BuildArgs) -> Done {
     let folder = Folder::open(&args.flow).map_err(Error::wrong)?;
-    let (flow, warnings) = assembly::read_flow(&folder).map_err(Error::wrong)?;
-    warnings.iter().for_each(warn);
-    let paths = assembly::component_paths(&flow);
+    let draft = assembly::read(&folder, &config::variable).map_err(Error::wrong)?;
+    // What is wrong beside the components is for `weir check` to tell: what can be built is built.
+    let paths = assembly::component_paths(draft.flow());
     let began = Instant::now();
     let lock = builder::build(&folder, &paths, |path| say(format_args!("building {path}"))).map_err(explain)?;
     for (path, locked) in &lock.components {

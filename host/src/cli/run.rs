@@ -21,7 +21,7 @@ use crate::telemetry::{Telemetry, Terminal};
 pub fn run(args: &RunArgs) -> Done {
     start_log()?;
     let Environment { mut telemetry, components, .. } = Environment::read(&config::variable).map_err(Error::Wrong)?;
-    let parts = load(&args.flow, &args.connections, components)?;
+    let parts = load(&args.flow, components)?;
     let inputs = Inputs::new(&parts.flow, &given(args)?).map_err(Error::wrong)?;
 
     if args.trace {
@@ -37,10 +37,11 @@ pub fn run(args: &RunArgs) -> Done {
         request: RequestId::new(uuid::Uuid::new_v4().to_string()),
         request_from_caller: false,
         reply: ReplyMode::Whole,
+        line: false,
     };
     match process.run(async { runner.run(inputs, call).await }) {
-        Ok(Outcome::Whole(outputs)) => {
-            say(Json::object(outputs.iter().map(|(name, value)| (name.as_str(), value))));
+        Ok(Outcome::Whole(whole)) => {
+            say(whole.reply);
             Ok(())
         }
         Ok(Outcome::Streaming(_)) => {

@@ -17,7 +17,7 @@ pub fn run(args: &ServeArgs) -> Done {
     start_log()?;
     let Environment { mut telemetry, components, build_info } =
         Environment::read(&config::variable).map_err(Error::Wrong)?;
-    let parts = load(&args.flow, &args.connections, components)?;
+    let parts = load(&args.flow, components)?;
 
     telemetry.terminal = Some(Terminal { out: Box::new(stdout()), color: stdout().is_terminal() });
     let telemetry = Telemetry::start(telemetry).context("telemetry cannot be started")?;

@@ -95,7 +95,7 @@ impl From<InputError> for Problem {
             | InputError::Unreadable { .. }
             | InputError::NotAnObject { .. }
             | InputError::NotText => "InvalidJson",
-            InputError::Missing { .. } | InputError::NotFound { .. } => "InputMissing",
+            InputError::Missing { .. } => "InputMissing",
             InputError::Type { .. } | InputError::NotFinite { .. } | InputError::Parse { .. } => "InputTypeError",
         };
         Self { exception: error.code().to_owned(), ..Self::new(StatusCode::BAD_REQUEST, code, error.to_string()) }

@@ -29,12 +29,13 @@ pub(super) async fn score(
     accept.check(!flow.stream_candidates().is_empty())?;
     let inputs = Inputs::decode(flow, &body?)?;
     let reply = if accept.stream { ReplyMode::Stream } else { ReplyMode::Whole };
-    let call = Call { parent: arrived.span, request: arrived.id, request_from_caller: arrived.id_from_caller, reply };
+    let (request, request_from_caller) = (arrived.id, arrived.id_from_caller);
+    let call = Call { parent: arrived.span, request, request_from_caller, reply, line: false };
     match app.runner.run(inputs, call).await {
-        Ok(Outcome::Whole(outputs)) => {
+        Ok(Outcome::Whole(whole)) => {
             // The flow could have streamed, but this time it answered whole.
             accept.check(false)?;
-            Ok(reply::whole(&outputs))
+            Ok(reply::whole(&whole.reply))
         }
         Ok(Outcome::Streaming(streaming)) => Ok(reply::streamed(streaming)),
         Err(failure) => Err(Problem::from(&failure)),

@@ -37,7 +37,7 @@ pub mod attribute {
     pub const SPAN_TYPE: &str = "span_type";
     pub const FUNCTION: &str = "function";
     pub const NODE_NAME: &str = "node_name";
-    /// What executes the flow: `dag`.
+    /// What kind of flow is executed: `dag`, `flex` or `prompty`.
     pub const EXECUTION_TARGET: &str = "execution_target";
     /// The caller's request id, else a fresh UUID.
     pub const LINE_RUN_ID: &str = "line_run_id";
@@ -195,7 +195,6 @@ pub mod dimension {
 /// Values with a meaning of their own.
 pub mod value {
     pub const FRAMEWORK: &str = "promptflow";
-    pub const DAG: &str = "dag";
     pub const ITERATED: &str = "iterated";
     /// Code of a run or call that nobody waited for any more. Its `run_status` is `Canceled`, not `Failed`.
     pub const CANCELLED: &str = "Cancelled";
