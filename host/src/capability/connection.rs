@@ -22,7 +22,6 @@ mod file;
 mod kind;
 mod load;
 mod problem;
-mod secret;
 #[cfg(test)]
 mod tests;
 
@@ -35,7 +34,8 @@ use indexmap::IndexMap;
 
 pub use self::kind::Kind;
 pub use self::problem::{Problem, UnknownConnection, UnknownKey};
-pub use self::secret::Secret;
+use crate::identity::Identity;
+pub use crate::secret::Secret;
 
 /// The connection that always exists, and its type.
 pub const OFFLINE: &str = "offline";
@@ -64,12 +64,15 @@ pub enum Field {
 
 /// All connections of the host.
 #[derive(Clone, Debug)]
-pub struct Connections(BTreeMap<String, Arc<Connection>>);
+pub struct Connections {
+    by_name: BTreeMap<String, Arc<Connection>>,
+    identity: Identity,
+}
 
 impl Default for Connections {
     /// Those that exist without a file: `offline`.
     fn default() -> Self {
-        Self(BTreeMap::from([(OFFLINE.to_owned(), Arc::new(offline()))]))
+        Self::with_identity(Identity::from_env(&|_| None))
     }
 }
 
@@ -113,16 +116,25 @@ impl Connections {
     ///
     /// There is none; the error lists those that exist.
     pub fn get(&self, name: &str) -> Result<&Arc<Connection>, UnknownConnection> {
-        self.0.get(name).ok_or_else(|| UnknownConnection { name: name.to_owned(), known: self.names() })
+        self.by_name.get(name).ok_or_else(|| UnknownConnection { name: name.to_owned(), known: self.names() })
+    }
+
+    /// The identity of the host, for connections with `auth_mode: meid_token`.
+    pub fn identity(&self) -> &Identity {
+        &self.identity
+    }
+
+    fn with_identity(identity: Identity) -> Self {
+        Self { by_name: BTreeMap::from([(OFFLINE.to_owned(), Arc::new(offline()))]), identity }
     }
 
     pub fn names(&self) -> Vec<String> {
-        self.0.keys().cloned().collect()
+        self.by_name.keys().cloned().collect()
     }
 
     /// All connections, by name.
     pub fn iter(&self) -> impl Iterator<Item = &Arc<Connection>> {
-        self.0.values()
+        self.by_name.values()
     }
 
     /// All secrets, for whoever strikes them from what leaves the host.
@@ -191,6 +203,11 @@ impl Connection {
             Some(Field::Secret(secret)) => Some(secret),
             Some(Field::Plain(_)) | None => None,
         }
+    }
+
+    /// Whether the service knows us by a token of the host's identity, and not by a key.
+    pub fn is_by_identity(&self) -> bool {
+        self.plain(kind::AUTH_MODE) == Some(kind::MEID_TOKEN)
     }
 
     /// The secrets that it holds.

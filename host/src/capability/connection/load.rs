@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use super::draft::Draft;
 use super::{Connection, Connections, Env, OFFLINE, Problem, complete, encoded, execution, file, prompt_flow};
+use crate::identity::Identity;
 
 /// Connections, and warnings; or all problems.
 pub(super) type Loaded = Result<(Connections, Vec<Problem>), Vec<Problem>>;
@@ -112,7 +113,8 @@ impl Loading<'_> {
     }
 
     fn complete(self) -> Loaded {
-        let Connections(mut connections) = Connections::default();
+        let mut all = Connections::with_identity(Identity::from_env(self.env));
+        let connections = &mut all.by_name;
         let (mut problems, mut warnings) = (self.problems, Vec::new());
         for (name, draft) in self.drafts {
             warnings.extend(draft.unknown_keys());
@@ -128,7 +130,7 @@ impl Loading<'_> {
                 connections.insert(name, Arc::new(connection));
             }
         }
-        if problems.is_empty() { Ok((Connections(connections), warnings)) } else { Err(problems) }
+        if problems.is_empty() { Ok((all, warnings)) } else { Err(problems) }
     }
 
     /// That there is no connection `name`, which the flow wants by the name `by`.

@@ -12,7 +12,7 @@ use serde_json::Value;
 
 use super::patience::{self, Again};
 use crate::boundary::error::{CallError, CallErrorKind};
-use crate::capability::connection::Secret;
+use crate::identity::NoToken;
 
 /// Longest message, in bytes: what a service says goes to guests, callers and traces.
 const MAX_MESSAGE: usize = 1024;
@@ -51,6 +51,13 @@ impl Failure {
         let what = if error.is_connect() { "could not be reached" } else { "broke off" };
         let detail = format!("connection {connection:?} {what}: {why}");
         Self { error: told("APIConnectionError", CallErrorKind::Unavailable, &detail), again: Again::Soon }
+    }
+
+    /// The host cannot prove who it is.
+    pub(super) fn no_token(connection: &str, why: &NoToken) -> Self {
+        let error =
+            told("AuthenticationError", CallErrorKind::Unauthenticated, &format!("connection {connection:?}: {why}"));
+        Self { error, again: if why.may_pass { Again::Soon } else { Again::Never } }
     }
 
     /// The service took the request and said nothing in time.
@@ -112,12 +119,6 @@ impl Upstream {
         let message = text("message").or_else(|| text("detail")).or_else(|| error.as_str());
         let code = text("code").or_else(|| text("type"));
         Self { message: message.unwrap_or_default().to_owned(), code: code.unwrap_or_default().to_owned() }
-    }
-
-    /// Some services quote the key that they refuse.
-    pub(super) fn redacted(self, key: Option<&Secret>) -> Self {
-        let message = key.map_or_else(|| self.message.clone(), |key| key.strike(&self.message));
-        Self { message, ..self }
     }
 }
 
@@ -217,8 +218,7 @@ mod tests {
 
     #[track_caller]
     fn check(status: u16, body: &str, kind: CallErrorKind, again: Again, message: &str) {
-        let key = Secret::new("sk-secret");
-        let upstream = Upstream::read(body.as_bytes()).redacted(Some(&key));
+        let upstream = Upstream::read(body.as_bytes());
         let failure = Failure::refused(StatusCode::from_u16(status).unwrap(), &HeaderMap::new(), &upstream);
         let message = format!("OpenAI API hits {message} [Error reference: {REFERENCE}]");
         assert_eq!(failure.error, CallError::new(kind, message).with_status(status));
@@ -275,9 +275,9 @@ mod tests {
     }
 
     #[test]
-    fn a_key_that_the_service_quotes_is_struck() {
-        let body = r#"{"error": {"message": "bad key\nsk-secret!"}}"#;
-        let message = "AuthenticationError: Error code: 401 - bad key ******!";
+    fn a_message_of_several_lines_becomes_one() {
+        let message = "AuthenticationError: Error code: 401 - bad key!";
+        let body = r#"{"error": {"message": "bad\nkey!"}}"#;
         check(401, body, CallErrorKind::Unauthenticated, Again::Never, message);
     }
 
