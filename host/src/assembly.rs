@@ -3,10 +3,12 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use indexmap::IndexMap;
+
 use crate::boundary::Capability;
 use crate::boundary::grants::{Ask, AskError, Grants};
 use crate::builder::{self, BuildError};
-use crate::capability::connection::{self, Connections};
+use crate::capability::connection::{self, Connections, Field, environment};
 use crate::capability::{self, Capabilities, llm};
 use crate::flow::problem::{Problems, Warning};
 use crate::flow::value::Json;
@@ -23,6 +25,8 @@ use crate::telemetry::{self, NodeFacts, PromptFacts, Telemetry};
 #[derive(Debug)]
 pub struct Parts {
     pub flow: Arc<Flow>,
+    /// The variables that the flow declares, with their values. Some may be secrets.
+    pub environment: IndexMap<String, Field>,
     nodes: Vec<sandbox::Node>,
     /// Held as long as anything runs: its engine's clock ends with it.
     workshop: Workshop,
@@ -93,14 +97,27 @@ pub fn prepare(
     env: &dyn Fn(&str) -> Option<String>,
 ) -> Result<Parts, Vec<Fault>> {
     let flow = Arc::new(flow);
-    // The process's own environment comes before what the flow file says.
-    let env = |name: &str| env(name).or_else(|| flow.environment_variables().get(name).cloned());
-    let wanted = wanted_connections(&flow);
+    let process = env;
+    let declared = flow.environment_variables();
+    // The process's own environment comes before what the flow file says. What stands for a value of a connection
+    // cannot complete one.
+    let plain = |value: &&String| environment::reference(value).is_none();
+    let env = |name: &str| process(name).or_else(|| declared.get(name).filter(plain).cloned());
+    let mut wanted = wanted_connections(&flow);
+    wanted.extend(environment::wanted(declared, process));
     let wanted: Vec<_> = wanted.iter().map(String::as_str).collect();
     // A connection that cannot be had is one fault; the search for others goes on without it.
-    let (connections, warnings, faults) = match Connections::load(connection_paths, &wanted, &env) {
+    let (connections, warnings, mut faults) = match Connections::load(connection_paths, &wanted, &env) {
         Ok((connections, warnings)) => (connections, warnings, Vec::new()),
         Err(problems) => (Connections::default(), Vec::new(), problems.into_iter().map(Fault::Connection).collect()),
+    };
+    let has_connections = faults.is_empty();
+    let environment = match environment::environment(declared, process, &connections) {
+        Ok(environment) => environment,
+        Err(problems) => {
+            faults.extend(problems.into_iter().filter(|_| has_connections).map(Fault::Connection));
+            IndexMap::new()
+        }
     };
     let llm = llm::Config { connections, ..llm::Config::default() };
     let capabilities = Capabilities::build(capability::Config { llm, ..capability::Config::default() });
@@ -110,12 +127,12 @@ pub fn prepare(
         capabilities,
         workshop: &workshop,
         warnings: warnings.iter().map(ToString::to_string).collect(),
-        has_connections: faults.is_empty(),
+        has_connections,
         faults,
     };
     let nodes: Vec<_> = flow.nodes().filter_map(|(_, node)| assembling.node(node)).collect();
     let Assembling { warnings, faults, .. } = assembling;
-    if faults.is_empty() { Ok(Parts { flow, nodes, workshop, warnings }) } else { Err(faults) }
+    if faults.is_empty() { Ok(Parts { flow, environment, nodes, workshop, warnings }) } else { Err(faults) }
 }
 
 impl Parts {

@@ -15,8 +15,10 @@
 //! service, and no secret appears in a problem or a debug output.
 
 mod complete;
+mod configuration;
 mod draft;
 mod encoded;
+pub mod environment;
 mod execution;
 mod file;
 mod kind;
@@ -117,6 +119,28 @@ impl Connections {
     /// There is none; the error lists those that exist.
     pub fn get(&self, name: &str) -> Result<&Arc<Connection>, UnknownConnection> {
         self.by_name.get(name).ok_or_else(|| UnknownConnection { name: name.to_owned(), known: self.names() })
+    }
+
+    /// Adds the connection that a prompty file describes by itself (`model.configuration`), under a name that the
+    /// caller chooses. `${env:NAME}` stands for a variable; what the configuration leaves out is looked up in the
+    /// variables of OpenAI's own clients (`AZURE_OPENAI_ENDPOINT`, `OPENAI_API_KEY`, …).
+    ///
+    /// # Errors
+    ///
+    /// Every key that is unknown, wrong or missing; or the name is taken.
+    pub fn insert_model_configuration(
+        &mut self,
+        name: &str,
+        configuration: &IndexMap<String, String>,
+        env: Env<'_>,
+    ) -> Result<(), Vec<Problem>> {
+        if let Some(other) = self.by_name.get(name) {
+            let what = format!("is already the name of a connection in {}", other.origin);
+            return Err(vec![Problem::new(format!("connection {name:?}"), what).of(name)]);
+        }
+        let connection = configuration::connection(name, configuration, env)?;
+        self.by_name.insert(name.to_owned(), Arc::new(connection));
+        Ok(())
     }
 
     /// The identity of the host, for connections with `auth_mode: meid_token`.
