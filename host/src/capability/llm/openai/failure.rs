@@ -39,6 +39,9 @@ impl Failure {
         let again = match status.as_u16() {
             // An account without credit has none in a second either.
             429 if upstream.code == "insufficient_quota" => Again::Never,
+            // Some services could not make of the model's words what was asked for; the next answer may do. Others mean
+            // the request, which stays as it is.
+            422 => Again::Twice,
             408 | 429 | 500.. => patience::asked(headers, SystemTime::now()).map_or(Again::Soon, Again::After),
             _ => Again::Never,
         };
@@ -237,7 +240,7 @@ mod tests {
             (408, Timeout, Again::Soon, "APIStatusError"),
             (409, InvalidRequest, Again::Never, "ConflictError"),
             (413, InvalidRequest, Again::Never, "APIStatusError"),
-            (422, InvalidRequest, Again::Never, "UnprocessableEntityError"),
+            (422, InvalidRequest, Again::Twice, "UnprocessableEntityError"),
             (429, RateLimited, Again::Soon, "RateLimitError"),
             (500, Unavailable, Again::Soon, "InternalServerError"),
             (503, Unavailable, Again::Soon, "InternalServerError"),
