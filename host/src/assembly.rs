@@ -1,5 +1,7 @@
 //! Puts the parts together: a flow folder becomes a [`Runner`]. Wiring only: no part is told how to do its work.
 
+mod connect;
+
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -8,7 +10,6 @@ use indexmap::IndexMap;
 use crate::boundary::Capability;
 use crate::boundary::grants::{Ask, AskError, Grants};
 use crate::builder;
-use crate::capability::connection::{self, Connections};
 use crate::capability::{self, Capabilities, llm, nodes};
 use crate::flow::describe::Description;
 use crate::flow::init::Resolved;
@@ -23,6 +24,8 @@ use crate::sandbox::limits::{DEFAULT_TIMEOUT, Limits, MAX_TIMEOUT};
 use crate::sandbox::{self, Nodes, Threads};
 use crate::scheduler::{DEFAULT_FLOW_TIMEOUT, Runner};
 use crate::telemetry::{self, NodeFacts, PromptFacts, Telemetry};
+
+use connect::Connected;
 
 /// A flow with everything its nodes need, ready to run.
 #[derive(Debug)]
@@ -93,9 +96,10 @@ pub fn prepare(folder: &Folder, settings: Settings<'_>) -> Result<Parts, Fault> 
     let workshop = Workshop::open(settings.components)?;
     let components = load(folder, &mut draft, &workshop)?;
     let init = draft.initialise(settings.init, (settings.env)(INIT_CONFIG).as_deref());
-    let connections = connect(&mut draft, init.as_ref(), settings.connections, settings.env);
-    let has_connections = connections.is_some();
-    let llm = llm::Config { connections: connections.unwrap_or_default(), ..llm::Config::default() };
+    let connected = connect::connect(&mut draft, init.as_ref(), settings.connections, settings.env);
+    let has_connections = connected.is_some();
+    let Connected { connections, environment } = connected.unwrap_or_default();
+    let llm = llm::Config { connections, ..llm::Config::default() };
     let capabilities = Capabilities::build(capability::Config { llm, ..capability::Config::default() });
     let mut assembling = Assembling { draft, capabilities, init: init.as_ref(), has_connections };
     let nodes: Vec<_> = components.into_iter().filter_map(|(index, code)| assembling.node(index, code)).collect();
@@ -172,61 +176,6 @@ fn plugin_bytes(plugin: Plugin) -> &'static [u8] {
         Plugin::ContentSafety => plugins::CONTENT_SAFETY,
         Plugin::Serp => plugins::SERP,
     }
-}
-
-/// The connections of the host, those that the flow names among them. None: one of these cannot be had, which is then
-/// found.
-fn connect(
-    draft: &mut Draft,
-    init: Option<&Resolved>,
-    paths: &[PathBuf],
-    env: &dyn Fn(&str) -> Option<String>,
-) -> Option<Connections> {
-    let named = wanted_connections(draft, init);
-    // The process's own environment comes before what the flow file says.
-    let variables = draft.flow().environment_variables().clone();
-    let env = |name: &str| env(name).or_else(|| variables.get(name).cloned());
-    let wanted: Vec<_> = named.iter().map(|(name, _)| name.as_str()).collect();
-    match Connections::load(paths, &wanted, &env) {
-        Ok((connections, warnings)) => {
-            for warning in warnings {
-                draft.warning(Place::Elsewhere, "Connection", warning.to_string());
-            }
-            Some(connections)
-        }
-        Err(problems) => {
-            for problem in problems {
-                tell(draft, &named, &problem);
-            }
-            None
-        }
-    }
-}
-
-/// What is wrong with a connection is told where the flow names it.
-fn tell(draft: &mut Draft, named: &[(String, Place<'static>)], problem: &connection::Problem) {
-    let place = named.iter().find(|(name, _)| problem.connection.as_deref() == Some(name)).map(|(_, place)| *place);
-    draft.problem(place.unwrap_or(Place::Elsewhere), "GetConnectionError", problem.to_string());
-}
-
-/// The connections a flow names, and where it does.
-fn wanted_connections(draft: &Draft, init: Option<&Resolved>) -> Vec<(String, Place<'static>)> {
-    let flow = draft.flow();
-    let mut wanted = Vec::new();
-    for index in draft.sound_nodes() {
-        let node = flow.node(index);
-        let own = node.kind.connection().filter(|name| !flow.configurations().contains_key(*name));
-        wanted.extend(own.map(|name| (name.to_owned(), Place::Connection(index))));
-        wanted.extend(granted(node).into_iter().map(|name| (name, Place::Grant(index, llm::Llm::NAME))));
-    }
-    wanted.extend(init.into_iter().flat_map(|init| &init.connections).map(|name| (name.clone(), Place::Elsewhere)));
-    wanted
-}
-
-/// The connections that a node's grants name. What else is wrong with a grant, its capability says.
-fn granted(node: &Node) -> Vec<String> {
-    let grant = node.grants.get(llm::Llm::NAME).map(Json::as_str);
-    Ask { connection: None, grant }.names(llm::Llm::NAME).unwrap_or_default()
 }
 
 /// Nodes on their way from the flow file to the sandbox.

@@ -39,4 +39,6 @@ pub mod guest;
 pub mod bindings;
 pub mod folder;
 pub mod id;
+pub mod identity;
 pub mod plugins;
+pub mod secret;

@@ -1,30 +1,43 @@
 //! Which services the operator has set up, by name: prompt flow's connection files, completed from the environment.
 //!
-//! Three sources, and the first that knows a name wins:
+//! The sources, of which the first that knows a name wins:
 //!
-//! 1. connection files (`--connections PATH`), as `pf connection create` takes them;
-//! 2. the environment alone: a connection that the flow names, and of which no file speaks, exists if there is
-//!    `<NAME>_API_KEY`, `<NAME>_API_BASE` or `<NAME>_BASE_URL`;
-//! 3. `offline`, which is built in.
+//! 1. for a connection that the flow wants, a variable named like it: JSON is the connection, other text is the name of
+//!    the connection to use in its place;
+//! 2. connection files (`--connections PATH`), as `pf connection create` takes them;
+//! 3. `PROMPTFLOW_ENCODED_CONNECTIONS`;
+//! 4. variables alone: a connection that the flow wants exists if there is `<NAME>_API_KEY`, `<NAME>_API_BASE` or
+//!    `<NAME>_BASE_URL`;
+//! 5. `offline`, which is built in.
 //!
-//! How files are written is in connection/file.rs; which variable completes what, in connection/complete.rs. Nothing
-//! here talks to a service, and no secret appears in a problem or a debug output.
+//! How they come together is in connection/load.rs; how files are written in connection/file.rs, the JSON of variables
+//! in connection/execution.rs, and which variable completes what in connection/complete.rs. Nothing here talks to a
+//! service, and no secret appears in a problem or a debug output.
 
 mod complete;
+mod configuration;
+mod draft;
+mod encoded;
+pub mod environment;
+mod execution;
 mod file;
-mod secret;
+mod kind;
+mod load;
+mod problem;
 #[cfg(test)]
 mod tests;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::{fmt, fs, io};
+use std::{fs, io};
 
 use indexmap::IndexMap;
 
-pub use self::secret::Secret;
-use crate::boundary::error::{CallError, CallErrorKind};
+pub use self::kind::Kind;
+pub use self::problem::{Problem, UnknownConnection, UnknownKey};
+use crate::identity::Identity;
+pub use crate::secret::Secret;
 
 /// The connection that always exists, and its type.
 pub const OFFLINE: &str = "offline";
@@ -39,83 +52,29 @@ pub struct Connection {
     /// Where it is written: a file, or the environment.
     pub origin: String,
     pub kind: Kind,
+    /// The class of a `custom` connection that has one of its own.
+    class: Option<String>,
+    fields: IndexMap<String, Field>,
 }
 
-/// What a connection leads to.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Kind {
-    OpenAi {
-        /// None: OpenAI's own.
-        base_url: Option<String>,
-        organization: Option<String>,
-        /// None only with a `base_url`: servers in one's own network often want no key.
-        api_key: Option<Secret>,
-        model: Option<String>,
-    },
-    AzureOpenAi {
-        api_base: String,
-        api_version: String,
-        api_key: Secret,
-        /// The deployment.
-        model: Option<String>,
-    },
-    Serverless {
-        api_base: String,
-        api_key: Secret,
-        model: Option<String>,
-    },
-    /// The deterministic model in the host.
-    Offline,
-    /// A service that is no model: `custom`, `cognitive_search`, …
-    Other {
-        kind: String,
-        configs: IndexMap<String, String>,
-        secrets: IndexMap<String, Secret>,
-    },
+/// A value of a connection. Showing it shows no secret.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Field {
+    Plain(String),
+    Secret(Secret),
 }
 
 /// All connections of the host.
 #[derive(Clone, Debug)]
-pub struct Connections(BTreeMap<String, Arc<Connection>>);
-
-/// Something that the operator should put right: in a file, or in the environment.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Problem {
-    pub place: String,
-    pub what: String,
-    pub connection: Option<String>,
-}
-
-impl Problem {
-    pub fn new(place: impl Into<String>, what: impl Into<String>) -> Self {
-        Self { place: place.into(), what: what.into(), connection: None }
-    }
-}
-
-impl fmt::Display for Problem {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.place, self.what)
-    }
-}
-
-/// A name that no connection has.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("connection {name:?} is not found; connections are: {}", known.join(", "))]
-pub struct UnknownConnection {
-    pub name: String,
-    pub known: Vec<String>,
-}
-
-impl From<UnknownConnection> for CallError {
-    fn from(unknown: UnknownConnection) -> Self {
-        CallError::new(CallErrorKind::NotFound, unknown.to_string())
-    }
+pub struct Connections {
+    by_name: BTreeMap<String, Arc<Connection>>,
+    identity: Identity,
 }
 
 impl Default for Connections {
     /// Those that exist without a file: `offline`.
     fn default() -> Self {
-        Self(BTreeMap::from([(OFFLINE.to_owned(), Arc::new(offline()))]))
+        Self::with_identity(Identity::from_env(&|_| None))
     }
 }
 
@@ -150,40 +109,7 @@ impl Connections {
         wanted: &[&str],
         env: Env<'_>,
     ) -> Result<(Self, Vec<Problem>), Vec<Problem>> {
-        let mut drafts: BTreeMap<String, file::Draft> = BTreeMap::new();
-        let (mut problems, mut warnings) = (Vec::new(), Vec::new());
-        for (origin, text) in texts {
-            match file::parse(origin, text) {
-                Ok(draft) => match drafts.get(&draft.name) {
-                    Some(other) => problems.push(twice(&draft, &other.origin)),
-                    None => _ = drafts.insert(draft.name.clone(), draft),
-                },
-                Err(found) => problems.extend(found),
-            }
-        }
-        let unread = !problems.is_empty();
-        let wanted: BTreeSet<&str> = wanted.iter().copied().collect();
-        for &name in wanted.iter().filter(|name| **name != OFFLINE) {
-            if !drafts.contains_key(name) {
-                match complete::from_environment(name, env) {
-                    Some(draft) => _ = drafts.insert(name.to_owned(), draft),
-                    // It may be what a file that could not be read would have been.
-                    None if unread => {}
-                    None => problems.push(missing(name, &drafts)),
-                }
-            }
-        }
-
-        let Self(mut connections) = Self::default();
-        for (name, draft) in drafts {
-            warnings.extend(draft.unknown_keys());
-            match complete::complete(draft, env) {
-                Ok(connection) => _ = connections.insert(name, Arc::new(connection)),
-                Err(found) if wanted.contains(name.as_str()) => problems.extend(found),
-                Err(found) => warnings.extend(found.into_iter().map(|problem| left_out(&name, problem))),
-            }
-        }
-        if problems.is_empty() { Ok((Self(connections), warnings)) } else { Err(problems) }
+        load::load(texts, wanted, env)
     }
 
     /// The connection of that name.
@@ -192,16 +118,47 @@ impl Connections {
     ///
     /// There is none; the error lists those that exist.
     pub fn get(&self, name: &str) -> Result<&Arc<Connection>, UnknownConnection> {
-        self.0.get(name).ok_or_else(|| UnknownConnection { name: name.to_owned(), known: self.names() })
+        self.by_name.get(name).ok_or_else(|| UnknownConnection { name: name.to_owned(), known: self.names() })
+    }
+
+    /// Adds the connection that a prompty file describes by itself (`model.configuration`), under a name that the
+    /// caller chooses. `${env:NAME}` stands for a variable; what the configuration leaves out is looked up in the
+    /// variables of OpenAI's own clients (`AZURE_OPENAI_ENDPOINT`, `OPENAI_API_KEY`, …).
+    ///
+    /// # Errors
+    ///
+    /// Every key that is unknown, wrong or missing; or the name is taken.
+    pub fn insert_model_configuration(
+        &mut self,
+        name: &str,
+        configuration: &IndexMap<String, String>,
+        env: Env<'_>,
+    ) -> Result<(), Vec<Problem>> {
+        if let Some(other) = self.by_name.get(name) {
+            let what = format!("is already the name of a connection in {}", other.origin);
+            return Err(vec![Problem::new(format!("connection {name:?}"), what).of(name)]);
+        }
+        let connection = configuration::connection(name, configuration, env)?;
+        self.by_name.insert(name.to_owned(), Arc::new(connection));
+        Ok(())
+    }
+
+    /// The identity of the host, for connections with `auth_mode: meid_token`.
+    pub fn identity(&self) -> &Identity {
+        &self.identity
+    }
+
+    fn with_identity(identity: Identity) -> Self {
+        Self { by_name: BTreeMap::from([(OFFLINE.to_owned(), Arc::new(offline()))]), identity }
     }
 
     pub fn names(&self) -> Vec<String> {
-        self.0.keys().cloned().collect()
+        self.by_name.keys().cloned().collect()
     }
 
     /// All connections, by name.
     pub fn iter(&self) -> impl Iterator<Item = &Arc<Connection>> {
-        self.0.values()
+        self.by_name.values()
     }
 
     /// All secrets, for whoever strikes them from what leaves the host.
@@ -211,41 +168,89 @@ impl Connections {
 }
 
 impl Connection {
-    /// The secrets that it holds.
-    pub fn secrets(&self) -> Vec<&Secret> {
-        match &self.kind {
-            Kind::OpenAi { api_key, .. } => api_key.iter().collect(),
-            Kind::AzureOpenAi { api_key, .. } | Kind::Serverless { api_key, .. } => vec![api_key],
-            Kind::Offline => Vec::new(),
-            Kind::Other { secrets, .. } => secrets.values().collect(),
+    /// A connection with these values, which are taken as they are.
+    pub fn new<'a>(
+        name: impl Into<String>,
+        origin: impl Into<String>,
+        kind: Kind,
+        fields: impl IntoIterator<Item = (&'a str, Field)>,
+    ) -> Self {
+        let fields = fields.into_iter().map(|(key, field)| (key.to_owned(), field)).collect();
+        Self { name: name.into(), origin: origin.into(), kind, class: None, fields }
+    }
+
+    /// `type` in its file.
+    pub fn type_name(&self) -> &'static str {
+        self.kind.type_name()
+    }
+
+    /// The class in prompt flow, as tools name the type of a parameter: `AzureContentSafetyConnection`, or a class of
+    /// one's own.
+    pub fn class_name(&self) -> &str {
+        self.class.as_deref().unwrap_or(self.kind.class_name())
+    }
+
+    /// The value of a key, if there is one. A `custom` connection has its configs and secrets in one.
+    pub fn get(&self, key: &str) -> Option<&Field> {
+        self.fields.get(key)
+    }
+
+    /// The value of a key that must be there.
+    ///
+    /// # Errors
+    ///
+    /// There is none; the error lists the keys that have one.
+    pub fn field(&self, key: &str) -> Result<&Field, UnknownKey> {
+        self.get(key).ok_or_else(|| UnknownKey {
+            connection: self.name.clone(),
+            key: key.to_owned(),
+            known: self.fields.keys().cloned().collect(),
+        })
+    }
+
+    /// All keys that have a value, in the order of the type or of the file.
+    pub fn fields(&self) -> impl Iterator<Item = (&str, &Field)> {
+        self.fields.iter().map(|(key, field)| (key.as_str(), field))
+    }
+
+    /// The value of a key that is no secret.
+    pub fn plain(&self, key: &str) -> Option<&str> {
+        match self.get(key) {
+            Some(Field::Plain(text)) => Some(text),
+            Some(Field::Secret(_)) | None => None,
         }
+    }
+
+    /// The value of a key that is a secret.
+    pub fn secret(&self, key: &str) -> Option<&Secret> {
+        match self.get(key) {
+            Some(Field::Secret(secret)) => Some(secret),
+            Some(Field::Plain(_)) | None => None,
+        }
+    }
+
+    /// Whether the service knows us by a token of the host's identity, and not by a key.
+    pub fn is_by_identity(&self) -> bool {
+        self.plain(kind::AUTH_MODE) == Some(kind::MEID_TOKEN)
+    }
+
+    /// The secrets that it holds.
+    pub fn secrets(&self) -> impl Iterator<Item = &Secret> {
+        self.fields.values().filter_map(|field| match field {
+            Field::Secret(secret) => Some(secret),
+            Field::Plain(_) => None,
+        })
     }
 }
 
 fn offline() -> Connection {
-    Connection { name: OFFLINE.to_owned(), origin: "built in".to_owned(), kind: Kind::Offline }
+    Connection::new(OFFLINE, "built in", Kind::Offline, [])
 }
 
-fn twice(draft: &file::Draft, other: &str) -> Problem {
-    Problem::new(&draft.origin, format!("name: {:?} is also the name in {other}; rename one", draft.name))
-}
-
-fn missing(name: &str, drafts: &BTreeMap<String, file::Draft>) -> Problem {
-    let known: Vec<_> = drafts.keys().map(String::as_str).chain([OFFLINE]).collect();
-    let variable = complete::variable(name, "api_key");
-    Problem::new(
-        format!("connection {name:?}"),
-        format!(
-            "is not found; connections are: {}; name a file with --connections, or set {variable} (and {})",
-            known.join(", "),
-            complete::variable(name, "base_url")
-        ),
-    )
-}
-
-fn left_out(name: &str, problem: Problem) -> Problem {
-    let what = format!("{}; no node uses connection {name:?}, so it is left out", problem.what);
-    Problem { what, ..problem }
+/// A variable of prompt flow's, which is found as `PROMPTFLOW_…`, else as `PF_…`: its whole name, and its value.
+fn prompt_flow(name: &str, env: Env<'_>) -> Option<(String, String)> {
+    let value = |variable: String| env(&variable).filter(|value| !value.is_empty()).map(|value| (variable, value));
+    value(format!("PROMPTFLOW_{name}")).or_else(|| value(format!("PF_{name}")))
 }
 
 /// The texts of a file, or of the `.yaml` and `.yml` files right in a folder, with their names.

@@ -51,7 +51,7 @@ impl Capability for Llm {
 
     fn build(config: Config) -> Self {
         let backend = |connection: &Arc<connection::Connection>| {
-            (connection.name.clone(), backend::choose(connection, &config.limits))
+            (connection.name.clone(), backend::choose(connection, config.connections.identity(), &config.limits))
         };
         Self { backends: config.connections.iter().map(backend).collect() }
     }

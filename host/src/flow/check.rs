@@ -115,7 +115,8 @@ impl Checker<'_> {
             }
         }
         flow.configurations = self.configurations;
-        Draft { flow, written, findings: self.findings }
+        let variables = manifest.environment_variables.iter().map(|(name, value)| (name.clone(), value.span.clone()));
+        Draft { flow, written, variables: variables.collect(), findings: self.findings }
     }
 
     fn language(&mut self, language: Option<&At<String>>) {

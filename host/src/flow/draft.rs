@@ -15,6 +15,8 @@ pub struct Draft {
     pub(super) flow: Flow,
     /// Of each node of the flow, how it is written.
     pub(super) written: Vec<Written>,
+    /// Of each variable that the flow declares, where it does.
+    pub(super) variables: Vec<(String, Span)>,
     pub(super) findings: Findings,
 }
 
@@ -36,6 +38,8 @@ pub enum Place<'a> {
     Grant(NodeIndex, &'a str),
     /// A limit, by its key.
     Limit(NodeIndex, &'a str),
+    /// A variable of `environment_variables`.
+    Variable(&'a str),
     /// No place in the file; the message says where.
     Elsewhere,
 }
@@ -56,7 +60,9 @@ impl Draft {
     /// Adds a problem; a node that it is about is no longer sound.
     pub fn problem(&mut self, place: Place<'_>, code: &'static str, message: impl Into<String>) -> &mut Problem {
         let Some((node, span)) = self.span(place) else { return self.findings.problem_elsewhere(code, message) };
-        self.written[node.0].sound = false;
+        if let Some(node) = node {
+            self.written[node.0].sound = false;
+        }
         self.findings.problem(code, &span, message)
     }
 
@@ -107,7 +113,7 @@ impl Draft {
         Ok((self.flow, warnings))
     }
 
-    fn span(&self, place: Place<'_>) -> Option<(NodeIndex, Span)> {
+    fn span(&self, place: Place<'_>) -> Option<(Option<NodeIndex>, Span)> {
         let (index, span) = match place {
             Place::Node(index) => (index, None),
             Place::Source(index) => (index, self.source_span(index)),
@@ -121,9 +127,13 @@ impl Draft {
                 let limit = if key == "memory" { &limits.memory } else { &limits.timeout };
                 (index, limit.as_ref().map(|text| text.span.clone()))
             }
+            Place::Variable(name) => {
+                let (_, span) = self.variables.iter().find(|(variable, _)| variable == name)?;
+                return Some((None, span.clone()));
+            }
             Place::Elsewhere => return None,
         };
-        Some((index, span.unwrap_or_else(|| self.written[index.0].node.name.span.clone())))
+        Some((Some(index), span.unwrap_or_else(|| self.written[index.0].node.name.span.clone())))
     }
 
     fn source_span(&self, index: NodeIndex) -> Option<Span> {

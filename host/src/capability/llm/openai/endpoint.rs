@@ -4,7 +4,12 @@ use http::header::{AUTHORIZATION, CONTENT_TYPE};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use reqwest::Url;
 
-use crate::capability::connection::{Kind, Secret};
+use super::failure::Upstream;
+use crate::capability::connection::{Connection, Kind, Secret};
+use crate::identity::{Identity, NoToken};
+
+/// What a token for Azure's model services is for.
+const SCOPE: &str = "https://cognitiveservices.azure.com/.default";
 
 const OPENAI_BASE: &str = "https://api.openai.com/v1";
 
@@ -36,7 +41,7 @@ pub(super) struct Endpoint {
     pub(super) base: Url,
     /// Credentials and content type; values that are secret are marked so and print as `Sensitive`.
     headers: HeaderMap,
-    pub(super) key: Option<Secret>,
+    credential: Credential,
     pub(super) model: Option<String>,
 }
 
@@ -47,55 +52,47 @@ enum Flavor {
     Serverless,
 }
 
+/// How the service knows us.
+#[derive(Debug)]
+enum Credential {
+    /// Servers in one's own network often want none.
+    Nothing,
+    /// Among the headers already.
+    Key(Secret),
+    /// By a token, which changes.
+    Identity(Identity),
+}
+
 impl Endpoint {
     /// The endpoint of a connection; the error names the key that is wrong.
-    pub(super) fn build(kind: &Kind) -> Result<Self, String> {
-        let json = HeaderValue::from_static("application/json");
-        let mut endpoint = match kind {
-            Kind::OpenAi { base_url, organization, api_key, model } => {
-                let base = address("base_url", base_url.as_deref().unwrap_or(OPENAI_BASE))?;
-                let mut endpoint = Self::new(Flavor::OpenAi, base, api_key.as_ref(), model.as_ref());
-                endpoint.authorize()?;
-                if let Some(organization) = organization {
-                    let name = HeaderName::from_static("openai-organization");
-                    endpoint.headers.insert(name, header("organization", organization)?);
-                }
-                endpoint
+    pub(super) fn build(connection: &Connection, identity: &Identity) -> Result<Self, String> {
+        let api_base = || address("api_base", connection.plain("api_base").unwrap_or_default());
+        let (flavor, base) = match connection.kind {
+            Kind::OpenAi => (Flavor::OpenAi, address("base_url", connection.plain("base_url").unwrap_or(OPENAI_BASE))?),
+            Kind::AzureOpenAi => {
+                let api_version = connection.plain("api_version").unwrap_or_default().to_owned();
+                (Flavor::Azure { api_version }, api_base()?)
             }
-            Kind::AzureOpenAi { api_base, api_version, api_key, model } => {
-                let base = address("api_base", api_base)?;
-                let flavor = Flavor::Azure { api_version: api_version.clone() };
-                let mut endpoint = Self::new(flavor, base, Some(api_key), model.as_ref());
-                endpoint.headers.insert(HeaderName::from_static("api-key"), secret_header(api_key.expose())?);
-                endpoint
-            }
-            Kind::Serverless { api_base, api_key, model } => {
-                let mut base = address("api_base", api_base)?;
-                if !base.path().trim_end_matches('/').ends_with("/v1") {
-                    extend(&mut base, &["v1"]);
-                }
-                let mut endpoint = Self::new(Flavor::Serverless, base, Some(api_key), model.as_ref());
-                endpoint.authorize()?;
-                endpoint
-            }
-            Kind::Offline | Kind::Other { .. } => {
-                return Err("type: leads to no service with OpenAI's interface".into());
-            }
+            Kind::Serverless => (Flavor::Serverless, versioned(api_base()?)),
+            _ => return Err("type: leads to no service with OpenAI's interface".into()),
         };
-        endpoint.headers.insert(CONTENT_TYPE, json);
-        Ok(endpoint)
-    }
-
-    fn new(flavor: Flavor, base: Url, key: Option<&Secret>, model: Option<&String>) -> Self {
-        Self { flavor, base, headers: HeaderMap::new(), key: key.cloned(), model: model.cloned() }
-    }
-
-    fn authorize(&mut self) -> Result<(), String> {
-        if let Some(key) = &self.key {
-            let bearer = secret_header(&format!("Bearer {}", key.expose()))?;
-            self.headers.insert(AUTHORIZATION, bearer);
+        let mut headers = HeaderMap::from_iter([(CONTENT_TYPE, HeaderValue::from_static("application/json"))]);
+        let credential = match connection.secret("api_key") {
+            _ if connection.is_by_identity() => Credential::Identity(identity.clone()),
+            Some(key) => Credential::Key(key.clone()),
+            None => Credential::Nothing,
+        };
+        if let Credential::Key(key) = &credential {
+            let (name, value) = match flavor {
+                Flavor::Azure { .. } => (HeaderName::from_static("api-key"), secret_header(key.expose())?),
+                Flavor::OpenAi | Flavor::Serverless => (AUTHORIZATION, bearer(key.expose())?),
+            };
+            headers.insert(name, value);
         }
-        Ok(())
+        if let Some(organization) = connection.plain("organization") {
+            headers.insert(HeaderName::from_static("openai-organization"), header("organization", organization)?);
+        }
+        Ok(Self { flavor, base, headers, credential, model: connection.plain("model").map(str::to_owned) })
     }
 
     /// `gen_ai.provider.name`: whose interface it is, since who stands behind a `base_url` cannot be known.
@@ -131,6 +128,25 @@ impl Endpoint {
         url
     }
 
+    /// The headers with a token, where one is wanted.
+    pub(super) async fn authorize(&self, mut headers: HeaderMap) -> Result<HeaderMap, NoToken> {
+        if let Credential::Identity(identity) = &self.credential {
+            let token = identity.token(SCOPE).await?;
+            headers.insert(AUTHORIZATION, bearer(token.expose()).expect("a token has only visible ASCII"));
+        }
+        Ok(headers)
+    }
+
+    /// Without what some services quote when they refuse it: the key or the token.
+    pub(super) fn redacted(&self, upstream: Upstream) -> Upstream {
+        let message = match &self.credential {
+            Credential::Nothing => upstream.message,
+            Credential::Key(key) => key.strike(&upstream.message),
+            Credential::Identity(identity) => identity.strike(&upstream.message),
+        };
+        Upstream { message, ..upstream }
+    }
+
     /// All headers of a request: those that came with the call, and ours, which win.
     pub(super) fn headers(&self, outbound: &HeaderMap) -> HeaderMap {
         let mut headers = outbound.clone();
@@ -139,6 +155,19 @@ impl Endpoint {
         }
         headers
     }
+}
+
+/// A bearer token as a header.
+fn bearer(token: &str) -> Result<HeaderValue, String> {
+    secret_header(&format!("Bearer {token}"))
+}
+
+/// The address with the version of the interface at its end, as OpenAI's own has it.
+fn versioned(mut base: Url) -> Url {
+    if !base.path().trim_end_matches('/').ends_with("/v1") {
+        extend(&mut base, &["v1"]);
+    }
+    base
 }
 
 /// Adds segments to the path. They are escaped, so that a name with a slash stays one segment.
