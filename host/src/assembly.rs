@@ -197,6 +197,7 @@ impl Assembling<'_> {
         Some(sandbox::Node {
             id: node.id.clone(),
             component: component?,
+            init: Json::object([]),
             grants: Arc::new(grants?),
             limits: limits?,
             facts: Arc::new(facts(&node)),

@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 use opentelemetry::Context;
 use tokio::runtime::Handle;
 
+use crate::boundary::metrics::LoggedMetrics;
 use crate::boundary::{Origin, Request};
 use crate::flow::Flow;
 use crate::flow::inputs::Inputs;
@@ -106,6 +107,7 @@ impl Runner {
             flow: self.flow.id().clone(),
             request: Arc::new(request),
             usage,
+            metrics: LoggedMetrics::default(),
             parent: span.context(),
             deadline,
             depth: 0,

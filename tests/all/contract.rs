@@ -24,8 +24,10 @@ const CALLS: &[(&str, &str, &str)] = &[
     ("weir:flow/types.[method]chunks.next", "llm_reads_relay", "openai_chat"),
     ("weir:flow/nodes.call", "nodes_calls_another", "rpc nodes.call ok\n        node callee "),
     ("weir:flow/context.current", "context_sets_notes", "node context_sets_notes "),
+    ("weir:flow/context.init", "context_reads_init", "node context_reads_init "),
     ("weir:flow/context.set-attribute", "context_sets_notes", "node context_sets_notes "),
     ("weir:flow/context.add-event", "context_sets_notes", "node context_sets_notes "),
+    ("weir:flow/context.log-metric", "context_logs_metrics", "node context_logs_metrics "),
     ("wasi:logging/logging.log", "log_writes", "node log_writes "),
 ];
 

@@ -1,6 +1,8 @@
 //! What a flow answers and what its trace looks like: one folder of `tests/flows` for each behaviour.
 
 harness::scenarios! {
+    context_logs_metrics
+    context_reads_init
     context_sets_notes
     llm_chats
     llm_completes

@@ -29,6 +29,8 @@ pub struct Entry {
     pub node: NodeId,
     /// The inputs as they will cross: a JSON object.
     pub inputs: Json,
+    /// What the flow was initialised with: a JSON object.
+    pub init: Json,
     /// What else the span says of the node.
     pub facts: Arc<NodeFacts>,
     pub grants: Arc<Grants>,
@@ -59,7 +61,7 @@ where
     F: FnOnce(NodeRun) -> R,
     R: Future<Output = Result<Answer, NodeError>>,
 {
-    let Entry { origin, node, inputs, facts, grants, outlet, timeout, io } = entry;
+    let Entry { origin, node, inputs, init, facts, grants, outlet, timeout, io } = entry;
     let usage = Usage::below(&origin.usage);
     let span = origin.telemetry.node(NodeStart {
         flow: &origin.flow,
@@ -74,6 +76,7 @@ where
     let node_run = NodeRun {
         node: node.clone(),
         origin,
+        init,
         deadline,
         outlet: outlet.clone(),
         notes: span.notes(),

@@ -65,6 +65,8 @@ pub mod attribute {
     pub const EMBEDDINGS: &str = "embedding.embeddings";
     /// Of an event: the same JSON text that is the span's attribute.
     pub const PAYLOAD: &str = "payload";
+    /// Family of what nodes tell by `log-metric`: `metrics.NAME`, a number.
+    pub const METRICS: &str = "metrics";
     /// Notes of a guest that were over their bounds.
     pub const NOTES_LEFT_OUT: &str = "weir.notes_left_out";
     /// Of a `log` event.
@@ -207,7 +209,7 @@ pub mod value {
 }
 
 /// Keys that a guest may not set on its span: these, and whatever begins with one of them and a dot.
-pub const RESERVED: [&str; 26] = [
+pub const RESERVED: [&str; 27] = [
     "__computed__",
     "client",
     "embedding",
@@ -222,6 +224,7 @@ pub const RESERVED: [&str; 26] = [
     "line_run_id",
     "llm",
     "log",
+    attribute::METRICS,
     "network",
     "node_name",
     "output",
