@@ -191,23 +191,26 @@ impl Assembling<'_> {
     /// The node ready to run; none if something is wrong with it, which is then found.
     fn node(&mut self, index: NodeIndex, component: Option<Arc<Component>>) -> Option<sandbox::Node> {
         let node = self.draft.flow().node(index).clone();
+        let init = self.init.filter(|_| self.draft.flow().entry() == Some(index));
         // Both, so that all problems are found.
-        let grants = self.grants(index, &node);
+        let grants = self.grants(index, &node, init.map_or(&[], |init| &init.connections));
         let limits = self.limits(index, &node);
         Some(sandbox::Node {
             id: node.id.clone(),
             component: component?,
-            init: Json::object([]),
+            init: init.map_or_else(|| Json::object([]), |init| init.values.clone()),
             grants: Arc::new(grants?),
             limits: limits?,
             facts: Arc::new(facts(&node)),
         })
     }
 
-    fn grants(&mut self, index: NodeIndex, node: &Node) -> Option<Grants> {
+    /// `connections` are those that the node is initialised with: naming them there grants them.
+    fn grants(&mut self, index: NodeIndex, node: &Node, connections: &[String]) -> Option<Grants> {
         self.called_nodes(index, node);
         let asks: Vec<_> = node.grants.iter().map(|(name, ask)| (name.as_str(), ask.as_str())).collect();
-        match self.capabilities.grant(node.kind.connection(), &asks) {
+        let connections = node.kind.connection().into_iter().chain(connections.iter().map(String::as_str));
+        match self.capabilities.grant(&connections.collect::<Vec<_>>(), &asks) {
             Ok(grants) => Some(grants),
             Err(errors) => {
                 for (capability, error) in errors {
@@ -225,7 +228,7 @@ impl Assembling<'_> {
     /// The nodes that a node may call have to be there.
     fn called_nodes(&mut self, index: NodeIndex, node: &Node) {
         let grant = node.grants.get(nodes::Nodes::NAME).map(Json::as_str);
-        let called = Ask { connection: None, grant }.names(nodes::Nodes::NAME).unwrap_or_default();
+        let called = Ask { connections: &[], grant }.names(nodes::Nodes::NAME).unwrap_or_default();
         for name in called {
             let flow = self.draft.flow();
             if flow.find(&name).is_some() {

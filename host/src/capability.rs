@@ -84,13 +84,13 @@ macro_rules! capabilities {
             /// The interfaces of wit/ that are served, in the order of the list.
             pub const INTERFACES: &'static [&'static str] = &[$(<$capability as Capability>::INTERFACE,)+];
 
-            /// Narrows everything to what one node may ask: `connection` of the node, and its `grants` as JSON texts.
+            /// Narrows everything to what one node may ask: the connections it names, and its `grants` as JSON texts.
             ///
             /// # Errors
             /// All that the node asks for and cannot have, each with the key under `grants`.
             pub fn grant(
                 &self,
-                connection: Option<&str>,
+                connections: &[&str],
                 asks: &[(&str, &str)],
             ) -> Result<Grants, Vec<(String, AskError)>> {
                 let mut grants = Grants::default();
@@ -98,7 +98,7 @@ macro_rules! capabilities {
                 $({
                     let name = <$capability as Capability>::NAME;
                     let grant = asks.iter().find(|(asked, _)| *asked == name).map(|(_, grant)| *grant);
-                    match self.$name.grant(Ask { connection, grant }) {
+                    match self.$name.grant(Ask { connections, grant }) {
                         Ok(Some(grant)) => grants.insert::<$capability>(grant),
                         Ok(None) => {}
                         Err(error) => errors.push((name.to_owned(), error)),

@@ -320,6 +320,11 @@ impl Flow {
         &self.order
     }
 
+    /// The entry of a flex flow; none of others.
+    pub fn entry(&self) -> Option<NodeIndex> {
+        self.order.first().copied().filter(|_| self.kind == FlowKind::Flex)
+    }
+
     /// The nodes that run once per batch.
     pub fn aggregation(&self) -> &Aggregation {
         &self.aggregation

@@ -119,5 +119,5 @@ fn named(
 /// The connections that a node's grants name. What else is wrong with a grant, its capability says.
 fn granted(node: &Node) -> Vec<String> {
     let grant = node.grants.get(llm::Llm::NAME).map(Json::as_str);
-    Ask { connection: None, grant }.names(llm::Llm::NAME).unwrap_or_default()
+    Ask { connections: &[], grant }.names(llm::Llm::NAME).unwrap_or_default()
 }

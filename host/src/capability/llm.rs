@@ -58,7 +58,7 @@ impl Capability for Llm {
 
     fn grant(&self, ask: Ask<'_>) -> Result<Option<Grant>, AskError> {
         let mut names = ask.names(Self::NAME)?;
-        names.extend(ask.connection.map(str::to_owned));
+        names.extend(ask.connections.iter().map(|name| (*name).to_owned()));
         let granted: Result<BTreeMap<_, _>, _> =
             names.into_iter().map(|name| self.backend(&name).map(|backend| (name, backend))).collect();
         Ok(Some(granted?).filter(|granted| !granted.is_empty()).map(Grant))

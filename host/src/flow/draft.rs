@@ -77,7 +77,7 @@ impl Draft {
     /// Holds what a node is given against what its component says it takes. Of the entry of a flex flow, also makes
     /// what the component takes the inputs of the flow.
     pub fn described(&mut self, index: NodeIndex, description: &Description) {
-        if self.flow.kind == FlowKind::Flex && self.flow.order == [index] {
+        if self.flow.entry() == Some(index) {
             self.entry_described(index, description);
         } else {
             self.node_described(index, description);
