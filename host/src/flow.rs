@@ -8,6 +8,7 @@ mod check;
 mod fields;
 pub mod given;
 mod graph;
+pub mod images;
 pub mod inputs;
 mod manifest;
 pub mod problem;

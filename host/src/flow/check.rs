@@ -92,12 +92,7 @@ impl Checker<'_> {
     fn message_format(&mut self, format: Option<&At<String>>) -> MessageFormat {
         match format.map(|format| (format.value.as_str(), &format.span)) {
             None | Some(("basic", _)) => MessageFormat::Basic,
-            Some(("openai-vision", span)) => {
-                let message =
-                    "images in inputs are not looked for by this version: they reach nodes as the JSON they are";
-                self.findings.warning("NotServed", span, message);
-                MessageFormat::OpenaiVision
-            }
+            Some(("openai-vision", _)) => MessageFormat::OpenaiVision,
             Some((other, span)) => {
                 let message = format!("invalid message format {other:?}; supported are: basic, openai-vision");
                 self.findings.problem("InvalidFlow", span, message);
@@ -109,11 +104,6 @@ impl Checker<'_> {
     fn input(&mut self, written: &manifest::Input) -> (String, Input) {
         let owner = format!("input {:?}", written.name.value);
         let kind = self.kind_of_value(&owner, &written.name.span, written.kind.as_ref()).unwrap_or(Type::Object);
-        if let (Type::Image, Some(written)) = (kind, &written.kind) {
-            let message = format!("{owner}: inputs of type image are not served by this version");
-            let problem = self.findings.problem("UnsupportedType", &written.span, message);
-            problem.help("take the image's URL as a string");
-        }
         let default = written.default.as_ref().filter(|default| !default.value.is_null());
         if let Some(default) = default.filter(|default| kind.coerce("", &default.value).is_err()) {
             let name = kind.name();

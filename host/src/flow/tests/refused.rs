@@ -207,7 +207,6 @@ nodes:
             "2:17: invalid message format \"html\"; supported are: basic, openai-vision",
             "4:13: input \"n\": unknown type \"integer\"; types are: int, double, bool, string, list, object, image, \
              secret, prompt_template, file_path, assistant_definition",
-            "5:13: input \"p\": inputs of type image are not served by this version; take the image's URL as a string",
             "6:10: `outputs` of the flow must be a mapping, not a number",
             "8:9: llm node \"a\" names no connection; add `connection: NAME`; the connection named offline needs no key \
              and no network",
@@ -255,14 +254,6 @@ fn what_this_version_does_not_serve_is_said_so() {
             "1:11: flows in \"csharp\" are not served, only those in python; nodes of any language are served as components \
            (`type: wasm`); then drop `language`",
         ],
-    );
-}
-
-#[test]
-fn images_are_warned_of() {
-    check(
-        "message_format: openai-vision\n",
-        &["warning 1:17: images in inputs are not looked for by this version: they reach nodes as the JSON they are"],
     );
 }
 
