@@ -23,6 +23,7 @@ use crate::telemetry::{self, NodeFacts, PromptFacts, Telemetry};
 #[derive(Debug)]
 pub struct Parts {
     pub flow: Arc<Flow>,
+    pub folder: Folder,
     nodes: Vec<sandbox::Node>,
     /// Held as long as anything runs: its engine's clock ends with it.
     workshop: Workshop,
@@ -115,7 +116,7 @@ pub fn prepare(
     };
     let nodes: Vec<_> = flow.nodes().filter_map(|(_, node)| assembling.node(node)).collect();
     let Assembling { warnings, faults, .. } = assembling;
-    if faults.is_empty() { Ok(Parts { flow, nodes, workshop, warnings }) } else { Err(faults) }
+    if faults.is_empty() { Ok(Parts { flow, folder: folder.clone(), nodes, workshop, warnings }) } else { Err(faults) }
 }
 
 impl Parts {

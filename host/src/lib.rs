@@ -21,6 +21,8 @@ pub mod config;
 
 pub mod server;
 
+pub mod images;
+
 pub mod flow;
 
 pub mod scheduler;
