@@ -8,10 +8,12 @@ use crate::boundary::grants::{Ask, AskError, Grants};
 use crate::builder::{self, BuildError};
 use crate::capability::connection::{self, Connections};
 use crate::capability::{self, Capabilities, llm};
+use crate::flow::images::LiteralError;
 use crate::flow::problem::{Problems, Warning};
 use crate::flow::value::Json;
 use crate::flow::{FileError, Files, Flow, Node, NodeKind};
 use crate::folder::{Folder, FolderError};
+use crate::images;
 use crate::plugins;
 use crate::sandbox::component::{self, Component, LoadError, StartError, Workshop};
 use crate::sandbox::limits::{DEFAULT_TIMEOUT, Limits, MAX_TIMEOUT};
@@ -44,6 +46,8 @@ pub enum FlowError {
 pub enum Fault {
     #[error("{0}")]
     Connection(connection::Problem),
+    #[error(transparent)]
+    Image(#[from] LiteralError),
     #[error("node {node:?}: {source}")]
     Component { node: String, source: BuildError },
     #[error("node {node:?}: {source}")]
@@ -88,11 +92,13 @@ pub fn component_paths(flow: &Flow) -> Vec<&str> {
 /// Every fault, so that all can be mended at once.
 pub fn prepare(
     folder: &Folder,
-    flow: Flow,
+    mut flow: Flow,
     connection_paths: &[PathBuf],
     components: component::Config,
     env: &dyn Fn(&str) -> Option<String>,
 ) -> Result<Parts, Vec<Fault>> {
+    let loaded = flow.load_images(&|path| images::read_file(folder, path));
+    let images: Vec<_> = loaded.err().into_iter().flatten().map(Fault::Image).collect();
     let flow = Arc::new(flow);
     // The process's own environment comes before what the flow file says.
     let env = |name: &str| env(name).or_else(|| flow.environment_variables().get(name).cloned());
@@ -116,6 +122,7 @@ pub fn prepare(
     };
     let nodes: Vec<_> = flow.nodes().filter_map(|(_, node)| assembling.node(node)).collect();
     let Assembling { warnings, faults, .. } = assembling;
+    let faults: Vec<_> = images.into_iter().chain(faults).collect();
     if faults.is_empty() { Ok(Parts { flow, folder: folder.clone(), nodes, workshop, warnings }) } else { Err(faults) }
 }
 

@@ -51,6 +51,7 @@ struct Web {
     guard: Guarded,
     /// Made when it is first needed: most flows see no picture. None: it cannot be made.
     client: OnceLock<Option<Client>>,
+    timeout: Duration,
 }
 
 /// How many bytes the images of a request may still have.
@@ -76,7 +77,7 @@ impl Images {
     pub fn new(config: Config, folder: Folder) -> Self {
         let web = match config {
             Config::Nothing => None,
-            Config::Public(allowed) => Some(Web { guard: Guarded::new(allowed), client: OnceLock::new() }),
+            Config::Public(allowed) => Some(Web::new(allowed, FETCH_TIMEOUT)),
         };
         Self { folder, web }
     }
@@ -90,7 +91,7 @@ impl Images {
         if let Some(last) = wanted.get(MAX_IMAGES) {
             return Err(InputError::Image { input: last.input.clone(), error: ImageError::TooMany(MAX_IMAGES) });
         }
-        let budget = Budget(AtomicUsize::new(MAX_MIB << 20));
+        let budget = Budget::new();
         let loaded = try_join_all(wanted.iter().map(|wanted| self.load_one(wanted, &budget))).await?;
         Ok(outstanding.fill(loaded))
     }
@@ -98,33 +99,48 @@ impl Images {
     async fn load_one(&self, wanted: &Wanted, budget: &Budget) -> Result<Image, InputError> {
         let bytes = match (&wanted.source, &self.web) {
             // Not worth a thread: a local file of few megabytes.
-            (Source::File(path), _) => self.read(path, budget),
+            (Source::File(path), _) => read(&self.folder, path, budget),
             (Source::Url(url), Some(web)) => web.fetch(url, budget).await,
             (Source::Url(_), None) => Err(failed("this host fetches none; send the image itself as base64")),
         };
-        let image = bytes.and_then(|bytes| Image::read(&bytes).ok_or(ImageError::NotAnImage));
+        let image = bytes.and_then(|bytes| image(&bytes));
         image.map_err(|error| InputError::Image { input: wanted.input.clone(), error })
-    }
-
-    fn read(&self, path: &str, budget: &Budget) -> Result<Vec<u8>, ImageError> {
-        let bytes = self.folder.read_bytes(path, budget.left()).map_err(|error| match error {
-            FolderError::Outside(_) => ImageError::Outside,
-            FolderError::TooLarge { .. } => ImageError::TooLarge(MAX_MIB),
-            FolderError::NoFolder(_)
-            | FolderError::NoFlow(_)
-            | FolderError::ManyFlows { .. }
-            | FolderError::Io { .. } => ImageError::Missing,
-        })?;
-        budget.spend(bytes.len())?;
-        Ok(bytes)
     }
 }
 
+/// An image of the flow folder.
+///
+/// # Errors
+/// If there is none of that path.
+pub fn read_file(folder: &Folder, path: &str) -> Result<Image, ImageError> {
+    image(&read(folder, path, &Budget::new())?)
+}
+
+fn image(bytes: &[u8]) -> Result<Image, ImageError> {
+    Image::read(bytes).ok_or(ImageError::NotAnImage)
+}
+
+fn read(folder: &Folder, path: &str, budget: &Budget) -> Result<Vec<u8>, ImageError> {
+    let bytes = folder.read_bytes(path, budget.left()).map_err(|error| match error {
+        FolderError::Outside(_) => ImageError::Outside,
+        FolderError::TooLarge { .. } => ImageError::TooLarge(MAX_MIB),
+        FolderError::NoFolder(_) | FolderError::NoFlow(_) | FolderError::ManyFlows { .. } | FolderError::Io { .. } => {
+            ImageError::Missing
+        }
+    })?;
+    budget.spend(bytes.len())?;
+    Ok(bytes)
+}
+
 impl Web {
+    fn new(allowed: Allowed, timeout: Duration) -> Self {
+        Self { guard: Guarded::new(allowed), client: OnceLock::new(), timeout }
+    }
+
     async fn fetch(&self, url: &str, budget: &Budget) -> Result<Vec<u8>, ImageError> {
         let fetched = async { body(self.follow(url).await?, budget).await };
-        let late = |_| failed(format!("it did not come within {} s", FETCH_TIMEOUT.as_secs()));
-        tokio::time::timeout(FETCH_TIMEOUT, fetched).await.map_err(late)?
+        let late = |_| failed(format!("it did not come within {:?}", self.timeout));
+        tokio::time::timeout(self.timeout, fetched).await.map_err(late)?
     }
 
     /// The answer at the end of all redirects. Each is followed here, so that each is checked.
@@ -156,6 +172,10 @@ impl Web {
 }
 
 impl Budget {
+    fn new() -> Self {
+        Self(AtomicUsize::new(MAX_MIB << 20))
+    }
+
     fn left(&self) -> usize {
         self.0.load(Ordering::Relaxed)
     }
@@ -212,6 +232,25 @@ mod tests {
         let allowed = Allowed::parse("images.internal,10.0.0.0/8").expect("a list");
         assert_eq!(Config::parse("images.internal, 10.0.0.0/8"), Ok(Config::Public(allowed)));
         assert!(Config::parse("10.0.0.300").is_err());
+    }
+
+    #[tokio::test]
+    async fn a_server_that_says_nothing_is_given_up() {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
+        let address = listener.local_addr().expect("the address of a bound listener");
+        let web = Web::new(Allowed::parse("127.0.0.1").expect("an address"), Duration::from_millis(20));
+        let fetched = web.fetch(&format!("http://{address}/cat.png"), &Budget::new()).await;
+        assert_eq!(fetched, Err(failed("it did not come within 20ms")));
+    }
+
+    #[tokio::test]
+    async fn a_server_that_is_not_there_is_told_without_its_address() {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
+        let address = listener.local_addr().expect("the address of a bound listener");
+        drop(listener);
+        let web = Web::new(Allowed::parse("127.0.0.1").expect("an address"), FETCH_TIMEOUT);
+        let fetched = web.fetch(&format!("http://{address}/cat.png"), &Budget::new()).await;
+        assert_eq!(fetched, Err(failed("no connection can be made")));
     }
 
     #[test]

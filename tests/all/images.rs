@@ -41,7 +41,7 @@ async fn score(host: &TestHost, picture: Value) -> Reply {
 }
 
 #[track_caller]
-fn assert_picture(reply: &Reply, expected: Value) {
+fn assert_picture(reply: &Reply, expected: &Value) {
     reply.assert_ok(json!({"picture": expected, "chat_history": []}));
 }
 
@@ -60,11 +60,11 @@ async fn an_image_in_a_request_reaches_the_flow_in_the_flows_own_form() {
     for given in
         [json!(data), json!(format!("data:image/jpeg;base64,{data}")), basic(), json!({"data:image/*;base64": data})]
     {
-        assert_picture(&score(&host, given).await, basic());
+        assert_picture(&score(&host, given).await, &basic());
     }
     let host = echo_openai().start().await;
     for given in [json!(data), json!(format!("data:image/*;base64,{data}")), openai()] {
-        assert_picture(&score(&host, given).await, openai());
+        assert_picture(&score(&host, given).await, &openai());
     }
 }
 
@@ -77,15 +77,15 @@ async fn an_image_on_the_web_is_fetched_where_the_operator_allows_it() {
     ]);
     let allowed = web.address().to_string();
     let host = echo().env("WEIR_IMAGE_HOSTS", &allowed).start().await;
-    assert_picture(&score(&host, json!(web.url("/cat"))).await, basic());
-    assert_picture(&score(&host, json!({"data:image/*;url": web.url("/moved")})).await, basic());
+    assert_picture(&score(&host, json!(web.url("/cat"))).await, &basic());
+    assert_picture(&score(&host, json!({"data:image/*;url": web.url("/moved")})).await, &basic());
     assert_eq!(web.asked(), ["/cat", "/moved", "/moved/again", "/cat"]);
 
     let host = echo_openai().env("WEIR_IMAGE_HOSTS", &allowed).start().await;
     let given = json!({"type": "image_url", "image_url": {"url": web.url("/cat"), "detail": "low"}});
     let mut expected = openai();
     expected["image_url"]["detail"] = json!("low");
-    assert_picture(&score(&host, given).await, expected);
+    assert_picture(&score(&host, given).await, &expected);
 }
 
 #[tokio::test]
@@ -158,7 +158,7 @@ async fn what_is_fetched_is_an_image_of_a_bearable_size() {
         &score(&host, json!(web.url("/broken"))).await,
         "(InvalidImageInput) Failed to fetch image from URL: the answer has status 502.",
     );
-    assert_picture(&score(&host, json!(vec![web.url("/cat"); 16])).await, json!(vec![basic(); 16]));
+    assert_picture(&score(&host, json!(vec![web.url("/cat"); 16])).await, &json!(vec![basic(); 16]));
     let asked = web.asked().len();
     assert_refused(
         &score(&host, json!(vec![web.url("/cat"); 17])).await,
@@ -191,8 +191,8 @@ async fn a_file_is_read_from_the_flow_folder_alone() {
     std::os::unix::fs::symlink("../outside.png", builder.path().join("link.png")).expect("a link can be made");
     let host = builder.start().await;
 
-    assert_picture(&score(&host, json!("art/cat.png")).await, basic());
-    assert_picture(&score(&host, json!({"data:image/*;path": "./art/cat.png"})).await, basic());
+    assert_picture(&score(&host, json!("art/cat.png")).await, &basic());
+    assert_picture(&score(&host, json!({"data:image/*;path": "./art/cat.png"})).await, &basic());
     let outside = "(InvalidImageInput) Only files in the flow folder can be read.";
     for path in ["/etc/passwd", "../outside.png", "art/../../outside.png", "link.png"] {
         assert_refused(&score(&host, json!(path)).await, outside);
@@ -208,7 +208,7 @@ async fn a_file_is_read_from_the_flow_folder_alone() {
     fs::write(builder.path().join("cat.png"), PNG).expect("the folder can be written");
     let host = builder.start().await;
     let given = json!({"type": "image_file", "image_file": {"path": "cat.png"}});
-    assert_picture(&score(&host, given).await, openai());
+    assert_picture(&score(&host, given).await, &openai());
 }
 
 #[tokio::test]
@@ -284,6 +284,46 @@ nodes:
     let trace = collector.only_trace().await;
     let inputs = trace.span("openai_chat").attributes["inputs"].to_string();
     assert!(inputs.contains(NAME) && !inputs.contains(&BASE64.encode(PNG)), "{inputs}");
+}
+
+#[tokio::test]
+async fn an_image_of_the_flow_file_is_loaded_before_anyone_asks() {
+    let flow = "
+inputs: {}
+outputs: {given: {type: object, reference: '${echo.output}'}}
+nodes:
+- name: echo
+  type: wasm
+  source: {type: code, path: guests/run_returns.wasm}
+  inputs: {picture: {'data:image/*;path': cat.png}}
+";
+    let builder = TestHost::written("literal", flow);
+    let path = builder.path().to_owned();
+    let exit = run(&["check", path.to_str().expect("a path of text")]).await;
+    assert_eq!(exit.status.code(), Some(2));
+    let told = "node \"echo\": input \"picture\": failed to load image: There is no such file in the flow folder.";
+    assert!(exit.stderr.contains(told), "{}", exit.stderr);
+
+    fs::write(path.join("cat.png"), PNG).expect("the folder can be written");
+    let host = builder.start().await;
+    host.score(json!({})).await.assert_ok(json!({"given": {"picture": basic()}}));
+}
+
+#[tokio::test]
+async fn what_a_node_calls_an_image_makes_the_host_read_nothing() {
+    let flow = "
+inputs: {question: {type: string}}
+outputs: {answer: {type: object, reference: '${echo.output}'}}
+nodes:
+- name: echo
+  type: wasm
+  source: {type: code, path: guests/run_returns.wasm}
+  inputs: {'data:image/png;path': '${inputs.question}'}
+";
+    let builder = TestHost::written("says", flow);
+    fs::write(builder.path().join("cat.png"), PNG).expect("the folder can be written");
+    let host = builder.start().await;
+    host.score(json!({"question": "cat.png"})).await.assert_ok(json!({"answer": {"data:image/png;path": "cat.png"}}));
 }
 
 #[tokio::test]

@@ -10,7 +10,10 @@
 //!
 //! An input of type image takes a string as well: base64, a data URI, an address, or a path in the flow folder, tried in
 //! this order. In inputs of type list and object, such as a chat history, objects are images if they have the form of
-//! one; everything else in them passes as it was written.
+//! one; everything else in them passes as it was written. The same holds for what the flow file gives to its nodes.
+//!
+//! Outputs are not searched: what came in as an image is data by then, as prompt flow's replies have it. A path or an
+//! address that a node or a model wrote stays text, and makes the host read nothing.
 
 mod form;
 mod kind;
@@ -22,7 +25,8 @@ use serde_json::value::RawValue;
 use super::inputs::{InputError, Inputs};
 use super::types::Type;
 use super::value::{Json, View, view};
-use super::{Flow, MessageFormat};
+use super::{Binding, Flow, MessageFormat};
+use crate::id::NodeId;
 use form::{Members, Stands};
 
 /// How deep images are searched in a list or an object. Each level is read once more by the one above, so a body that is
@@ -90,6 +94,15 @@ pub enum ImageError {
     Fetch(String),
 }
 
+/// An image that the flow file gives to a node, and that cannot be had.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("node {:?}: input {input:?}: failed to load image: {error}", .node.as_str())]
+pub struct LiteralError {
+    pub node: NodeId,
+    pub input: String,
+    pub error: ImageError,
+}
+
 impl ImageError {
     /// Prompt flow's, or rather Python's, name of the error.
     pub fn name(&self) -> &'static str {
@@ -141,6 +154,34 @@ impl Inputs {
             }
         })?;
         Ok(Outstanding { flow, inputs, wanted })
+    }
+}
+
+impl Flow {
+    /// Puts the images in place that the flow file itself gives to nodes; `read` loads a file of the flow folder. Called
+    /// once, when a flow is made ready. What has an address stays so: nothing is fetched before anyone has asked.
+    ///
+    /// # Errors
+    /// All that cannot be had.
+    pub fn load_images(&mut self, read: &dyn Fn(&str) -> Result<Image, ImageError>) -> Result<(), Vec<LiteralError>> {
+        let format = self.message_format;
+        let mut put = |stands| match stands {
+            Stands::Data { declared, base64, formed } => read_data(declared.as_deref(), base64, formed),
+            Stands::Elsewhere(Source::File(path)) => read(&path).map(Some),
+            Stands::Elsewhere(Source::Url(_)) => Ok(None),
+        };
+        let mut errors = Vec::new();
+        for node in &mut self.nodes {
+            for (input, binding) in &mut node.inputs {
+                let Binding::Literal(literal) = binding else { continue };
+                match replace_within(format, literal.as_str(), MAX_DEPTH, &mut put) {
+                    Ok(None) => {}
+                    Ok(Some(text)) => *literal = Json::part(&text),
+                    Err(error) => errors.push(LiteralError { node: node.id.clone(), input: input.clone(), error }),
+                }
+            }
+        }
+        if errors.is_empty() { Ok(()) } else { Err(errors) }
     }
 }
 

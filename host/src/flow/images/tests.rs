@@ -234,6 +234,46 @@ fn a_refusal_within_a_list_names_the_input() {
     );
 }
 
+#[test]
+fn images_that_the_flow_file_gives_to_a_node_are_files_and_data() {
+    let manifest = "
+nodes:
+- name: look
+  type: wasm
+  source: {path: echo.wasm}
+  inputs:
+    file: {'data:image/*;path': cat.png}
+    among: [1.5, {'data:image/*;base64': DATA}]
+    web: {'data:image/png;url': 'http://a.example'}
+    text: 'data:image/png;base64,!'
+";
+    let mut flow = flow(&manifest.replace("DATA", PNG64));
+    flow.load_images(&|path| {
+        assert_eq!(path, "cat.png");
+        Ok(Image::read(PNG).expect("an image"))
+    })
+    .expect("images");
+    let (_, node) = flow.nodes().next().expect("a node");
+    let given: Vec<_> = node.inputs.values().map(|binding| format!("{binding:?}")).collect();
+    let data = format!(r#"{{"data:image/png;base64":"{PNG64}"}}"#);
+    let expected = [
+        &data,
+        &format!("[1.5,{data}]"),
+        r#"{"data:image/png;url":"http://a.example"}"#,
+        r#""data:image/png;base64,!""#,
+    ];
+    assert_eq!(given, expected.map(|literal| format!("Literal({literal})")));
+
+    let errors = flow_of("{'data:image/*;path': dog.png}").load_images(&|_| Err(ImageError::Missing)).unwrap_err();
+    let errors: Vec<_> = errors.iter().map(ToString::to_string).collect();
+    assert_eq!(errors, ["node \"look\": input \"p\": failed to load image: There is no such file in the flow folder."]);
+}
+
+/// A flow whose one node is given this literal.
+fn flow_of(literal: &str) -> Flow {
+    flow(&format!("nodes:\n- {{name: look, type: wasm, source: {{path: echo.wasm}}, inputs: {{p: {literal}}}}}\n"))
+}
+
 /// JSON with parts of images in it.
 fn json() -> impl Strategy<Value = String> {
     let leaf = prop_oneof![
