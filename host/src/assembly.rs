@@ -18,6 +18,7 @@ use crate::flow::tools::Plugin;
 use crate::flow::value::Json;
 use crate::flow::{Draft, FileError, Flow, Llm, LlmTool, Node, NodeIndex, NodeKind, Place, Surroundings};
 use crate::folder::{Folder, FolderError};
+use crate::images;
 use crate::plugins;
 use crate::sandbox::component::{self, Component, StartError, Workshop};
 use crate::sandbox::limits::{DEFAULT_TIMEOUT, Limits, MAX_TIMEOUT};
@@ -31,6 +32,7 @@ use connect::Connected;
 #[derive(Debug)]
 pub struct Parts {
     pub flow: Arc<Flow>,
+    pub folder: Folder,
     nodes: Vec<sandbox::Node>,
     /// Held as long as anything runs: its engine's clock ends with it.
     workshop: Workshop,
@@ -94,6 +96,7 @@ pub fn component_paths(flow: &Flow) -> Vec<&str> {
 pub fn prepare(folder: &Folder, settings: Settings<'_>) -> Result<Parts, Fault> {
     let mut draft = read(folder, settings.env)?;
     let workshop = Workshop::open(settings.components)?;
+    draft.load_images(&|path| images::read_file(folder, path));
     let components = load(folder, &mut draft, &workshop)?;
     let init = draft.initialise(settings.init, (settings.env)(INIT_CONFIG).as_deref());
     let connected = connect::connect(&mut draft, init.as_ref(), settings.connections, settings.env);
@@ -104,7 +107,7 @@ pub fn prepare(folder: &Folder, settings: Settings<'_>) -> Result<Parts, Fault> 
     let mut assembling = Assembling { draft, capabilities, init: init.as_ref(), has_connections };
     let nodes: Vec<_> = components.into_iter().filter_map(|(index, code)| assembling.node(index, code)).collect();
     let (flow, warnings) = assembling.draft.finish()?;
-    Ok(Parts { flow: Arc::new(flow), nodes, workshop, warnings })
+    Ok(Parts { flow: Arc::new(flow), folder: folder.clone(), nodes, workshop, warnings })
 }
 
 impl Parts {

@@ -8,6 +8,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
+use crate::images;
 use crate::sandbox::component;
 use crate::telemetry;
 
@@ -15,6 +16,10 @@ use crate::telemetry;
 pub const CACHE_DIR: &str = "WEIR_CACHE_DIR";
 /// What the host logs, as `tracing` filters are written. Default: `info`.
 pub const LOG: &str = "WEIR_LOG";
+/// What images requests may point to on the web. `none`: nothing is fetched. Else hosts, as `registry.internal`,
+/// `10.1.2.3:8080` or `10.0.0.0/8`, separated by commas, from which images are fetched although they are not public.
+/// Default: public hosts alone.
+pub const IMAGE_HOSTS: &str = "WEIR_IMAGE_HOSTS";
 /// Told by `/version`, as the original does.
 pub const BUILD_INFO: &str = "BUILD_INFO";
 
@@ -61,6 +66,7 @@ fn name_and_value(pair: &str) -> Result<(String, String), String> {
 pub struct Environment {
     pub telemetry: telemetry::Config,
     pub components: component::Config,
+    pub images: images::Config,
     pub build_info: String,
 }
 
@@ -74,12 +80,21 @@ impl Environment {
     /// # Errors
     /// All variables that cannot be understood, one text each.
     pub fn read(get: &dyn Fn(&str) -> Option<String>) -> Result<Self, Vec<String>> {
-        Ok(Self {
-            telemetry: telemetry::Config::from_env(get)?,
-            components: component::Config { cache_dir: cache_dir(get) },
-            build_info: get(BUILD_INFO).unwrap_or_default(),
-        })
+        let (telemetry, images) = (telemetry::Config::from_env(get), images(get));
+        let (telemetry, images) = match (telemetry, images) {
+            (Ok(telemetry), Ok(images)) => (telemetry, images),
+            (telemetry, images) => {
+                return Err(telemetry.err().into_iter().flatten().chain(images.err()).collect());
+            }
+        };
+        let components = component::Config { cache_dir: cache_dir(get) };
+        Ok(Self { telemetry, components, images, build_info: get(BUILD_INFO).unwrap_or_default() })
     }
+}
+
+fn images(get: &dyn Fn(&str) -> Option<String>) -> Result<images::Config, String> {
+    let hosts = get(IMAGE_HOSTS).map_or_else(|| Ok(images::Config::default()), |text| images::Config::parse(&text));
+    hosts.map_err(|error| format!("{IMAGE_HOSTS}: {error}; or `none`, to fetch no images"))
 }
 
 fn cache_dir(get: &dyn Fn(&str) -> Option<String>) -> Option<PathBuf> {

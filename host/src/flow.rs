@@ -10,6 +10,7 @@ mod draft;
 mod fields;
 pub mod given;
 mod graph;
+pub mod images;
 pub mod init;
 pub mod inputs;
 mod manifest;

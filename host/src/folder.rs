@@ -8,7 +8,7 @@ use std::path::{Component, Path, PathBuf};
 const FLOW_FILES: [&str; 4] = ["flow.dag.yaml", "flow.dag.yml", "flow.flex.yaml", "flow.flex.yml"];
 
 /// Longest text file that is read from a flow folder: flow files and templates are written by people.
-const MAX_TEXT: u64 = 4 * 1024 * 1024;
+const MAX_TEXT: usize = 4 * 1024 * 1024;
 
 /// A folder that holds one flow.
 #[derive(Clone, Debug)]
@@ -32,8 +32,8 @@ pub enum FolderError {
     Outside(String),
     #[error("{path}: {source}")]
     Io { path: String, source: io::Error },
-    #[error("{0}: larger than {MAX_TEXT} bytes")]
-    TooLarge(String),
+    #[error("{path}: larger than {limit} bytes")]
+    TooLarge { path: String, limit: usize },
 }
 
 impl Folder {
@@ -91,12 +91,27 @@ impl Folder {
     /// # Errors
     /// If it is not in the folder, too large, or no UTF-8 text.
     pub fn read_text(&self, path: &str) -> Result<String, FolderError> {
+        let no_text = |error| io::Error::new(io::ErrorKind::InvalidData, error);
+        String::from_utf8(self.read_bytes(path, MAX_TEXT)?)
+            .map_err(|error| FolderError::Io { path: path.to_owned(), source: no_text(error) })
+    }
+
+    /// A file of the folder, of at most so many bytes.
+    ///
+    /// # Errors
+    /// If it is not in the folder, larger, or no regular file: a pipe would keep its reader for ever.
+    pub fn read_bytes(&self, path: &str, limit: usize) -> Result<Vec<u8>, FolderError> {
         let resolved = self.resolve(path)?;
         let io = |source| FolderError::Io { path: path.to_owned(), source };
-        if fs::metadata(&resolved).map_err(io)?.len() > MAX_TEXT {
-            return Err(FolderError::TooLarge(path.to_owned()));
+        let metadata = fs::metadata(&resolved).map_err(io)?;
+        if !metadata.is_file() {
+            return Err(io(io::Error::other("not a file")));
         }
-        fs::read_to_string(&resolved).map_err(io)
+        if usize::try_from(metadata.len()).is_ok_and(|size| size <= limit) {
+            fs::read(&resolved).map_err(io)
+        } else {
+            Err(FolderError::TooLarge { path: path.to_owned(), limit })
+        }
     }
 }
 

@@ -21,6 +21,8 @@ pub mod config;
 
 pub mod server;
 
+pub mod images;
+
 pub mod flow;
 
 pub mod scheduler;
@@ -36,6 +38,7 @@ pub mod telemetry;
 pub mod builder;
 pub mod guest;
 
+pub mod address;
 pub mod bindings;
 pub mod folder;
 pub mod id;

@@ -7,6 +7,7 @@
 mod config;
 mod content;
 mod exporters;
+mod images;
 mod metrics;
 pub mod names;
 mod printer;

@@ -37,6 +37,7 @@ pub mod scenario;
 mod server;
 mod trace;
 mod wait;
+mod web;
 
 pub use collector::{Collector, Event, Labels, Metric, Point, Protocol, Span, Status, Trace};
 pub use command::run;
@@ -45,3 +46,4 @@ pub use host::{CONNECTION, Exit, HostBuilder, TestHost};
 pub use http::{Frame, Reply, Stream};
 pub use model::{FakeModel, KEY, Recorded, Script};
 pub use trace::stable;
+pub use web::{FakeWeb, Page};

@@ -11,18 +11,23 @@ use opentelemetry::Context;
 use crate::cli::process::{Process, start_log};
 use crate::cli::{Done, Error, RunArgs, load, say};
 use crate::config::{self, Environment};
-use crate::flow::inputs::Inputs;
+use crate::flow::inputs::{InputError, Inputs};
 use crate::flow::value::Json;
 use crate::id::RequestId;
+use crate::images::Images;
 use crate::scheduler::outcome::{Failure, Outcome};
 use crate::scheduler::{Call, ReplyMode};
 use crate::telemetry::{Telemetry, Terminal};
 
 pub fn run(args: &RunArgs) -> Done {
     start_log()?;
-    let Environment { mut telemetry, components, .. } = Environment::read(&config::variable).map_err(Error::Wrong)?;
+    let Environment { mut telemetry, components, images, .. } =
+        Environment::read(&config::variable).map_err(Error::Wrong)?;
     let parts = load(&args.flow, components)?;
-    let inputs = Inputs::new(&parts.flow, &given(args)?).map_err(Error::wrong)?;
+    let flow = parts.flow.clone();
+    let inputs =
+        Inputs::new(&flow, &given(args)?).and_then(|inputs| inputs.find_images(&flow)).map_err(Error::wrong)?;
+    let images = Images::new(images, parts.folder.clone());
 
     if args.trace {
         // Whoever asks for the trace here wants to see it here.
@@ -39,7 +44,8 @@ pub fn run(args: &RunArgs) -> Done {
         reply: ReplyMode::Whole,
         line: false,
     };
-    match process.run(async { runner.run(inputs, call).await }) {
+    let work = async { Ok(runner.run(images.load(inputs).await?, call).await) };
+    match process.run(work).map_err(|error: InputError| Error::wrong(error))? {
         Ok(Outcome::Whole(whole)) => {
             say(whole.reply);
             Ok(())

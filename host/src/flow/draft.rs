@@ -4,6 +4,7 @@
 use indexmap::IndexMap;
 
 use super::describe::Description;
+use super::images::{Image, ImageError};
 use super::init::Resolved;
 use super::manifest;
 use super::problem::{Findings, Problem, Problems, Span, Warning, listed, nearest};
@@ -34,6 +35,8 @@ pub enum Place<'a> {
     Node(NodeIndex),
     Source(NodeIndex),
     Connection(NodeIndex),
+    /// An input, by its name.
+    Input(NodeIndex, &'a str),
     /// The grant for a capability.
     Grant(NodeIndex, &'a str),
     /// A limit, by its key.
@@ -71,6 +74,14 @@ impl Draft {
         match self.span(place) {
             Some((_, span)) => _ = self.findings.warning(code, &span, message),
             None => self.findings.warning_elsewhere(code, message),
+        }
+    }
+
+    /// Puts the images in place that the file gives to its nodes; `read` reads a file of the flow folder.
+    pub fn load_images(&mut self, read: &dyn Fn(&str) -> Result<Image, ImageError>) {
+        for error in self.flow.load_images(read).err().into_iter().flatten() {
+            let node = self.flow.find(error.node.as_str()).expect("the flow has the node that it tells of");
+            self.problem(Place::Input(node, &error.input), "ImageNotLoaded", error.to_string());
         }
     }
 
@@ -118,6 +129,10 @@ impl Draft {
             Place::Node(index) => (index, None),
             Place::Source(index) => (index, self.source_span(index)),
             Place::Connection(index) => (index, self.connection_span(index)),
+            Place::Input(index, name) => {
+                let inputs = &self.written[index.0].node.inputs;
+                (index, inputs.iter().find(|(key, _)| key.value == name).map(|(_, value)| value.span.clone()))
+            }
             Place::Grant(index, name) => {
                 let grants = &self.written[index.0].node.grants;
                 (index, grants.iter().find(|(key, _)| key.value == name).map(|(key, _)| key.span.clone()))

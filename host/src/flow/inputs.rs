@@ -3,6 +3,7 @@
 
 use indexmap::IndexMap;
 
+use super::images::ImageError;
 use super::types::Type;
 use super::value::Json;
 use super::{Flow, Input};
@@ -47,6 +48,8 @@ pub enum InputError {
          inputs are properly formatted.", .expected.name()
     )]
     Parse { input: String, expected: Type, problem: String },
+    #[error("Failed to load image for input '{input}': ({}) {error}", .error.name())]
+    Image { input: String, error: ImageError },
 }
 
 impl InputError {
@@ -58,6 +61,7 @@ impl InputError {
             Self::Missing { .. } => "MissingRequiredFlowInput",
             Self::Type { .. } | Self::NotFinite { .. } => "InputTypeError",
             Self::Parse { .. } => "InputParseError",
+            Self::Image { .. } => "LoadMultimediaDataError",
         }
     }
 }
@@ -99,6 +103,12 @@ impl Inputs {
 
     pub fn get(&self, name: &str) -> Option<&Json> {
         self.0.get(name)
+    }
+
+    /// The same inputs with other values.
+    pub(super) fn map(self, mut value: impl FnMut(&str, Json) -> Result<Json, InputError>) -> Result<Self, InputError> {
+        let inputs = self.0.into_iter().map(|(name, old)| value(&name, old).map(|new| (name, new)));
+        Ok(Self(inputs.collect::<Result<_, _>>()?))
     }
 
     /// All inputs as one object, as the flow's span shows them.

@@ -97,6 +97,7 @@ impl From<InputError> for Problem {
             | InputError::NotText => "InvalidJson",
             InputError::Missing { .. } => "InputMissing",
             InputError::Type { .. } | InputError::NotFinite { .. } | InputError::Parse { .. } => "InputTypeError",
+            InputError::Image { .. } => "ImageNotLoaded",
         };
         Self { exception: error.code().to_owned(), ..Self::new(StatusCode::BAD_REQUEST, code, error.to_string()) }
     }

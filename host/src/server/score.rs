@@ -1,4 +1,4 @@
-//! POST /score: the body becomes inputs, the flow runs, its outputs become the reply.
+//! POST /score: the body becomes inputs, its images are loaded, the flow runs, its outputs become the reply.
 
 use std::sync::Arc;
 
@@ -27,7 +27,7 @@ pub(super) async fn score(
     let flow = &app.runner.flow;
     // Before anything has run, or been paid for.
     accept.check(!flow.stream_candidates().is_empty())?;
-    let inputs = Inputs::decode(flow, &body?)?;
+    let inputs = app.images.load(Inputs::decode(flow, &body?)?.find_images(flow)?).await?;
     let reply = if accept.stream { ReplyMode::Stream } else { ReplyMode::Whole };
     let (request, request_from_caller) = (arrived.id, arrived.id_from_caller);
     let call = Call { parent: arrived.span, request, request_from_caller, reply, line: false };
