@@ -62,6 +62,15 @@ pub enum ReplyMode {
     Stream,
 }
 
+/// What the aggregation nodes made of a batch.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Aggregated {
+    /// What each node gave, by its name: a JSON object.
+    pub outputs: Json,
+    /// What they logged as metrics: a JSON object of numbers.
+    pub metrics: Json,
+}
+
 impl Runner {
     /// Runs the flow on inputs that fit it.
     ///
@@ -73,23 +82,24 @@ impl Runner {
     pub async fn run(&self, inputs: Inputs, call: Call) -> Result<Outcome, Failure> {
         let inputs_json = inputs.to_json();
         let plan = if call.line { Plan::of_line } else { Plan::new }(self.flow.clone(), inputs);
-        self.drive(plan, &inputs_json, call).await
+        self.drive(plan, &inputs_json, call, LoggedMetrics::default()).await
     }
 
-    /// Runs the aggregation nodes over what the lines of a batch gave: an object of what each node gave, by its name.
+    /// Runs the aggregation nodes over what the lines of a batch gave.
     ///
     /// # Errors
     /// If a node failed.
-    pub async fn aggregate(&self, lines: &[Collected], call: Call) -> Result<Json, Failure> {
+    pub async fn aggregate(&self, lines: &[Collected], call: Call) -> Result<Aggregated, Failure> {
         let plan = Plan::of_batch(self.flow.clone(), lines);
-        match self.drive(plan, &Json::object([]), call).await? {
-            Outcome::Whole(whole) => Ok(whole.reply),
+        let metrics = LoggedMetrics::default();
+        match self.drive(plan, &Json::object([]), call, metrics.clone()).await? {
+            Outcome::Whole(whole) => Ok(Aggregated { outputs: whole.reply, metrics: metrics.to_json() }),
             // Nobody asked for one.
             Outcome::Streaming(_) => Err(Failure::Stuck),
         }
     }
 
-    async fn drive(&self, plan: Plan, inputs: &Json, call: Call) -> Result<Outcome, Failure> {
+    async fn drive(&self, plan: Plan, inputs: &Json, call: Call, metrics: LoggedMetrics) -> Result<Outcome, Failure> {
         let deadline = Instant::now() + self.timeout;
         let usage = Usage::default();
         let target = self.flow.kind().name();
@@ -107,7 +117,7 @@ impl Runner {
             flow: self.flow.id().clone(),
             request: Arc::new(request),
             usage,
-            metrics: LoggedMetrics::default(),
+            metrics,
             parent: span.context(),
             deadline,
             depth: 0,

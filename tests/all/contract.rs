@@ -64,8 +64,8 @@ fn every_call_is_seen_in_the_trace_of_a_scenario() {
     for (function, guest, seen) in CALLS {
         let scenario = repository("tests/flows").join(guest);
         let read = |file: &str| std::fs::read_to_string(scenario.join(file)).unwrap_or_default();
-        if !read("flow.dag.yaml").contains(&format!("guests/{guest}.wasm")) {
-            faults.push(format!("{function}: tests/flows/{guest}/flow.dag.yaml has no node guests/{guest}.wasm"));
+        if !harness::scenario::flow_text(&scenario).contains(&format!("guests/{guest}.wasm")) {
+            faults.push(format!("{function}: the flow of tests/flows/{guest} has no node guests/{guest}.wasm"));
         }
         if !read("trace.txt").contains(seen) {
             faults.push(format!("{function}: tests/flows/{guest}/trace.txt has no {seen:?}"));

@@ -4,6 +4,8 @@ harness::scenarios! {
     context_logs_metrics
     context_reads_init
     context_sets_notes
+    flex_calls_nodes
+    flex_streams
     llm_chats
     llm_completes
     llm_embeds
@@ -15,6 +17,8 @@ harness::scenarios! {
     llm_without_grant
     log_writes
     nodes_calls_another
+    prompty_answers
+    prompty_in_a_flow
     run_returns
     run_returns_user_error
     run_streams
