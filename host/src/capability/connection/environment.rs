@@ -9,8 +9,8 @@ use super::{Connections, Env, Field, Problem};
 ///
 /// # Errors
 ///
-/// Every value that names a connection or a key that is not there. A connection that is not there is left out if
-/// loading has told of it: hand in those that were loaded for [`wanted`].
+/// Every value that names a connection or a key that is not there. Loading with what is [`wanted`] tells of missing
+/// connections first.
 pub fn environment(
     declared: &IndexMap<String, String>,
     process: Env<'_>,

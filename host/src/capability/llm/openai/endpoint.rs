@@ -74,7 +74,22 @@ impl Endpoint {
                 (Flavor::Azure { api_version }, api_base()?)
             }
             Kind::Serverless => (Flavor::Serverless, versioned(api_base()?)),
-            _ => return Err("type: leads to no service with OpenAI's interface".into()),
+            Kind::Offline
+            | Kind::CognitiveSearch
+            | Kind::AzureAiServices
+            | Kind::AzureContentSafety
+            | Kind::FormRecognizer
+            | Kind::Serp
+            | Kind::Qdrant
+            | Kind::Weaviate
+            | Kind::Custom => {
+                return Err(format!(
+                    "connection {:?} is of type {:?}, which leads to no model; an llm node needs one of type open_ai, \
+                     azure_open_ai, serverless or offline",
+                    connection.name,
+                    connection.type_name()
+                ));
+            }
         };
         let mut headers = HeaderMap::from_iter([(CONTENT_TYPE, HeaderValue::from_static("application/json"))]);
         let credential = match connection.secret("api_key") {
