@@ -21,6 +21,8 @@ pub mod config;
 
 pub mod server;
 
+pub mod batch;
+
 pub mod flow;
 
 pub mod scheduler;

@@ -48,6 +48,8 @@ pub struct Call {
     pub request: RequestId,
     pub request_from_caller: bool,
     pub reply: ReplyMode,
+    /// What the call costs also counts here.
+    pub usage: Usage,
 }
 
 /// How the caller wants a streamed answer.
@@ -69,7 +71,7 @@ impl Runner {
     /// If a node failed, or an output cannot be made.
     pub async fn run(&self, inputs: Inputs, call: Call) -> Result<Outcome, Failure> {
         let deadline = Instant::now() + self.timeout;
-        let usage = Usage::default();
+        let usage = Usage::below(&call.usage);
         let inputs_json = inputs.to_json();
         let span = self.telemetry.flow(FlowStart {
             flow: self.flow.id(),

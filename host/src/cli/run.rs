@@ -1,4 +1,4 @@
-//! `weir run`: one request to a flow, without a server.
+//! `weir run`: one request to a flow, without a server. Many, one for each line of a data file: see batch.rs.
 
 use std::fs;
 use std::io::{IsTerminal as _, stderr};
@@ -8,51 +8,76 @@ use anyhow::Context as _;
 use indexmap::IndexMap;
 use opentelemetry::Context;
 
+use crate::assembly::Parts;
 use crate::cli::process::{Process, start_log};
-use crate::cli::{Done, Error, RunArgs, load, say};
+use crate::cli::{Done, Error, RunArgs, batch, load, say};
 use crate::config::{self, Environment};
-use crate::flow::inputs::Inputs;
+use crate::flow::Flow;
+use crate::flow::inputs::{InputError, Inputs};
 use crate::flow::value::Json;
 use crate::id::RequestId;
 use crate::scheduler::outcome::{Failure, Outcome};
-use crate::scheduler::{Call, ReplyMode};
-use crate::telemetry::{Telemetry, Terminal};
+use crate::scheduler::{Call, ReplyMode, Runner};
+use crate::telemetry::{Telemetry, Terminal, Usage};
 
 pub fn run(args: &RunArgs) -> Done {
     start_log()?;
     let Environment { mut telemetry, components, .. } = Environment::read(&config::variable).map_err(Error::Wrong)?;
-    let parts = load(&args.flow, &args.connections, components)?;
-    let inputs = Inputs::new(&parts.flow, &given(args)?).map_err(Error::wrong)?;
-
     if args.trace {
         // Whoever asks for the trace here wants to see it here.
         telemetry.traces = None;
         telemetry.terminal = Some(Terminal { out: Box::new(stderr()), color: stderr().is_terminal() });
     }
-    let telemetry = Telemetry::start(telemetry).context("telemetry cannot be started")?;
-    let process = Process::start(telemetry)?;
+    let parts = load(&args.flow, &args.connections, components)?;
+    let start = move || Process::start(Telemetry::start(telemetry).context("telemetry cannot be started")?);
+    match &args.data {
+        Some(data) => batch::run(args, data, parts, start),
+        None => once(args, parts, start),
+    }
+}
+
+/// One request.
+fn once(args: &RunArgs, parts: Parts, start: impl FnOnce() -> anyhow::Result<Process>) -> Done {
+    let inputs = Inputs::new(&parts.flow, &given(args, &parts.flow)?).map_err(|error| Error::wrong(unfit(&error)))?;
+    let process = start()?;
     let runner = process.runner(parts);
+    let outputs = process.run(async { ask(&runner, inputs, Usage::default()).await });
+    say(outputs.map_err(|failure| anyhow::anyhow!(words(&failure)))?);
+    Ok(())
+}
+
+/// Runs the flow once, as a request of its own: its outputs as a JSON object. What it costs counts in `usage`.
+pub(super) async fn ask(runner: &Runner, inputs: Inputs, usage: Usage) -> Result<Json, Failure> {
     let call = Call {
         parent: Context::new(),
         request: RequestId::new(uuid::Uuid::new_v4().to_string()),
         request_from_caller: false,
         reply: ReplyMode::Whole,
+        usage,
     };
-    match process.run(async { runner.run(inputs, call).await }) {
-        Ok(Outcome::Whole(outputs)) => {
-            say(Json::object(outputs.iter().map(|(name, value)| (name.as_str(), value))));
-            Ok(())
+    match runner.run(inputs, call).await? {
+        Outcome::Whole(outputs) => Ok(Json::object(outputs.iter().map(|(name, value)| (name.as_str(), value)))),
+        // Nobody asked for a stream, so that none can begin.
+        Outcome::Streaming(_) => Err(Failure::ManyStreams),
+    }
+}
+
+/// A failure in words that name the node.
+pub(super) fn words(failure: &Failure) -> String {
+    let words = failure.to_string();
+    match failure {
+        // The host's own words name it already.
+        Failure::Node { node, .. } if !words.contains(&format!("node {:?}", node.as_str())) => {
+            format!("node {:?}: {words}", node.as_str())
         }
-        Ok(Outcome::Streaming(_)) => {
-            Err(anyhow::anyhow!("the flow streamed to someone who asked for no stream").into())
+        Failure::Node { .. } | Failure::Reference(_) | Failure::ManyStreams | Failure::Timeout | Failure::Stuck => {
+            words
         }
-        Err(Failure::Node { node, error }) => Err(anyhow::anyhow!("node {:?}: {}", node.as_str(), error).into()),
-        Err(failure) => Err(anyhow::Error::new(failure).into()),
     }
 }
 
 /// What the command line gives, by name: `--input` comes before what `--inputs` says.
-fn given(args: &RunArgs) -> Result<IndexMap<String, Json>, Error> {
+fn given(args: &RunArgs, flow: &Flow) -> Result<IndexMap<String, Json>, Error> {
     let mut given = match &args.inputs {
         Some(path) => members_of(path)?,
         None => IndexMap::new(),
@@ -60,10 +85,23 @@ fn given(args: &RunArgs) -> Result<IndexMap<String, Json>, Error> {
     for pair in &args.input {
         let (name, text) =
             pair.split_once('=').ok_or_else(|| Error::wrong(format_args!("--input {pair:?}: expected NAME=VALUE")))?;
+        if !flow.inputs().contains_key(name) {
+            let known = flow.inputs().keys().map(String::as_str).collect::<Vec<_>>().join(", ");
+            return Err(Error::wrong(format_args!("--input {pair:?}: the flow has no input {name:?}; it has {known}")));
+        }
         // Text, as on a form: the flow's types make numbers, lists and objects of it.
         given.insert(name.to_owned(), Json::string(text));
     }
     Ok(given)
+}
+
+fn unfit(error: &InputError) -> String {
+    match error {
+        InputError::Missing { missing } => {
+            format!("no value for {}; give it by --input NAME=VALUE or --inputs FILE", missing.join(", "))
+        }
+        other => other.to_string(),
+    }
 }
 
 fn members_of(path: &Path) -> Result<IndexMap<String, Json>, Error> {

@@ -16,6 +16,7 @@ use crate::server::App;
 use crate::server::edge::Arrived;
 use crate::server::problem::Problem;
 use crate::server::reply::{self, Accept};
+use crate::telemetry::Usage;
 
 pub(super) async fn score(
     State(app): State<Arc<App>>,
@@ -29,7 +30,13 @@ pub(super) async fn score(
     accept.check(!flow.stream_candidates().is_empty())?;
     let inputs = Inputs::decode(flow, &body?)?;
     let reply = if accept.stream { ReplyMode::Stream } else { ReplyMode::Whole };
-    let call = Call { parent: arrived.span, request: arrived.id, request_from_caller: arrived.id_from_caller, reply };
+    let call = Call {
+        parent: arrived.span,
+        request: arrived.id,
+        request_from_caller: arrived.id_from_caller,
+        reply,
+        usage: Usage::default(),
+    };
     match app.runner.run(inputs, call).await {
         Ok(Outcome::Whole(outputs)) => {
             // The flow could have streamed, but this time it answered whole.
