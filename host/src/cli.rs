@@ -3,11 +3,13 @@
 //! Exit status: 0 done, 1 the work failed, 2 the command line or a file is wrong.
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "output belongs to the command line")]
 
+mod batch;
 pub mod build;
 pub mod check;
 pub mod doctor;
 pub mod inspect;
 mod process;
+mod progress;
 pub mod run;
 pub mod serve;
 
@@ -17,6 +19,7 @@ use std::process::ExitCode;
 use clap::{Args, Parser, Subcommand};
 
 use crate::assembly::{self, Fault, Parts, Settings};
+use crate::batch::MAX_CONCURRENCY;
 use crate::config::{self, FlowArgs, ServeArgs};
 use crate::folder::Folder;
 use crate::sandbox::component;
@@ -33,7 +36,7 @@ pub struct Cli {
 pub enum Command {
     /// Serve a flow: POST /score, POST /feedback
     Serve(ServeArgs),
-    /// Send one request to a flow, without a server
+    /// Send one request to a flow, or one for each line of a data file, without a server
     Run(RunArgs),
     /// Compile the nodes that a flow has as source, and lock them
     Build(BuildArgs),
@@ -70,6 +73,20 @@ pub struct RunArgs {
     /// A JSON file: one object of inputs by name
     #[arg(long, value_name = "FILE")]
     pub inputs: Option<PathBuf>,
+    /// A file of JSON lines: send one request for each, and go on where an earlier run was broken off
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["input", "inputs"])]
+    pub data: Option<PathBuf>,
+    /// Where an input comes from: `${data.COLUMN}`, or a text; else it is the column of its name. May be given several
+    /// times
+    #[arg(long, value_name = "NAME=VALUE", requires = "data")]
+    pub column_mapping: Vec<String>,
+    /// Where the results go, a JSON line for each line of the data; else to standard output
+    #[arg(long, value_name = "FILE", requires = "data")]
+    pub output: Option<PathBuf>,
+    /// How many lines run at the same time
+    #[arg(long, value_name = "N", requires = "data", default_value_t = 4)]
+    #[arg(value_parser = clap::value_parser!(u16).range(1..=i64::from(MAX_CONCURRENCY)))]
+    pub concurrency: u16,
     /// Print the trace as a tree, on standard error
     #[arg(long)]
     pub trace: bool,
@@ -170,6 +187,11 @@ pub fn complain(error: &Error) {
 /// Tells a person what is worth knowing but stops nothing.
 fn warn(warning: impl std::fmt::Display) {
     eprintln!("warning: {warning}");
+}
+
+/// Tells a person how the work goes.
+fn tell(line: impl std::fmt::Display) {
+    eprintln!("{line}");
 }
 
 /// Says something on standard output. One place, so that what programs read and what people read stays apart.

@@ -21,6 +21,7 @@ pub mod config;
 
 pub mod server;
 
+pub mod batch;
 pub mod images;
 
 pub mod flow;

@@ -51,6 +51,8 @@ pub struct Call {
     pub reply: ReplyMode,
     /// Whether this is a line of a batch: then outputs for evaluation are shown as well.
     pub line: bool,
+    /// What the call costs also counts here.
+    pub usage: Usage,
 }
 
 /// How the caller wants a streamed answer.
@@ -101,7 +103,7 @@ impl Runner {
 
     async fn drive(&self, plan: Plan, inputs: &Json, call: Call, metrics: LoggedMetrics) -> Result<Outcome, Failure> {
         let deadline = Instant::now() + self.timeout;
-        let usage = Usage::default();
+        let usage = Usage::below(&call.usage);
         let target = self.flow.kind().name();
         let request = Request { id: call.request, id_from_caller: call.request_from_caller, target };
         let span = self.telemetry.flow(FlowStart {

@@ -16,6 +16,7 @@ mod connections;
 mod examples;
 mod feedback;
 mod images;
+mod run;
 mod sandbox;
 mod score;
 mod streaming;

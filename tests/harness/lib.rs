@@ -41,7 +41,7 @@ mod wait;
 mod web;
 
 pub use collector::{Collector, Event, Labels, Metric, Point, Protocol, Span, Status, Trace};
-pub use command::run;
+pub use command::{Running, run};
 pub use guests::guest;
 pub use host::{CONNECTION, Exit, HostBuilder, TestHost};
 pub use http::{Frame, Reply, Stream};

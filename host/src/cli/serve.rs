@@ -4,9 +4,8 @@ use std::io::{IsTerminal as _, stdout};
 use std::sync::atomic::AtomicBool;
 
 use anyhow::Context as _;
-use tokio::signal::unix::{SignalKind, signal};
 
-use crate::cli::process::{Process, start_log};
+use crate::cli::process::{Process, StopSignals, start_log};
 use crate::cli::{Done, Error, load, say};
 use crate::config::{self, Environment, ServeArgs};
 use crate::images::Images;
@@ -30,22 +29,10 @@ pub fn run(args: &ServeArgs) -> Done {
 }
 
 async fn serve(args: &ServeArgs, app: App) -> anyhow::Result<()> {
-    let stop = stop_signal()?;
+    let mut signals = StopSignals::listen()?;
     let server = Server::bind(args.listen, args.admin_listen, app).await?;
     say(format_args!("admin on http://{}", server.admin_addr()?));
     say(format_args!("listening on http://{}", server.public_addr()?));
-    server.serve(stop).await;
+    server.serve(async move { signals.next().await }).await;
     Ok(())
-}
-
-/// Ready when the host is asked to stop: by Ctrl-C, or as Kubernetes asks.
-fn stop_signal() -> anyhow::Result<impl Future<Output = ()>> {
-    let mut interrupt = signal(SignalKind::interrupt()).context("SIGINT cannot be heard")?;
-    let mut terminate = signal(SignalKind::terminate()).context("SIGTERM cannot be heard")?;
-    Ok(async move {
-        tokio::select! {
-            _ = interrupt.recv() => {}
-            _ = terminate.recv() => {}
-        }
-    })
 }

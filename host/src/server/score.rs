@@ -16,6 +16,7 @@ use crate::server::App;
 use crate::server::edge::Arrived;
 use crate::server::problem::Problem;
 use crate::server::reply::{self, Accept};
+use crate::telemetry::Usage;
 
 pub(super) async fn score(
     State(app): State<Arc<App>>,
@@ -29,8 +30,14 @@ pub(super) async fn score(
     accept.check(!flow.stream_candidates().is_empty())?;
     let inputs = app.images.load(Inputs::decode(flow, &body?)?.find_images(flow)?).await?;
     let reply = if accept.stream { ReplyMode::Stream } else { ReplyMode::Whole };
-    let (request, request_from_caller) = (arrived.id, arrived.id_from_caller);
-    let call = Call { parent: arrived.span, request, request_from_caller, reply, line: false };
+    let call = Call {
+        parent: arrived.span,
+        request: arrived.id,
+        request_from_caller: arrived.id_from_caller,
+        reply,
+        line: false,
+        usage: Usage::default(),
+    };
     match app.runner.run(inputs, call).await {
         Ok(Outcome::Whole(whole)) => {
             // The flow could have streamed, but this time it answered whole.
