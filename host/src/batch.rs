@@ -117,9 +117,10 @@ impl<'a> Batch<'a> {
             }
         }
         let given = |number| mapping.apply(&data.line(number)?.columns().ok()?).ok();
-        let changed = earlier.iter().find(|row| given(row.line_number).as_ref() != Some(&row.inputs));
-        if let Some(Row { line_number, .. }) = changed {
-            return Err(Unfit::Changed { data: path(), line: *line_number });
+        let changed = earlier.iter().filter(|row| given(row.line_number).as_ref() != Some(&row.inputs));
+        // The first of the data: results stand in the order in which they were done.
+        if let Some(line) = changed.map(|row| row.line_number).min() {
+            return Err(Unfit::Changed { data: path(), line });
         }
         let completed = |row: &Row| Some((row.line_number, row.end.as_ref().ok()?.aggregation.clone()));
         let earlier = earlier.iter().filter_map(completed).collect();

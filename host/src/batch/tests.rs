@@ -158,6 +158,8 @@ fn data_that_has_changed_is_refused() {
     assert_eq!(unfit(&data, &[], row(2, r#"{"n":4}"#)), Some(changed(2)), "another value");
     assert_eq!(unfit(&data, &[], row(1, r#"{"n":4}"#)), Some(changed(1)), "a line that is blank now");
     assert_eq!(unfit(&data, &[], row(3, r#"{"n":4}"#)), Some(changed(3)), "a line that is gone");
+    let earlier = [row(3, "{}"), row(2, "{}"), row(0, r#"{"n":4}"#)];
+    assert_eq!(Batch::new(&flow, &data, mapping(&flow, &[]), &earlier).err(), Some(changed(2)), "the first of many");
 }
 
 #[test]
