@@ -36,6 +36,7 @@ pub mod telemetry;
 pub mod builder;
 pub mod guest;
 
+pub mod address;
 pub mod bindings;
 pub mod folder;
 pub mod id;

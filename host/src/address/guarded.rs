@@ -1,0 +1,101 @@
+//! An HTTP client that reaches only what it may: the address that was checked is the one that is connected to.
+
+use std::error::Error;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+
+use futures_util::FutureExt;
+use reqwest::Url;
+use reqwest::dns::{Addrs, Name, Resolve, Resolving};
+
+use super::{Allowed, refusal};
+
+/// Holds a client's requests against [`Allowed`]. Clones share the list.
+///
+/// A client needs it twice, since it asks its resolver for names only: as
+/// [`dns_resolver`](reqwest::ClientBuilder::dns_resolver), where a name gives only addresses that may be reached, so
+/// that a name that changes its mind gains nothing; and by [`Guarded::check_url`] before each request and each redirect
+/// that is followed. It has to go without a proxy, which would do the resolving.
+#[derive(Clone, Debug, Default)]
+pub struct Guarded {
+    allowed: Arc<Allowed>,
+}
+
+/// A host that may not be reached. The text is fit for guests and callers: it names no address that they did not.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Refused {
+    #[error("host {host:?} may not be reached: it leads to {what}")]
+    Address { host: String, what: &'static str },
+    #[error("host {host:?} may not be reached at port {port}")]
+    Port { host: String, port: u16 },
+    #[error("expected a URL that begins with http:// or https://, found {scheme:?}")]
+    Scheme { scheme: String },
+}
+
+impl Refused {
+    /// What was refused, if that is why an HTTP client failed.
+    pub fn cause_of<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a Self> {
+        let mut cause = Some(error);
+        while let Some(error) = cause {
+            if let Some(refused) = error.downcast_ref() {
+                return Some(refused);
+            }
+            cause = error.source();
+        }
+        None
+    }
+}
+
+impl Guarded {
+    pub fn new(allowed: Allowed) -> Self {
+        Self { allowed: Arc::new(allowed) }
+    }
+
+    /// Checks what a resolver is not asked: the scheme, the port, and an address that stands in the URL itself.
+    ///
+    /// # Errors
+    /// If it may not be reached.
+    pub fn check_url(&self, url: &Url) -> Result<(), Refused> {
+        if !matches!(url.scheme(), "http" | "https") {
+            return Err(Refused::Scheme { scheme: url.scheme().to_owned() });
+        }
+        let host = url.host_str().unwrap_or_default();
+        let port = url.port_or_known_default().unwrap_or_default();
+        let Ok(address) = host.trim_matches(['[', ']']).parse::<IpAddr>() else {
+            let refused = || Refused::Port { host: host.to_owned(), port };
+            return self.allowed.opens(host, port).then_some(()).ok_or_else(refused);
+        };
+        match refusal(address) {
+            Some(what) if !self.allowed.permits(host, address, port) => {
+                Err(Refused::Address { host: host.to_owned(), what })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Those addresses of a name that may be reached.
+    ///
+    /// # Errors
+    /// If there are addresses, and none of them may be.
+    pub(super) fn permitted(&self, name: &str, found: Vec<SocketAddr>) -> Result<Vec<SocketAddr>, Refused> {
+        let refused = found.iter().find_map(|address| refusal(address.ip()));
+        let permitted: Vec<_> =
+            found.into_iter().filter(|address| self.allowed.permits_resolved(name, address.ip())).collect();
+        match refused {
+            Some(what) if permitted.is_empty() => Err(Refused::Address { host: name.to_owned(), what }),
+            _ => Ok(permitted),
+        }
+    }
+}
+
+impl Resolve for Guarded {
+    fn resolve(&self, name: Name) -> Resolving {
+        let guarded = self.clone();
+        async move {
+            let found = tokio::net::lookup_host((name.as_str(), 0)).await?.collect();
+            let permitted = guarded.permitted(name.as_str(), found)?;
+            Ok(Box::new(permitted.into_iter()) as Addrs)
+        }
+        .boxed()
+    }
+}
