@@ -12,6 +12,8 @@
 
 mod complete;
 mod file;
+mod kind;
+mod problem;
 mod secret;
 #[cfg(test)]
 mod tests;
@@ -19,12 +21,13 @@ mod tests;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::{fmt, fs, io};
+use std::{fs, io};
 
 use indexmap::IndexMap;
 
+pub use self::kind::Kind;
+pub use self::problem::{Problem, UnknownConnection, UnknownKey};
 pub use self::secret::Secret;
-use crate::boundary::error::{CallError, CallErrorKind};
 
 /// The connection that always exists, and its type.
 pub const OFFLINE: &str = "offline";
@@ -39,77 +42,21 @@ pub struct Connection {
     /// Where it is written: a file, or the environment.
     pub origin: String,
     pub kind: Kind,
+    /// The class of a `custom` connection that has one of its own.
+    class: Option<String>,
+    fields: IndexMap<String, Field>,
 }
 
-/// What a connection leads to.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Kind {
-    OpenAi {
-        /// None: OpenAI's own.
-        base_url: Option<String>,
-        organization: Option<String>,
-        /// None only with a `base_url`: servers in one's own network often want no key.
-        api_key: Option<Secret>,
-        model: Option<String>,
-    },
-    AzureOpenAi {
-        api_base: String,
-        api_version: String,
-        api_key: Secret,
-        /// The deployment.
-        model: Option<String>,
-    },
-    Serverless {
-        api_base: String,
-        api_key: Secret,
-        model: Option<String>,
-    },
-    /// The deterministic model in the host.
-    Offline,
-    /// A service that is no model: `custom`, `cognitive_search`, …
-    Other {
-        kind: String,
-        configs: IndexMap<String, String>,
-        secrets: IndexMap<String, Secret>,
-    },
+/// A value of a connection. Showing it shows no secret.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Field {
+    Plain(String),
+    Secret(Secret),
 }
 
 /// All connections of the host.
 #[derive(Clone, Debug)]
 pub struct Connections(BTreeMap<String, Arc<Connection>>);
-
-/// Something that the operator should put right: in a file, or in the environment.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Problem {
-    pub place: String,
-    pub what: String,
-}
-
-impl Problem {
-    pub fn new(place: impl Into<String>, what: impl Into<String>) -> Self {
-        Self { place: place.into(), what: what.into() }
-    }
-}
-
-impl fmt::Display for Problem {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.place, self.what)
-    }
-}
-
-/// A name that no connection has.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("connection {name:?} is not found; connections are: {}", known.join(", "))]
-pub struct UnknownConnection {
-    pub name: String,
-    pub known: Vec<String>,
-}
-
-impl From<UnknownConnection> for CallError {
-    fn from(unknown: UnknownConnection) -> Self {
-        CallError::new(CallErrorKind::NotFound, unknown.to_string())
-    }
-}
 
 impl Default for Connections {
     /// Those that exist without a file: `offline`.
@@ -178,7 +125,9 @@ impl Connections {
             warnings.extend(draft.unknown_keys());
             match complete::complete(draft, env) {
                 Ok(connection) => _ = connections.insert(name, Arc::new(connection)),
-                Err(found) if wanted.contains(name.as_str()) => problems.extend(found),
+                Err(found) if wanted.contains(name.as_str()) => {
+                    problems.extend(found.into_iter().map(|problem| problem.of(&name)));
+                }
                 Err(found) => warnings.extend(found.into_iter().map(|problem| left_out(&name, problem))),
             }
         }
@@ -210,19 +159,78 @@ impl Connections {
 }
 
 impl Connection {
-    /// The secrets that it holds.
-    pub fn secrets(&self) -> Vec<&Secret> {
-        match &self.kind {
-            Kind::OpenAi { api_key, .. } => api_key.iter().collect(),
-            Kind::AzureOpenAi { api_key, .. } | Kind::Serverless { api_key, .. } => vec![api_key],
-            Kind::Offline => Vec::new(),
-            Kind::Other { secrets, .. } => secrets.values().collect(),
+    /// A connection with these values, which are taken as they are.
+    pub fn new<'a>(
+        name: impl Into<String>,
+        origin: impl Into<String>,
+        kind: Kind,
+        fields: impl IntoIterator<Item = (&'a str, Field)>,
+    ) -> Self {
+        let fields = fields.into_iter().map(|(key, field)| (key.to_owned(), field)).collect();
+        Self { name: name.into(), origin: origin.into(), kind, class: None, fields }
+    }
+
+    /// `type` in its file.
+    pub fn type_name(&self) -> &'static str {
+        self.kind.type_name()
+    }
+
+    /// The class in prompt flow, as tools name the type of a parameter: `AzureContentSafetyConnection`, or a class of
+    /// one's own.
+    pub fn class_name(&self) -> &str {
+        self.class.as_deref().unwrap_or(self.kind.class_name())
+    }
+
+    /// The value of a key, if there is one. A `custom` connection has its configs and secrets in one.
+    pub fn get(&self, key: &str) -> Option<&Field> {
+        self.fields.get(key)
+    }
+
+    /// The value of a key that must be there.
+    ///
+    /// # Errors
+    ///
+    /// There is none; the error lists the keys that have one.
+    pub fn field(&self, key: &str) -> Result<&Field, UnknownKey> {
+        self.get(key).ok_or_else(|| UnknownKey {
+            connection: self.name.clone(),
+            key: key.to_owned(),
+            known: self.fields.keys().cloned().collect(),
+        })
+    }
+
+    /// All keys that have a value, in the order of the type or of the file.
+    pub fn fields(&self) -> impl Iterator<Item = (&str, &Field)> {
+        self.fields.iter().map(|(key, field)| (key.as_str(), field))
+    }
+
+    /// The value of a key that is no secret.
+    pub fn plain(&self, key: &str) -> Option<&str> {
+        match self.get(key) {
+            Some(Field::Plain(text)) => Some(text),
+            Some(Field::Secret(_)) | None => None,
         }
+    }
+
+    /// The value of a key that is a secret.
+    pub fn secret(&self, key: &str) -> Option<&Secret> {
+        match self.get(key) {
+            Some(Field::Secret(secret)) => Some(secret),
+            Some(Field::Plain(_)) | None => None,
+        }
+    }
+
+    /// The secrets that it holds.
+    pub fn secrets(&self) -> impl Iterator<Item = &Secret> {
+        self.fields.values().filter_map(|field| match field {
+            Field::Secret(secret) => Some(secret),
+            Field::Plain(_) => None,
+        })
     }
 }
 
 fn offline() -> Connection {
-    Connection { name: OFFLINE.to_owned(), origin: "built in".to_owned(), kind: Kind::Offline }
+    Connection::new(OFFLINE, "built in", Kind::Offline, [])
 }
 
 fn twice(draft: &file::Draft, other: &str) -> Problem {
@@ -240,6 +248,7 @@ fn missing(name: &str, drafts: &BTreeMap<String, file::Draft>) -> Problem {
             complete::variable(name, "base_url")
         ),
     )
+    .of(name)
 }
 
 fn left_out(name: &str, problem: Problem) -> Problem {

@@ -11,11 +11,15 @@
 
 use indexmap::IndexMap;
 
-use super::file::{API_KEY, CUSTOM, Draft, Key, SERVICES, Service};
-use super::{Connection, Env, Kind, OFFLINE, Problem, Secret};
+use super::file::Draft;
+use super::kind::{API_KEY, AUTH_MODE, CUSTOM_TYPE, Key};
+use super::{Connection, Env, Field, Kind, Problem, Secret};
 
 /// What stands for a secret in files that `pf` writes and asks to be filled in.
 const PLACEHOLDERS: &[&str] = &["<user-input>", "<no-change>", "******"];
+
+/// Keys whose values are addresses of services.
+const ADDRESSES: &[&str] = &["base_url", "api_base", "endpoint"];
 
 /// Hosts that only Azure OpenAI has.
 const AZURE_HOSTS: &[&str] = &[".openai.azure.com", ".openai.azure.us", ".cognitiveservices.azure.com"];
@@ -23,18 +27,15 @@ const AZURE_HOSTS: &[&str] = &[".openai.azure.com", ".openai.azure.us", ".cognit
 /// Makes the connection, or says everything that it lacks.
 pub(super) fn complete(draft: Draft, env: Env<'_>) -> Result<Connection, Vec<Problem>> {
     let mut completion = Completion { draft: &draft, env, problems: Vec::new() };
-    let kind = match draft.service.kind {
-        "open_ai" => completion.open_ai(),
-        "azure_open_ai" => completion.azure_open_ai(),
-        "serverless" => completion.serverless(),
-        OFFLINE => Kind::Offline,
-        CUSTOM => completion.custom(),
-        _ => completion.other(),
+    let fields = match draft.kind {
+        Kind::Custom => completion.custom(),
+        _ => completion.typed(),
     };
+    let class = draft.fields.get(CUSTOM_TYPE).filter(|_| draft.kind == Kind::Custom).cloned();
     if !completion.problems.is_empty() {
         return Err(completion.problems);
     }
-    Ok(Connection { name: draft.name, origin: draft.origin, kind })
+    Ok(Connection { name: draft.name, origin: draft.origin, kind: draft.kind, class, fields })
 }
 
 /// The draft of a connection that only the environment knows, if it does.
@@ -48,17 +49,16 @@ pub(super) fn from_environment(name: &str, env: Env<'_>) -> Option<Draft> {
         return None;
     }
     let kind = match get("api_type").as_deref() {
-        Some("azure") => "azure_open_ai",
-        Some("serverless") => "serverless",
-        _ if base.as_deref().is_some_and(is_azure) => "azure_open_ai",
-        _ => "open_ai",
+        Some("azure") => Kind::AzureOpenAi,
+        Some("serverless") => Kind::Serverless,
+        _ if base.as_deref().is_some_and(is_azure) => Kind::AzureOpenAi,
+        _ => Kind::OpenAi,
     };
-    let service = SERVICES.iter().find(|service| service.kind == kind).expect("each of these is a type");
-    let key = if kind == "open_ai" { "base_url" } else { "api_base" };
+    let key = if kind == Kind::OpenAi { "base_url" } else { "api_base" };
     Some(Draft {
         name: name.to_owned(),
         origin: format!("environment ({}, …)", variable(name, API_KEY)),
-        service,
+        kind,
         fields: base.map(|base| (key.to_owned(), base)).into_iter().collect(),
         configs: IndexMap::new(),
         secrets: IndexMap::new(),
@@ -90,73 +90,58 @@ struct Completion<'a> {
 }
 
 impl Completion<'_> {
-    fn open_ai(&mut self) -> Kind {
-        let base_url = self.address("base_url");
-        let api_key = self.field(API_KEY);
-        if base_url.is_none() && api_key.is_none() {
+    /// The values of a type with keys of its own.
+    fn typed(&mut self) -> IndexMap<String, Field> {
+        let mut fields = IndexMap::new();
+        for key in self.draft.kind.keys() {
+            let Some(value) = self.field(key) else { continue };
+            self.check(key.name, &value);
+            let value = if key.name == API_KEY { Field::Secret(Secret::new(value)) } else { Field::Plain(value) };
+            fields.insert(key.name.to_owned(), value);
+        }
+        let is_reachable = fields.contains_key("base_url") || fields.contains_key(API_KEY);
+        if self.draft.kind == Kind::OpenAi && !is_reachable && self.problems.is_empty() {
             self.missing(API_KEY);
         }
-        Kind::OpenAi {
-            base_url,
-            organization: self.field("organization"),
-            api_key: api_key.map(Secret::new),
-            model: self.field("model"),
+        fields
+    }
+
+    /// Whether a value is what its key asks for.
+    fn check(&mut self, key: &str, value: &str) {
+        let is_address = value.starts_with("https://") || value.starts_with("http://");
+        if ADDRESSES.contains(&key) && !is_address {
+            self.problem(key, &format!("{value:?} is no address; expected https://… or http://…"));
+        }
+        if key == AUTH_MODE && value == "meid_token" {
+            self.problem(key, "\"meid_token\" is not served; use auth_mode: key with an api_key");
         }
     }
 
-    fn azure_open_ai(&mut self) -> Kind {
-        if self.field("auth_mode").as_deref() == Some("meid_token") {
-            self.problem("auth_mode", "\"meid_token\" is not served; use auth_mode: key with an api_key");
-        }
-        Kind::AzureOpenAi {
-            api_base: self.address("api_base").unwrap_or_default(),
-            api_version: self.field("api_version").unwrap_or_default(),
-            api_key: Secret::new(self.field(API_KEY).unwrap_or_default()),
-            model: self.field("model"),
-        }
-    }
-
-    fn serverless(&mut self) -> Kind {
-        Kind::Serverless {
-            api_base: self.address("api_base").unwrap_or_default(),
-            api_key: Secret::new(self.field(API_KEY).unwrap_or_default()),
-            model: self.field("model"),
-        }
-    }
-
-    fn other(&mut self) -> Kind {
-        let &Service { kind, keys } = self.draft.service;
-        let (mut configs, mut secrets) = (IndexMap::new(), IndexMap::new());
-        for Key { name, .. } in keys {
-            match self.field(name) {
-                Some(value) if *name == API_KEY => _ = secrets.insert((*name).to_owned(), Secret::new(value)),
-                Some(value) => _ = configs.insert((*name).to_owned(), value),
-                None => {}
-            }
-        }
-        Kind::Other { kind: kind.to_owned(), configs, secrets }
-    }
-
-    fn custom(&mut self) -> Kind {
+    /// The values of a `custom` connection: both groups in one, as prompt flow's nodes see them.
+    fn custom(&mut self) -> IndexMap<String, Field> {
         if self.draft.secrets.is_empty() {
             self.problem("secrets", "expected at least one; put what is not secret under `configs`");
         }
-        let configs = self.group(&self.draft.configs);
-        let secrets = self.group(&self.draft.secrets);
-        let secrets = secrets.into_iter().map(|(key, value)| (key, Secret::new(value))).collect();
-        Kind::Other { kind: CUSTOM.to_owned(), configs, secrets }
-    }
-
-    fn group(&mut self, group: &IndexMap<String, String>) -> IndexMap<String, String> {
-        let value = |(key, written): (&String, &String)| Some((key.clone(), self.needed(key, Some(written), None)?));
-        group.iter().filter_map(value).collect()
+        let draft = self.draft;
+        let mut fields = IndexMap::new();
+        for (key, written) in &draft.configs {
+            fields.extend(self.needed(key, Some(written), None).map(|value| (key.clone(), Field::Plain(value))));
+        }
+        for (key, written) in &draft.secrets {
+            let value = self.needed(key, Some(written), None);
+            fields.extend(value.map(|value| (key.clone(), Field::Secret(Secret::new(value)))));
+        }
+        fields
     }
 
     /// The value of a key of the type: override, file or default.
-    fn field(&mut self, name: &str) -> Option<String> {
-        let key = self.draft.service.keys.iter().find(|key| key.name == name).expect("a key of the type");
-        let written = self.draft.fields.get(name);
-        if key.required { self.needed(name, written, key.default) } else { self.value(name, written, key.default) }
+    fn field(&mut self, key: &Key) -> Option<String> {
+        let written = self.draft.fields.get(key.name);
+        if key.required {
+            self.needed(key.name, written, key.default)
+        } else {
+            self.value(key.name, written, key.default)
+        }
     }
 
     /// A value without which the connection is of no use.
@@ -167,15 +152,6 @@ impl Completion<'_> {
             self.missing(key);
         }
         value
-    }
-
-    /// A field that is the address of a service.
-    fn address(&mut self, name: &str) -> Option<String> {
-        let address = self.field(name)?;
-        if !address.starts_with("https://") && !address.starts_with("http://") {
-            self.problem(name, &format!("{address:?} is no address; expected https://… or http://…"));
-        }
-        Some(address)
     }
 
     /// Override, file or default, without surrounding blanks: a secret that comes out of a file ends in a line feed.

@@ -7,111 +7,18 @@ use std::fmt;
 use indexmap::IndexMap;
 use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, Visitor};
 
-use super::Problem;
+use super::{Kind, Problem};
 
 /// A connection with its values as they stand in the file.
 #[derive(Debug)]
 pub(super) struct Draft {
     pub(super) name: String,
     pub(super) origin: String,
-    pub(super) service: &'static Service,
+    pub(super) kind: Kind,
     pub(super) fields: IndexMap<String, String>,
     pub(super) configs: IndexMap<String, String>,
     pub(super) secrets: IndexMap<String, String>,
 }
-
-/// A `type` of prompt flow's connections, and the keys that it has beside `$schema`, `name` and `type`.
-#[derive(Debug)]
-pub(super) struct Service {
-    pub(super) kind: &'static str,
-    pub(super) keys: &'static [Key],
-}
-
-#[derive(Debug)]
-pub(super) struct Key {
-    pub(super) name: &'static str,
-    pub(super) default: Option<&'static str>,
-    pub(super) required: bool,
-}
-
-const fn required(name: &'static str) -> Key {
-    Key { name, default: None, required: true }
-}
-
-const fn optional(name: &'static str) -> Key {
-    Key { name, default: None, required: false }
-}
-
-const fn default(name: &'static str, default: &'static str) -> Key {
-    Key { name, default: Some(default), required: false }
-}
-
-/// The key that is a secret in every type but `custom`.
-pub(super) const API_KEY: &str = "api_key";
-
-/// The type whose keys are free, in `configs` and `secrets`.
-pub(super) const CUSTOM: &str = "custom";
-
-/// Every type. `model` is ours: what answers when a request names no model.
-pub(super) const SERVICES: &[Service] = &[
-    Service {
-        kind: "open_ai",
-        // The key is asked for only by OpenAI itself: see complete.rs.
-        keys: &[optional("base_url"), optional("organization"), optional(API_KEY), optional("model")],
-    },
-    Service {
-        kind: "azure_open_ai",
-        keys: &[
-            required("api_base"),
-            default("api_type", "azure"),
-            default("api_version", "2024-02-01"),
-            default("auth_mode", "key"),
-            optional("resource_id"),
-            required(API_KEY),
-            optional("model"),
-        ],
-    },
-    Service { kind: "serverless", keys: &[required("api_base"), required(API_KEY), optional("model")] },
-    Service { kind: super::OFFLINE, keys: &[] },
-    Service {
-        kind: "cognitive_search",
-        keys: &[
-            required("api_base"),
-            default("api_version", "2023-11-01"),
-            default("auth_mode", "key"),
-            optional(API_KEY),
-        ],
-    },
-    Service {
-        kind: "azure_ai_services",
-        keys: &[required("endpoint"), default("auth_mode", "key"), optional(API_KEY)],
-    },
-    Service {
-        kind: "azure_content_safety",
-        keys: &[
-            required("endpoint"),
-            default("api_version", "2023-10-01"),
-            default("api_type", "Content Safety"),
-            required(API_KEY),
-        ],
-    },
-    Service {
-        kind: "form_recognizer",
-        keys: &[
-            required("endpoint"),
-            default("api_version", "2023-07-31"),
-            default("api_type", "Form Recognizer"),
-            required(API_KEY),
-        ],
-    },
-    Service { kind: "serp", keys: &[required(API_KEY)] },
-    Service { kind: "qdrant", keys: &[required("api_base"), required(API_KEY)] },
-    Service { kind: "weaviate", keys: &[required("api_base"), required(API_KEY)] },
-    Service {
-        kind: CUSTOM,
-        keys: &[optional("custom_type"), optional("module"), optional("package"), optional("package_version")],
-    },
-];
 
 /// Reads one connection file.
 pub(super) fn parse(origin: &str, text: &str) -> Result<Draft, Vec<Problem>> {
@@ -130,19 +37,19 @@ pub(super) fn parse(origin: &str, text: &str) -> Result<Draft, Vec<Problem>> {
     if written.name.is_empty() {
         problems.push(problem("name: is missing; it is what `connection:` in a flow says".to_owned()));
     }
-    let service = SERVICES.iter().find(|service| service.kind == written.kind);
-    if service.is_none() {
-        let known: Vec<_> = SERVICES.iter().map(|service| service.kind).collect();
+    let kind = Kind::of_type(&written.kind);
+    if kind.is_none() {
+        let known: Vec<_> = Kind::ALL.iter().map(|kind| kind.type_name()).collect();
         problems.push(problem(format!("type: {:?} is unknown; types are: {}", written.kind, known.join(", "))));
     }
     if written.name == super::OFFLINE && written.kind != super::OFFLINE {
         problems.push(problem("name: \"offline\" is built in; choose another".to_owned()));
     }
-    match service {
-        Some(service) if problems.is_empty() => Ok(Draft {
+    match kind {
+        Some(kind) if problems.is_empty() => Ok(Draft {
             name: written.name,
             origin: origin.to_owned(),
-            service,
+            kind,
             fields: written.fields,
             configs: written.configs,
             secrets: written.secrets,
@@ -154,8 +61,8 @@ pub(super) fn parse(origin: &str, text: &str) -> Result<Draft, Vec<Problem>> {
 impl Draft {
     /// A warning for each key that the type does not have.
     pub(super) fn unknown_keys(&self) -> Vec<Problem> {
-        let known = |name: &str| self.service.keys.iter().any(|key| key.name == name);
-        let custom = self.service.kind == CUSTOM;
+        let known = |name: &str| self.kind.keys().iter().any(|key| key.name == name);
+        let custom = self.kind == Kind::Custom;
         let groups = [("configs", &self.configs), ("secrets", &self.secrets)];
         let groups = groups.into_iter().filter(|(_, group)| !custom && !group.is_empty()).map(|(name, _)| name);
         let keys = self.fields.keys().map(String::as_str).filter(|name| !known(name));
@@ -163,11 +70,11 @@ impl Draft {
     }
 
     fn unknown_key(&self, key: &str) -> Problem {
-        let known: Vec<_> = self.service.keys.iter().map(|key| key.name).collect();
-        let known = match (self.service.kind, known.as_slice()) {
-            (CUSTOM, _) => "values go under `configs` or `secrets`".to_owned(),
-            (kind, []) => format!("type {kind} has no keys"),
-            (kind, known) => format!("keys of type {kind} are: {}", known.join(", ")),
+        let known: Vec<_> = self.kind.keys().iter().map(|key| key.name).collect();
+        let known = match (self.kind, known.as_slice()) {
+            (Kind::Custom, _) => "values go under `configs` or `secrets`".to_owned(),
+            (kind, []) => format!("type {} has no keys", kind.type_name()),
+            (kind, known) => format!("keys of type {} are: {}", kind.type_name(), known.join(", ")),
         };
         Problem::new(&self.origin, format!("{key}: is unknown and has no effect; {known}"))
     }

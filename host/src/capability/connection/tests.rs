@@ -3,6 +3,7 @@
 use std::fs;
 
 use super::*;
+use crate::boundary::error::{CallError, CallErrorKind};
 
 const AZURE: &str = "
 $schema: https://azuremlschemas.azureedge.net/promptflow/latest/AzureOpenAIConnection.schema.json
@@ -25,12 +26,24 @@ fn parse(
     Connections::parse(&texts, wanted, &env(variables))
 }
 
+/// The type of a connection and its fields as a person sees them, secrets in angle brackets.
+fn shown(connection: &Connection) -> String {
+    let mut shown = connection.type_name().to_owned();
+    for (key, field) in connection.fields() {
+        match field {
+            Field::Plain(text) => shown.push_str(&format!(" {key}={text}")),
+            Field::Secret(secret) => shown.push_str(&format!(" {key}=<{}>", secret.expose())),
+        }
+    }
+    shown
+}
+
 /// One file, or none and only the environment, gives this one connection.
 #[track_caller]
-fn check(file: &str, variables: &[(&str, &str)], name: &str, expected: &Kind) {
+fn check(file: &str, variables: &[(&str, &str)], name: &str, expected: &str) {
     let files: &[&str] = if file.is_empty() { &[] } else { &[file] };
     let (connections, warnings) = parse(files, &[name], variables).expect("a connection");
-    assert_eq!(connections.get(name).expect("the wanted one").kind, *expected);
+    assert_eq!(shown(connections.get(name).expect("the wanted one")), expected);
     assert_eq!(warnings, []);
 }
 
@@ -40,22 +53,10 @@ fn check_problems(files: &[&str], wanted: &[&str], variables: &[(&str, &str)], e
     assert_eq!(problems.iter().map(ToString::to_string).collect::<Vec<_>>(), expected);
 }
 
-fn azure(api_key: &str, api_base: &str, api_version: &str) -> Kind {
-    Kind::AzureOpenAi {
-        api_base: api_base.to_owned(),
-        api_version: api_version.to_owned(),
-        api_key: Secret::new(api_key),
-        model: None,
-    }
-}
-
-fn open_ai(api_key: Option<&str>, base_url: Option<&str>) -> Kind {
-    Kind::OpenAi {
-        base_url: base_url.map(str::to_owned),
-        organization: None,
-        api_key: api_key.map(Secret::new),
-        model: None,
-    }
+fn azure(api_key: &str, api_base: &str, api_version: &str) -> String {
+    format!(
+        "azure_open_ai api_base={api_base} api_type=azure api_version={api_version} auth_mode=key api_key=<{api_key}>"
+    )
 }
 
 #[test]
@@ -76,49 +77,79 @@ fn the_environment_overrides_a_file() {
 #[test]
 fn values_keep_their_digits() {
     let file = "{name: c, type: custom, configs: {port: 8080, version: 1.10}, secrets: {pin: 0123}}";
-    let configs = [("port", "8080"), ("version", "1.10")].map(|(key, value)| (key.to_owned(), value.to_owned()));
-    let secrets = IndexMap::from([("pin".to_owned(), Secret::new("0123"))]);
-    let kind = Kind::Other { kind: "custom".to_owned(), configs: IndexMap::from(configs), secrets };
-    check(file, &[], "c", &kind);
+    check(file, &[], "c", "custom port=8080 version=1.10 pin=<0123>");
 }
 
 #[test]
-fn services_that_are_no_models_are_kept() {
-    let file = "{name: search, type: cognitive_search, api_base: 'https://s', api_key: k}";
-    let configs = [("api_base", "https://s"), ("api_version", "2023-11-01"), ("auth_mode", "key")];
-    let configs = configs.map(|(key, value)| (key.to_owned(), value.to_owned()));
-    let secrets = IndexMap::from([("api_key".to_owned(), Secret::new("k"))]);
-    check(
-        file,
-        &[],
-        "search",
-        &Kind::Other { kind: "cognitive_search".to_owned(), configs: IndexMap::from(configs), secrets },
-    );
+fn every_type_has_its_keys_and_defaults() {
+    let base = "api_base: 'https://h', api_key: k";
+    let endpoint = "endpoint: 'https://h', api_key: k";
+    for (kind, written, expected) in [
+        ("open_ai", "api_key: k, organization: o", "organization=o api_key=<k>"),
+        ("serverless", base, "api_base=https://h api_key=<k>"),
+        ("cognitive_search", base, "api_base=https://h api_version=2023-11-01 auth_mode=key api_key=<k>"),
+        ("azure_ai_services", endpoint, "endpoint=https://h auth_mode=key api_key=<k>"),
+        (
+            "azure_content_safety",
+            endpoint,
+            "endpoint=https://h api_version=2023-10-01 api_type=Content Safety api_key=<k>",
+        ),
+        ("form_recognizer", endpoint, "endpoint=https://h api_version=2023-07-31 api_type=Form Recognizer api_key=<k>"),
+        ("serp", "api_key: k", "api_key=<k>"),
+        ("qdrant", base, "api_base=https://h api_key=<k>"),
+        ("weaviate", base, "api_base=https://h api_key=<k>"),
+    ] {
+        check(&format!("{{name: c, type: {kind}, {written}}}"), &[], "c", &format!("{kind} {expected}"));
+    }
+    let resource = "{name: c, type: azure_open_ai, api_base: 'https://h', api_key: k, resource_id: /r, model: m}";
+    let expected = "azure_open_ai api_base=https://h api_type=azure api_version=2024-02-01 auth_mode=key \
+                    resource_id=/r api_key=<k> model=m";
+    check(resource, &[], "c", expected);
+}
+
+#[test]
+fn a_class_of_ones_own_keeps_its_keys() {
+    let file = "{name: c, type: custom, custom_type: MyConnection, module: my.tools, package: my-tools, \
+                package_version: 1.0, configs: {url: u}, secrets: {token: t}}";
+    check(file, &[], "c", "custom url=u token=<t>");
+    let (connections, _) = parse(&[file], &["c"], &[]).expect("connections");
+    let class = |name: &str| connections.get(name).expect("a connection").class_name().to_owned();
+    assert_eq!((class("c"), class("offline")), ("MyConnection".to_owned(), "OfflineConnection".to_owned()));
+}
+
+#[test]
+fn a_key_that_is_not_there_lists_those_that_are() {
+    let file = "{name: c, type: custom, configs: {url: u}, secrets: {token: sk-secret}}";
+    let (connections, _) = parse(&[file], &["c"], &[]).expect("connections");
+    let connection = connections.get("c").expect("the wanted one");
+    assert_eq!(connection.field("url"), Ok(&Field::Plain("u".to_owned())));
+    assert_eq!(connection.field("token"), Ok(&Field::Secret(Secret::new("sk-secret"))));
+    let unknown = connection.field("tokne").expect_err("no such key").to_string();
+    assert_eq!(unknown, "Key 'tokne' not found in connection 'c'. Its keys are: url, token");
 }
 
 #[test]
 fn a_server_of_ones_own_needs_no_key() {
-    check("{name: o, type: open_ai, base_url: 'http://ollama/v1'}", &[], "o", &open_ai(None, Some("http://ollama/v1")));
+    check("{name: o, type: open_ai, base_url: 'http://ollama/v1'}", &[], "o", "open_ai base_url=http://ollama/v1");
 }
 
 #[test]
 fn the_environment_alone_makes_a_connection() {
-    check("", &[("OPEN_AI_API_KEY", "k")], "open_ai", &open_ai(Some("k"), None));
-    check("", &[("MY_LLM_BASE_URL", "http://h/v1")], "my-llm", &open_ai(None, Some("http://h/v1")));
-    check("", &[("MY_LLM_API_BASE", "http://h/v1")], "my llm", &open_ai(None, Some("http://h/v1")));
+    check("", &[("OPEN_AI_API_KEY", "k")], "open_ai", "open_ai api_key=<k>");
+    check("", &[("MY_LLM_BASE_URL", "http://h/v1")], "my-llm", "open_ai base_url=http://h/v1");
+    check("", &[("MY_LLM_API_BASE", "http://h/v1")], "my llm", "open_ai base_url=http://h/v1");
     let base = "https://x.openai.azure.com/";
     check("", &[("A_API_KEY", "k"), ("A_API_BASE", base)], "a", &azure("k", base, "2024-02-01"));
     let typed = [("A_API_KEY", "k"), ("A_API_BASE", "https://proxy"), ("A_API_TYPE", "azure"), ("A_API_VERSION", "v")];
     check("", &typed, "a", &azure("k", "https://proxy", "v"));
     let serverless = [("S_API_KEY", "k"), ("S_API_BASE", "https://s"), ("S_API_TYPE", "serverless")];
-    let kind = Kind::Serverless { api_base: "https://s".to_owned(), api_key: Secret::new("k"), model: None };
-    check("", &serverless, "s", &kind);
+    check("", &serverless, "s", "serverless api_base=https://s api_key=<k>");
 }
 
 #[test]
 fn offline_always_exists() {
-    check("", &[], "offline", &Kind::Offline);
-    check("{name: fake, type: offline}", &[], "fake", &Kind::Offline);
+    check("", &[], "offline", "offline");
+    check("{name: fake, type: offline}", &[], "fake", "offline");
 }
 
 #[test]
@@ -162,11 +193,10 @@ fn every_problem_of_every_file_is_told() {
             "d.yaml: name: \"one\" is also the name in a.yaml; rename one",
             "e.yaml: name: \"offline\" is built in; choose another",
             "g.yaml: secrets: expected at least one; put what is not secret under `configs`",
-            "a.yaml: auth_mode: \"meid_token\" is not served; use auth_mode: key with an api_key",
             "a.yaml: api_base: \"example.com\" is no address; expected https://… or http://…",
+            "a.yaml: auth_mode: \"meid_token\" is not served; use auth_mode: key with an api_key",
             "a.yaml: api_key: is missing; write it there or set ONE_API_KEY",
             "f.yaml: api_key: environment variable NOPE is not found; set it",
-            "f.yaml: api_key: is missing; write it there or set THREE_API_KEY",
         ],
     );
 }
@@ -209,7 +239,7 @@ fn a_connection_that_nobody_wants_may_be_incomplete() {
 fn a_secret_is_shown_nowhere() {
     let (connections, _) = parse(&[AZURE], &["my azure-one"], &[("AZURE_KEY", "sk-secret")]).expect("connections");
     let shown = format!("{connections:?}");
-    assert!(shown.contains("api_key: ******") && !shown.contains("sk-secret"), "{shown}");
+    assert!(shown.contains(r#""api_key": Secret(******)"#) && !shown.contains("sk-secret"), "{shown}");
     assert_eq!(connections.secrets().map(Secret::expose).collect::<Vec<_>>(), ["sk-secret"]);
 }
 

@@ -158,19 +158,26 @@ pub struct Usage {
 ///
 /// The connection leads to no model, or cannot be used as it stands; the problem names the connection and the fix.
 pub fn choose(connection: &Connection, limits: &Limits) -> Result<Arc<dyn Backend>, Problem> {
-    match &connection.kind {
+    match connection.kind {
         Kind::Offline => Ok(Arc::new(Offline)),
-        Kind::OpenAi { .. } | Kind::AzureOpenAi { .. } | Kind::Serverless { .. } => {
-            Ok(Arc::new(OpenAi::build(connection, limits.clone())?))
-        }
-        Kind::Other { kind, .. } => Err(Problem::new(
+        Kind::OpenAi | Kind::AzureOpenAi | Kind::Serverless => Ok(Arc::new(OpenAi::build(connection, limits.clone())?)),
+        Kind::CognitiveSearch
+        | Kind::AzureAiServices
+        | Kind::AzureContentSafety
+        | Kind::FormRecognizer
+        | Kind::Serp
+        | Kind::Qdrant
+        | Kind::Weaviate
+        | Kind::Custom => Err(Problem::new(
             &connection.origin,
             format!(
-                "connection {:?} is of type {kind:?}, which leads to no model; an llm node needs one of type open_ai, \
+                "connection {:?} is of type {:?}, which leads to no model; an llm node needs one of type open_ai, \
                  azure_open_ai, serverless or offline",
-                connection.name
+                connection.name,
+                connection.type_name()
             ),
-        )),
+        )
+        .of(&connection.name)),
     }
 }
 

@@ -62,8 +62,8 @@ impl OpenAi {
     ///
     /// The address or the key cannot be used in HTTP, or the machine has no root certificates for `https`.
     pub fn build(connection: &Connection, limits: Limits) -> Result<Self, Problem> {
-        let problem = |what: String| Problem::new(&connection.origin, what);
-        let endpoint = Endpoint::build(&connection.kind).map_err(problem)?;
+        let problem = |what: String| Problem::new(&connection.origin, what).of(&connection.name);
+        let endpoint = Endpoint::build(connection).map_err(problem)?;
         let client = client(&endpoint.base, &limits).map_err(problem)?;
         Ok(Self(Arc::new(Service { name: connection.name.clone(), endpoint, client, limits })))
     }

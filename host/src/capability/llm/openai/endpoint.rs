@@ -4,7 +4,7 @@ use http::header::{AUTHORIZATION, CONTENT_TYPE};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use reqwest::Url;
 
-use crate::capability::connection::{Kind, Secret};
+use crate::capability::connection::{Connection, Kind, Secret};
 
 const OPENAI_BASE: &str = "https://api.openai.com/v1";
 
@@ -49,53 +49,32 @@ enum Flavor {
 
 impl Endpoint {
     /// The endpoint of a connection; the error names the key that is wrong.
-    pub(super) fn build(kind: &Kind) -> Result<Self, String> {
-        let json = HeaderValue::from_static("application/json");
-        let mut endpoint = match kind {
-            Kind::OpenAi { base_url, organization, api_key, model } => {
-                let base = address("base_url", base_url.as_deref().unwrap_or(OPENAI_BASE))?;
-                let mut endpoint = Self::new(Flavor::OpenAi, base, api_key.as_ref(), model.as_ref());
-                endpoint.authorize()?;
-                if let Some(organization) = organization {
-                    let name = HeaderName::from_static("openai-organization");
-                    endpoint.headers.insert(name, header("organization", organization)?);
-                }
-                endpoint
+    pub(super) fn build(connection: &Connection) -> Result<Self, String> {
+        let api_base = || address("api_base", connection.plain("api_base").unwrap_or_default());
+        let (flavor, base) = match connection.kind {
+            Kind::OpenAi => (Flavor::OpenAi, address("base_url", connection.plain("base_url").unwrap_or(OPENAI_BASE))?),
+            Kind::AzureOpenAi => {
+                let api_version = connection.plain("api_version").unwrap_or_default().to_owned();
+                (Flavor::Azure { api_version }, api_base()?)
             }
-            Kind::AzureOpenAi { api_base, api_version, api_key, model } => {
-                let base = address("api_base", api_base)?;
-                let flavor = Flavor::Azure { api_version: api_version.clone() };
-                let mut endpoint = Self::new(flavor, base, Some(api_key), model.as_ref());
-                endpoint.headers.insert(HeaderName::from_static("api-key"), secret_header(api_key.expose())?);
-                endpoint
-            }
-            Kind::Serverless { api_base, api_key, model } => {
-                let mut base = address("api_base", api_base)?;
-                if !base.path().trim_end_matches('/').ends_with("/v1") {
-                    extend(&mut base, &["v1"]);
-                }
-                let mut endpoint = Self::new(Flavor::Serverless, base, Some(api_key), model.as_ref());
-                endpoint.authorize()?;
-                endpoint
-            }
-            Kind::Offline | Kind::Other { .. } => {
-                return Err("type: leads to no service with OpenAI's interface".into());
-            }
+            Kind::Serverless => (Flavor::Serverless, versioned(api_base()?)),
+            _ => return Err("type: leads to no service with OpenAI's interface".into()),
         };
-        endpoint.headers.insert(CONTENT_TYPE, json);
-        Ok(endpoint)
-    }
-
-    fn new(flavor: Flavor, base: Url, key: Option<&Secret>, model: Option<&String>) -> Self {
-        Self { flavor, base, headers: HeaderMap::new(), key: key.cloned(), model: model.cloned() }
-    }
-
-    fn authorize(&mut self) -> Result<(), String> {
-        if let Some(key) = &self.key {
-            let bearer = secret_header(&format!("Bearer {}", key.expose()))?;
-            self.headers.insert(AUTHORIZATION, bearer);
+        let mut headers = HeaderMap::from_iter([(CONTENT_TYPE, HeaderValue::from_static("application/json"))]);
+        let key = connection.secret("api_key").cloned();
+        if let Some(key) = &key {
+            let (name, value) = match flavor {
+                Flavor::Azure { .. } => (HeaderName::from_static("api-key"), secret_header(key.expose())?),
+                Flavor::OpenAi | Flavor::Serverless => {
+                    (AUTHORIZATION, secret_header(&format!("Bearer {}", key.expose()))?)
+                }
+            };
+            headers.insert(name, value);
         }
-        Ok(())
+        if let Some(organization) = connection.plain("organization") {
+            headers.insert(HeaderName::from_static("openai-organization"), header("organization", organization)?);
+        }
+        Ok(Self { flavor, base, headers, key, model: connection.plain("model").map(str::to_owned) })
     }
 
     /// `gen_ai.provider.name`: whose interface it is, since who stands behind a `base_url` cannot be known.
@@ -139,6 +118,14 @@ impl Endpoint {
         }
         headers
     }
+}
+
+/// The address with the version of the interface at its end, as OpenAI's own has it.
+fn versioned(mut base: Url) -> Url {
+    if !base.path().trim_end_matches('/').ends_with("/v1") {
+        extend(&mut base, &["v1"]);
+    }
+    base
 }
 
 /// Adds segments to the path. They are escaped, so that a name with a slash stays one segment.

@@ -11,7 +11,7 @@ use self::scripted::{Move, Scripted, answer, stream};
 use super::super::backend::{ChatDelta, ChatEvent, Usage};
 use super::*;
 use crate::boundary::error::CallErrorKind;
-use crate::capability::connection::{Kind, Secret};
+use crate::capability::connection::{Field, Kind, Secret};
 
 const KEY: &str = "sk-secret";
 const REFERENCE: &str = "[Error reference: https://platform.openai.com/docs/guides/error-codes/api-errors]";
@@ -21,27 +21,23 @@ fn limits() -> Limits {
     Limits { back_off: Duration::from_millis(1), ..Limits::default() }
 }
 
-fn backend(kind: Kind, limits: Limits) -> OpenAi {
-    let connection = Connection { name: "c".to_owned(), origin: "c.yaml".to_owned(), kind };
-    OpenAi::build(&connection, limits).expect("a backend")
+fn backend(connection: &Connection, limits: Limits) -> OpenAi {
+    OpenAi::build(connection, limits).expect("a backend")
 }
 
-fn open_ai(base: &str) -> Kind {
-    Kind::OpenAi {
-        base_url: Some(format!("{base}/v1/")),
-        organization: Some("org".to_owned()),
-        api_key: Some(Secret::new(KEY)),
-        model: Some("default-model".to_owned()),
-    }
+fn connection(kind: Kind, plain: &[(&str, &str)], key: &str) -> Connection {
+    let plain = plain.iter().map(|(key, value)| (*key, Field::Plain((*value).to_owned())));
+    Connection::new("c", "c.yaml", kind, plain.chain([("api_key", Field::Secret(Secret::new(key)))]))
 }
 
-fn azure(base: &str, api_version: &str) -> Kind {
-    Kind::AzureOpenAi {
-        api_base: base.to_owned(),
-        api_version: api_version.to_owned(),
-        api_key: Secret::new(KEY),
-        model: None,
-    }
+fn open_ai(base: &str) -> Connection {
+    let base = format!("{base}/v1/");
+    let plain = [("base_url", base.as_str()), ("organization", "org"), ("model", "default-model")];
+    connection(Kind::OpenAi, &plain, KEY)
+}
+
+fn azure(base: &str, api_version: &str) -> Connection {
+    connection(Kind::AzureOpenAi, &[("api_base", base), ("api_version", api_version)], KEY)
 }
 
 fn outbound() -> Outbound {
@@ -73,7 +69,7 @@ async fn chat(
     limits: Limits,
 ) -> (Result<ChatReply, CallError>, usize) {
     let service = Scripted::start(script);
-    let backend = backend(open_ai(&service.url()), limits);
+    let backend = backend(&open_ai(&service.url()), limits);
     let result = backend.chat(request(""), outbound()).await;
     drop(backend);
     (result, service.requests().await.len())
@@ -93,7 +89,7 @@ fn told(request: &scripted::Request) -> Vec<(&str, &str)> {
 #[tokio::test]
 async fn a_chat_is_asked_for_and_answered() {
     let service = Scripted::start([answer(200, "", REPLY)]);
-    let backend = backend(open_ai(&service.url()), limits());
+    let backend = backend(&open_ai(&service.url()), limits());
     assert_eq!(backend.chat(request(""), outbound()).await, Ok(reply()));
 
     let request = service.requests().await.remove(0);
@@ -114,7 +110,7 @@ async fn a_chat_is_asked_for_and_answered() {
 #[tokio::test]
 async fn azure_has_the_deployment_in_its_path() {
     let service = Scripted::start([answer(200, "", REPLY)]);
-    let backend = backend(azure(&service.url(), "2024-02-01"), limits());
+    let backend = backend(&azure(&service.url(), "2024-02-01"), limits());
     assert_eq!(backend.chat(request("gpt/4 ü"), outbound()).await, Ok(reply()));
 
     let request = service.requests().await.remove(0);
@@ -127,8 +123,8 @@ async fn a_serverless_endpoint_gets_its_version_in_the_path() {
     for suffix in ["", "/", "/v1", "/v1/"] {
         let service = Scripted::start([answer(200, "", REPLY)]);
         let api_base = format!("{}{suffix}", service.url());
-        let kind = Kind::Serverless { api_base, api_key: Secret::new(KEY), model: Some("m".to_owned()) };
-        assert_eq!(backend(kind, limits()).chat(request(""), outbound()).await, Ok(reply()));
+        let serverless = connection(Kind::Serverless, &[("api_base", &api_base), ("model", "m")], KEY);
+        assert_eq!(backend(&serverless, limits()).chat(request(""), outbound()).await, Ok(reply()));
         assert_eq!(service.requests().await[0].target, "/v1/chat/completions");
     }
 }
@@ -137,7 +133,7 @@ async fn a_serverless_endpoint_gets_its_version_in_the_path() {
 async fn a_prompt_is_completed() {
     let service = Scripted::start([answer(200, "", r#"{"choices": [{"text": "b", "finish_reason": "length"}]}"#)]);
     let request = CompletionRequest { model: "m".to_owned(), prompt: "a".to_owned(), parameters: "{}".to_owned() };
-    let reply = backend(open_ai(&service.url()), limits()).complete(request, outbound()).await.expect("a reply");
+    let reply = backend(&open_ai(&service.url()), limits()).complete(request, outbound()).await.expect("a reply");
     assert_eq!((reply.text.as_str(), reply.finish_reason.as_str(), reply.usage), ("b", "length", None));
     let request = service.requests().await.remove(0);
     assert_eq!((request.target.as_str(), request.body.as_str()), ("/v1/completions", r#"{"model":"m","prompt":"a"}"#));
@@ -152,7 +148,7 @@ async fn texts_are_embedded() {
         inputs: vec!["a".to_owned()],
         parameters: r#"{"dimensions":1}"#.to_owned(),
     };
-    let reply = backend(open_ai(&service.url()), limits()).embed(request, outbound()).await.expect("a reply");
+    let reply = backend(&open_ai(&service.url()), limits()).embed(request, outbound()).await.expect("a reply");
     let usage = Usage { prompt_tokens: 1, completion_tokens: 0, total_tokens: 1 };
     assert_eq!(reply, EmbeddingReply { model: "e".to_owned(), vectors: vec![vec![1.0]], usage: Some(usage) });
     let request = service.requests().await.remove(0);
@@ -204,7 +200,7 @@ async fn a_service_that_is_not_there_is_named_by_its_connection() {
     let url = gone.url();
     assert_eq!(gone.requests().await, []);
     let limits = Limits { retries: 0, ..limits() };
-    let result = backend(open_ai(&url), limits).chat(request(""), outbound()).await;
+    let result = backend(&open_ai(&url), limits).chat(request(""), outbound()).await;
     let message = "OpenAI API hits APIConnectionError: connection \"c\" could not be reached: connection refused";
     assert_eq!(result, Err(error(CallErrorKind::Unavailable, None, message)));
 }
@@ -220,7 +216,7 @@ async fn a_service_that_says_nothing_is_given_up() {
 #[tokio::test]
 async fn no_call_outlives_its_deadline() {
     let service = Scripted::start([Move::Hold(String::new())]);
-    let backend = backend(open_ai(&service.url()), limits());
+    let backend = backend(&open_ai(&service.url()), limits());
     let outbound = Outbound { deadline: std::time::Instant::now() + Duration::from_millis(20), ..outbound() };
     let kind = backend.chat(request(""), outbound).await.map_err(|error| error.kind);
     assert_eq!((kind, service.requests().await.len()), (Err(CallErrorKind::Timeout), 1));
@@ -248,7 +244,7 @@ async fn an_answer_that_is_none_is_named() {
 /// Every event of a streamed chat, up to an error.
 async fn streamed(script: Move, limits: Limits) -> Vec<Result<ChatEvent, CallError>> {
     let service = Scripted::start([script]);
-    let backend = backend(open_ai(&service.url()), limits);
+    let backend = backend(&open_ai(&service.url()), limits);
     match backend.stream_chat(request("m"), outbound()).await {
         Ok(events) => events.collect().await,
         Err(error) => vec![Err(error)],
@@ -323,7 +319,7 @@ async fn a_stream_that_is_broken_is_named() {
 #[tokio::test]
 async fn a_stream_that_is_dropped_ends_the_request() {
     let service = Scripted::start([Move::Hold(stream(&chunk("a", None)))]);
-    let backend = backend(open_ai(&service.url()), limits());
+    let backend = backend(&open_ai(&service.url()), limits());
     let mut events = backend.stream_chat(request("m"), outbound()).await.expect("a stream");
     assert_eq!(events.next().await, Some(began()));
     drop(events);
@@ -332,9 +328,9 @@ async fn a_stream_that_is_dropped_ends_the_request() {
 
 #[tokio::test]
 async fn usage_is_asked_for_where_it_is_known() {
-    let check = async |kind: fn(&str) -> Kind, expected: Value| {
+    let check = async |connection: fn(&str) -> Connection, expected: Value| {
         let service = Scripted::start([Move::Send(stream("data: [DONE]\n\n"))]);
-        let backend = backend(kind(&service.url()), limits());
+        let backend = backend(&connection(&service.url()), limits());
         let events = backend.stream_chat(request("m"), outbound()).await.expect("a stream");
         assert_eq!(events.count().await, 0);
         let body: Value = serde_json::from_str(&service.requests().await[0].body).expect("JSON");
@@ -350,7 +346,7 @@ async fn a_request_that_is_wrong_is_not_sent() {
     let check = async |model: &str, parameters: &str, message: &str| {
         let service = Scripted::start([answer(200, "", REPLY)]);
         let request = ChatRequest { parameters: parameters.to_owned(), ..request(model) };
-        let result = backend(azure(&service.url(), "v"), limits()).chat(request, outbound()).await;
+        let result = backend(&azure(&service.url(), "v"), limits()).chat(request, outbound()).await;
         assert_eq!(result, Err(CallError::new(CallErrorKind::InvalidRequest, message)));
         assert_eq!(service.requests().await, []);
     };
@@ -367,7 +363,7 @@ async fn a_request_that_is_wrong_is_not_sent() {
 
 #[test]
 fn a_backend_says_who_answers_and_hides_its_key() {
-    let backend = backend(azure("http://example.openai.azure.com", "v"), limits());
+    let backend = backend(&azure("http://example.openai.azure.com", "v"), limits());
     assert_eq!(backend.provider(), "azure.ai.openai");
     assert_eq!(backend.server(), Some(("example.openai.azure.com", 80)));
     assert!(!format!("{backend:?}").contains(KEY));
@@ -376,15 +372,9 @@ fn a_backend_says_who_answers_and_hides_its_key() {
 #[test]
 fn a_connection_that_cannot_be_used_is_a_problem() {
     let check = |base: &str, key: &str, what: &str| {
-        let kind = Kind::AzureOpenAi {
-            api_base: base.to_owned(),
-            api_version: "v".to_owned(),
-            api_key: Secret::new(key),
-            model: None,
-        };
-        let connection = Connection { name: "c".to_owned(), origin: "c.yaml".to_owned(), kind };
+        let connection = connection(Kind::AzureOpenAi, &[("api_base", base), ("api_version", "v")], key);
         let problem = OpenAi::build(&connection, limits()).expect_err("a problem");
-        assert_eq!(problem, Problem::new("c.yaml", what));
+        assert_eq!(problem, Problem::new("c.yaml", what).of("c"));
     };
     check("http://", KEY, "api_base: \"http://\" is no address: empty host");
     check("ftp://h", KEY, "api_base: \"ftp://h\" is no address; expected https://… or http://…");
