@@ -3,13 +3,11 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use crate::boundary::Capability;
-use crate::boundary::grants::{Ask, AskError, Grants};
+use crate::boundary::grants::{AskError, Grants};
 use crate::builder::{self, BuildError};
-use crate::capability::connection::{self, Connections};
-use crate::capability::{self, Capabilities, llm};
+use crate::capability::connection::{self, Connections, Field};
+use crate::capability::{self, Capabilities, config, http, llm};
 use crate::flow::problem::{Problems, Warning};
-use crate::flow::value::Json;
 use crate::flow::{FileError, Files, Flow, Node, NodeKind};
 use crate::folder::{Folder, FolderError};
 use crate::plugins;
@@ -102,8 +100,12 @@ pub fn prepare(
         Ok((connections, warnings)) => (connections, warnings, Vec::new()),
         Err(problems) => (Connections::default(), Vec::new(), problems.into_iter().map(Fault::Connection).collect()),
     };
+    let environment = flow.environment_variables().keys();
+    let environment = environment.filter_map(|name| Some((name.clone(), Field::Plain(env(name)?)))).collect();
+    let config = config::Config { connections: connections.clone(), environment };
+    let http = http::Config { connections: connections.clone(), ..http::Config::default() };
     let llm = llm::Config { connections, ..llm::Config::default() };
-    let capabilities = Capabilities::build(capability::Config { llm, ..capability::Config::default() });
+    let capabilities = Capabilities::build(capability::Config { config, http, llm, ..capability::Config::default() });
     let workshop = Workshop::open(components).map_err(|error| vec![Fault::Start(error)])?;
     let mut assembling = Assembling {
         folder,
@@ -129,13 +131,12 @@ impl Parts {
 
 /// The connections a flow names, wherever it does.
 fn wanted_connections(flow: &Flow) -> Vec<String> {
-    flow.nodes().flat_map(|(_, node)| connection(node).map(str::to_owned).into_iter().chain(granted(node))).collect()
+    flow.nodes().flat_map(|(_, node)| Capabilities::connections(connection(node), &asks(node))).collect()
 }
 
-/// The connections that a node's grants name. What else is wrong with a grant, its capability says.
-fn granted(node: &Node) -> Vec<String> {
-    let grant = node.grants.get(llm::Llm::NAME).map(Json::as_str);
-    Ask { connection: None, grant }.names(llm::Llm::NAME).unwrap_or_default()
+/// A node's grants, by capability, as JSON texts.
+fn asks(node: &Node) -> Vec<(&str, &str)> {
+    node.grants.iter().map(|(name, ask)| (name.as_str(), ask.as_str())).collect()
 }
 
 fn connection(node: &Node) -> Option<&str> {
@@ -191,8 +192,7 @@ impl Assembling<'_> {
     }
 
     fn grants(&mut self, node: &Node) -> Option<Grants> {
-        let asks: Vec<_> = node.grants.iter().map(|(name, ask)| (name.as_str(), ask.as_str())).collect();
-        let granted = self.capabilities.grant(connection(node), &asks);
+        let granted = self.capabilities.grant(connection(node), &asks(node));
         let told_before = |error: &AskError| !self.has_connections && matches!(error, AskError::Unknown { .. });
         match granted {
             Ok(grants) => Some(grants),

@@ -14,6 +14,7 @@ mod scenarios;
 mod cli;
 mod examples;
 mod feedback;
+mod http;
 mod sandbox;
 mod score;
 mod streaming;

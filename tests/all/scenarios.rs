@@ -1,7 +1,11 @@
 //! What a flow answers and what its trace looks like: one folder of `tests/flows` for each behaviour.
 
 harness::scenarios! {
+    config_reads
+    config_without_grant
     context_sets_notes
+    env_reads
+    env_without_grant
     llm_chats
     llm_completes
     llm_embeds

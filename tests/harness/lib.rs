@@ -35,6 +35,7 @@ mod http;
 mod model;
 pub mod scenario;
 mod server;
+mod service;
 mod trace;
 mod wait;
 
@@ -44,4 +45,5 @@ pub use guests::guest;
 pub use host::{CONNECTION, Exit, HostBuilder, TestHost};
 pub use http::{Frame, Reply, Stream};
 pub use model::{FakeModel, KEY, Recorded, Script};
+pub use service::FakeService;
 pub use trace::stable;
