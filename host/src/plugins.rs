@@ -6,3 +6,9 @@ pub static PROMPT: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/weir_plugin
 
 /// Renders a prompt and asks a model: nodes of `type: llm`.
 pub static LLM: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/weir_plugin_llm.wasm"));
+
+/// Asks Azure AI Content Safety: the tool `promptflow.tools.azure_content_safety.analyze_text`.
+pub static CONTENT_SAFETY: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/weir_plugin_content_safety.wasm"));
+
+/// Asks SerpAPI: the tool `promptflow.tools.serpapi.SerpAPI.search`.
+pub static SERP: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/weir_plugin_serp.wasm"));
