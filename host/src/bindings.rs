@@ -12,6 +12,8 @@ wasmtime::component::bindgen!({
         // Notes never wait.
         "weir:flow/context": trappable,
         "wasi:logging/logging": trappable,
+        // Settings are at hand.
+        "wasi:config/store": trappable,
         "weir:flow/llm.text": trappable,
         default: async | trappable,
     },
@@ -23,6 +25,7 @@ wasmtime::component::bindgen!({
 });
 
 pub use self::exports::weir::flow::handler;
+pub use self::wasi::config::store;
 pub use self::wasi::logging::logging;
 pub use self::weir::flow::{context, llm, nodes, output, types};
 

@@ -21,6 +21,7 @@ use futures_util::future::BoxFuture;
 use futures_util::stream::BoxStream;
 use opentelemetry::Context;
 use wasmtime::component::{HasData, Linker, ResourceTable};
+use wasmtime_wasi_http::WasiHttpCtx;
 
 use crate::flow::value::Json;
 use crate::id::{FlowId, NodeId, RequestId};
@@ -55,11 +56,18 @@ pub trait Capability: Sized + Send + Sync + 'static {
     /// If the node asks for what there is not.
     fn grant(&self, ask: Ask<'_>) -> Result<Option<Self::Grant>, AskError>;
 
+    /// The connections that an ask names, so that they are loaded before anything is granted.
+    ///
+    /// An ask that cannot be read names none: what is wrong with it, [`Capability::grant`] says.
+    fn connections(_: Ask<'_>) -> Vec<String> {
+        Vec::new()
+    }
+
     /// Adds the WIT functions to the linker. No policy here.
     ///
     /// # Errors
     /// If the linker has them already.
-    fn link<T: Send + 'static>(linker: &mut Linker<T>, lend: fn(&mut T) -> GuestCalls<'_>) -> wasmtime::Result<()>;
+    fn link<T: Lend>(linker: &mut Linker<T>) -> wasmtime::Result<()>;
 }
 
 /// One call a node makes to the host, as a value. It is made by [`GuestCalls::call`], and only there.
@@ -98,6 +106,11 @@ pub trait StreamCall: Send + 'static {
 
     /// Called once, when the stream has ended well.
     fn reply_facts(seen: Self::Seen) -> RpcReply;
+
+    /// Called once instead, when whoever reads it stops before the end. None: the call counts as cancelled.
+    fn left_facts(_: Self::Seen) -> Option<RpcReply> {
+        None
+    }
 
     fn run(
         self,
@@ -193,6 +206,13 @@ pub struct NodeRun {
 pub struct GuestCalls<'a> {
     pub run: &'a mut NodeRun,
     pub table: &'a mut ResourceTable,
+    /// How large the headers may be that a guest makes.
+    pub http: &'a mut WasiHttpCtx,
+}
+
+/// The data of a store, which lends the host to its guest.
+pub trait Lend: Send + 'static {
+    fn lend(&mut self) -> GuestCalls<'_>;
 }
 
 /// Tells wasmtime that the data of our interfaces is [`GuestCalls`].

@@ -33,19 +33,20 @@ macro_rules! always_granted {
                 }
             }
 
-            fn link<T: Send + 'static>(
+            fn link<T: $crate::boundary::Lend>(
                 linker: &mut ::wasmtime::component::Linker<T>,
-                lend: fn(&mut T) -> $crate::boundary::GuestCalls<'_>,
             ) -> ::wasmtime::Result<()> {
-                $($wit::add_to_linker::<T, $crate::boundary::Lent>(linker, lend)?;)+
+                $($wit::add_to_linker::<T, $crate::boundary::Lent>(linker, T::lend)?;)+
                 Ok(())
             }
         }
     };
 }
 
+pub mod config;
 pub mod connection;
 pub mod context;
+pub mod http;
 pub mod llm;
 pub mod log;
 pub mod nodes;
@@ -56,7 +57,7 @@ use std::sync::Arc;
 use wasmtime::component::Linker;
 
 use crate::boundary::grants::{Ask, AskError, Grants};
-use crate::boundary::{Capability, GuestCalls};
+use crate::boundary::{Capability, Lend};
 
 /// Makes [`Config`], [`Capabilities`] and their functions of a list of modules and types.
 ///
@@ -112,15 +113,24 @@ macro_rules! capabilities {
                 if errors.is_empty() { Ok(grants) } else { Err(errors) }
             }
 
+            /// The connections that a node's `grants` name, each with the key under which it does.
+            pub fn connections(asks: &[(&str, &str)]) -> Vec<(&'static str, String)> {
+                let mut names = Vec::new();
+                $({
+                    let name = <$capability as Capability>::NAME;
+                    let grant = asks.iter().find(|(asked, _)| *asked == name).map(|(_, grant)| *grant);
+                    let connections = <$capability>::connections(Ask { connections: &[], grant });
+                    names.extend(connections.into_iter().map(|connection| (name, connection)));
+                })+
+                names
+            }
+
             /// Adds every interface to the linker.
             ///
             /// # Errors
             /// If one is there already.
-            pub fn link<T: Send + 'static>(
-                linker: &mut Linker<T>,
-                lend: fn(&mut T) -> GuestCalls<'_>,
-            ) -> wasmtime::Result<()> {
-                $(<$capability>::link(linker, lend)?;)+
+            pub fn link<T: Lend>(linker: &mut Linker<T>) -> wasmtime::Result<()> {
+                $(<$capability>::link(linker)?;)+
                 Ok(())
             }
         }
@@ -130,7 +140,9 @@ macro_rules! capabilities {
 capabilities! {
     output: output::Output,
     llm: llm::Llm,
+    http: http::Http,
     nodes: nodes::Nodes,
     context: context::Notes,
     log: log::Log,
+    config: config::Settings,
 }

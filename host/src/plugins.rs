@@ -10,5 +10,8 @@ pub static LLM: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/weir_plugin_ll
 /// Embeds a text: the package tool `promptflow.tools.embedding.embedding`.
 pub static EMBEDDING: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/weir_plugin_embedding.wasm"));
 
-pub static CONTENT_SAFETY: &[u8] = &[];
-pub static SERP: &[u8] = &[];
+/// Asks Azure AI Content Safety: the tool `promptflow.tools.azure_content_safety.analyze_text`.
+pub static CONTENT_SAFETY: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/weir_plugin_content_safety.wasm"));
+
+/// Asks SerpAPI: the tool `promptflow.tools.serpapi.SerpAPI.search`.
+pub static SERP: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/weir_plugin_serp.wasm"));

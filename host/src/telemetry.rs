@@ -32,7 +32,7 @@ pub use spans::flow::{FlowSpan, FlowStart};
 pub use spans::node::{NodeFacts, NodeKind, NodeSpan, NodeStart, PromptFacts};
 pub use spans::notes::{LogLevel, NodeNotes, NoteValue};
 pub use spans::request::{FinishRequest, RequestSpan, RequestStart};
-pub use spans::rpc::{RpcKind, RpcReply, RpcRequest, RpcSpan, RpcStart};
+pub use spans::rpc::{HttpRequest, RpcKind, RpcReply, RpcRequest, RpcSpan, RpcStart};
 pub use spans::{RequestFacts, Server};
 pub use usage::{Tokens, Usage};
 

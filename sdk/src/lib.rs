@@ -102,7 +102,12 @@
 //! # Tests
 //!
 //! A function stays what it is under [`node`]: call it from a unit test. What calls the host ([`llm`], [`nodes`],
-//! [`context`], [`log`]) works only inside weir and panics elsewhere, so keep the logic to be tested apart from it.
+//! [`config`], [`context`], [`log`]) works only inside weir and panics elsewhere, so keep the logic to be tested apart from it.
+//!
+//! # Features
+//!
+//! - `http`: the module `http`, for requests to HTTP services;
+//! - `log`: the macros of the `log` crate write to [`log`].
 //!
 //! # serde
 //!
@@ -110,7 +115,10 @@
 //! To derive them by hand, depend on `serde` and `schemars` 1, or use the copies here with
 //! `#[serde(crate = "weir_sdk::serde")]` and `#[schemars(crate = "weir_sdk::schemars")]`.
 
+pub mod config;
 pub mod context;
+#[cfg(feature = "http")]
+pub mod http;
 pub mod llm;
 pub mod log;
 pub mod nodes;

@@ -54,7 +54,7 @@ nodes:
     assert_eq!(exit.status.code(), Some(2), "{}", exit.stderr);
     for wanted in [
         "connection \"nobody\": is not found",
-        "grants.wishes: unknown capability; known: output, llm, nodes, context, log",
+        "grants.wishes: unknown capability; known: output, llm, http, nodes, context, log, config",
         "grants.log: every node has it; leave it out",
     ] {
         assert!(exit.stderr.contains(wanted), "nothing of {wanted:?} in\n{}", exit.stderr);

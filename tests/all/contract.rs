@@ -28,6 +28,8 @@ const CALLS: &[(&str, &str, &str)] = &[
     ("weir:flow/context.set-attribute", "context_sets_notes", "node context_sets_notes "),
     ("weir:flow/context.add-event", "context_sets_notes", "node context_sets_notes "),
     ("weir:flow/context.log-metric", "context_logs_metrics", "node context_logs_metrics "),
+    ("wasi:config/store.get", "config_reads", "node config_reads "),
+    ("wasi:config/store.get-all", "config_reads", "node config_reads "),
     ("wasi:logging/logging.log", "log_writes", "node log_writes "),
 ];
 
@@ -86,8 +88,10 @@ fn imports_of_guest(name: &str) -> BTreeSet<String> {
     let wit_parser::decoding::DecodedWasm::Component(resolve, world) = decoded else {
         panic!("{name} is a WIT package and not a component")
     };
-    // The interfaces of WASI are the language's own business, but for the one that our world names.
-    let ours = |function: &String| function.starts_with("weir:") || function.starts_with("wasi:logging/");
+    // The interfaces of WASI are the language's own business, but for those that a grant is behind or our world names.
+    let ours = |function: &String| {
+        ["weir:", "wasi:logging/", "wasi:config/", "wasi:http/"].iter().any(|prefix| function.starts_with(prefix))
+    };
     imports(&resolve, world).into_iter().filter(ours).collect()
 }
 

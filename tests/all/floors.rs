@@ -10,6 +10,7 @@ const FLOORS: &[(&str, &str, &str)] = &[
     // The sandbox. The 48 line is supported to its end with fixes; 36 advisories were fixed on it before 48.0.8.
     ("wasmtime", "48.0.8", "GHSA-394w-hwhg-8vgm: strings lifted out of bounds; and 35 more up to 2026-10-29"),
     ("wasmtime-wasi", "48.0.8", "GHSA-vqjp-4c8c-hfgg: a trailing slash leaves the granted folder"),
+    ("wasmtime-wasi-http", "48.0.8", "GHSA-jxcf-8qw5-5c33: trailers pass the filter of headers; and five more"),
     // What reads from the network.
     ("hyper", "1.12.0", "the line that asks for a safe h2, see there"),
     ("h2", "0.4.20", "RUSTSEC-2026-0258: empty frames are queued without a limit; and what came after"),

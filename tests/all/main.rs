@@ -15,6 +15,7 @@ mod cli;
 mod connections;
 mod examples;
 mod feedback;
+mod http;
 mod images;
 mod run;
 mod sandbox;

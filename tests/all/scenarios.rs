@@ -1,9 +1,13 @@
 //! What a flow answers and what its trace looks like: one folder of `tests/flows` for each behaviour.
 
 harness::scenarios! {
+    config_reads
+    config_without_grant
     context_logs_metrics
     context_reads_init
     context_sets_notes
+    env_reads
+    env_without_grant
     flex_calls_nodes
     flex_streams
     llm_chats

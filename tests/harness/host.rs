@@ -182,6 +182,13 @@ impl HostBuilder {
         self
     }
 
+    /// Adds a connection file with this text.
+    #[must_use]
+    pub fn connection_file(mut self, name: &str, text: &str) -> Self {
+        self.connections.insert(name.to_owned(), text.to_owned());
+        self
+    }
+
     /// Sends spans and metrics to this collector by HTTP.
     #[must_use]
     pub fn collector(self, collector: &Collector) -> Self {

@@ -41,6 +41,11 @@ impl Allowed {
         self.0.push(Entry { place, port: Some(port) });
     }
 
+    /// Adds all that another list allows.
+    pub fn extend(&mut self, other: &Self) {
+        self.0.extend_from_slice(&other.0);
+    }
+
     /// Whether a connection to `address` may be made, which belongs to `host`: a name, or the address itself.
     pub fn permits(&self, host: &str, address: IpAddr, port: u16) -> bool {
         let host = plain(host);

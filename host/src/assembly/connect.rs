@@ -4,13 +4,10 @@ use std::path::PathBuf;
 
 use indexmap::IndexMap;
 
-use crate::boundary::Capability;
-use crate::boundary::grants::Ask;
+use crate::capability::Capabilities;
 use crate::capability::connection::{Connections, Field, Problem, environment};
-use crate::capability::llm;
 use crate::flow::init::Resolved;
-use crate::flow::value::Json;
-use crate::flow::{Draft, Node, NodeIndex, Place};
+use crate::flow::{Draft, NodeIndex, Place};
 
 /// What an operator has set up for a flow.
 #[derive(Default)]
@@ -104,7 +101,9 @@ fn named(
         if let Some(name) = node.kind.connection() {
             named.push((name.to_owned(), Named::Connection(index)));
         }
-        named.extend(granted(node).into_iter().map(|name| (name, Named::Grant(index, llm::Llm::NAME))));
+        let asks: Vec<_> = node.grants.iter().map(|(name, ask)| (name.as_str(), ask.as_str())).collect();
+        let granted = Capabilities::connections(&asks);
+        named.extend(granted.into_iter().map(|(capability, name)| (name, Named::Grant(index, capability))));
     }
     for (variable, value) in declared {
         let value = process(variable).unwrap_or_else(|| value.clone());
@@ -114,10 +113,4 @@ fn named(
     }
     named.extend(init.into_iter().flat_map(|init| &init.connections).map(|name| (name.clone(), Named::Init)));
     named
-}
-
-/// The connections that a node's grants name. What else is wrong with a grant, its capability says.
-fn granted(node: &Node) -> Vec<String> {
-    let grant = node.grants.get(llm::Llm::NAME).map(Json::as_str);
-    Ask { connections: &[], grant }.names(llm::Llm::NAME).unwrap_or_default()
 }

@@ -23,7 +23,8 @@ impl GuestCalls<'_> {
     pub async fn call<C: HostCall>(&mut self, call: C) -> Result<C::Reply, CallError> {
         let grant = self.run.grants.get::<C::Capability>();
         let span = self.run.open_rpc(C::API_CALL, call.request_facts(grant.as_deref()));
-        let result = self.run.granted::<C::Capability, _, _>(grant, &span, |grant, pass| call.run(grant, pass)).await;
+        let result =
+            self.run.granted::<C::Capability, _, _, _>(grant, &span, |grant, pass| call.run(grant, pass)).await;
         match &result {
             Ok(reply) => span.finish(&C::reply_facts(reply)),
             Err(error) => span.fail(error.kind.code(), &error.message),
@@ -40,20 +41,32 @@ impl GuestCalls<'_> {
         &mut self,
         call: C,
     ) -> Result<BoxStream<'static, Result<C::Item, CallError>>, CallError> {
-        let grant = self.run.grants.get::<C::Capability>();
-        let span = self.run.open_rpc(C::API_CALL, call.request_facts(grant.as_deref()));
-        let result = self.run.granted::<C::Capability, _, _>(grant, &span, |grant, pass| call.run(grant, pass)).await;
-        match result {
-            Ok(items) => Ok(traced::<C>(items, span, self.run.deadline)),
-            Err(error) => {
-                span.fail(error.kind.code(), &error.message);
-                Err(error)
-            }
-        }
+        self.run.start(call).await
     }
 }
 
 impl NodeRun {
+    /// [`GuestCalls::open`] as a future that stands alone, for interfaces by which a guest starts a call and goes on.
+    /// The call begins when the future is first polled.
+    pub fn start<C: StreamCall>(
+        &self,
+        call: C,
+    ) -> impl Future<Output = Result<BoxStream<'static, Result<C::Item, CallError>>, CallError>> + Send + use<C> {
+        let grant = self.grants.get::<C::Capability>();
+        let span = self.open_rpc(C::API_CALL, call.request_facts(grant.as_deref()));
+        let result = self.granted::<C::Capability, _, _, _>(grant, &span, |grant, pass| call.run(grant, pass));
+        let deadline = self.deadline;
+        async move {
+            match result.await {
+                Ok(items) => Ok(traced::<C>(items, span, deadline)),
+                Err(error) => {
+                    span.fail(error.kind.code(), &error.message);
+                    Err(error)
+                }
+            }
+        }
+    }
+
     fn open_rpc(&self, api_call: &'static str, request: RpcRequest) -> RpcSpan {
         self.origin.telemetry.rpc(crate::telemetry::RpcStart {
             flow: &self.origin.flow,
@@ -67,19 +80,23 @@ impl NodeRun {
     }
 
     /// Makes the call if the node holds the grant.
-    async fn granted<C, T, F>(
+    fn granted<C, T, F, M>(
         &self,
         grant: Option<Arc<C::Grant>>,
         span: &RpcSpan,
-        call: impl FnOnce(Arc<C::Grant>, Pass) -> F,
-    ) -> Result<T, CallError>
+        call: M,
+    ) -> impl Future<Output = Result<T, CallError>> + Send + use<C, T, F, M>
     where
         C: Capability,
         T: Send + 'static,
         F: Future<Output = Result<T, CallError>> + Send + 'static,
+        M: FnOnce(Arc<C::Grant>, Pass) -> F,
     {
-        let grant = grant.ok_or_else(|| self.not_granted::<C>())?;
-        self.on_io(call(grant, self.pass(span))).await
+        let call = match grant {
+            Some(grant) => Ok(self.on_io(call(grant, self.pass(span)))),
+            None => Err(self.not_granted::<C>()),
+        };
+        async move { call?.await }
     }
 
     fn pass(&self, span: &RpcSpan) -> Pass {
@@ -92,22 +109,26 @@ impl NodeRun {
     }
 
     /// Runs a call on the runtime of sockets, until the deadline of the run. Dropping the result gives the call up.
-    async fn on_io<T: Send + 'static>(
-        &self,
-        call: impl Future<Output = Result<T, CallError>> + Send + 'static,
-    ) -> Result<T, CallError> {
-        #[expect(
-            clippy::disallowed_methods,
-            reason = "a call must not run on the runtime of guests; it is aborted with its guest"
-        )]
-        let task = AbortOnDropHandle::new(self.io.spawn(call));
-        match timeout_at(self.deadline.into(), task).await {
-            Ok(Ok(result)) => result,
-            Ok(Err(panic)) => {
-                tracing::error!(node = %self.node, %panic, "a host call panicked");
-                Err(CallError::new(CallErrorKind::Internal, "internal error"))
+    fn on_io<T, F>(&self, call: F) -> impl Future<Output = Result<T, CallError>> + Send + use<T, F>
+    where
+        T: Send + 'static,
+        F: Future<Output = Result<T, CallError>> + Send + 'static,
+    {
+        let (io, node, deadline) = (self.io.clone(), self.node.clone(), self.deadline);
+        async move {
+            #[expect(
+                clippy::disallowed_methods,
+                reason = "a call must not run on the runtime of guests; it is aborted with its guest"
+            )]
+            let task = AbortOnDropHandle::new(io.spawn(call));
+            match timeout_at(deadline.into(), task).await {
+                Ok(Ok(result)) => result,
+                Ok(Err(panic)) => {
+                    tracing::error!(%node, %panic, "a host call panicked");
+                    Err(CallError::new(CallErrorKind::Internal, "internal error"))
+                }
+                Err(_) => Err(past_deadline()),
             }
-            Err(_) => Err(past_deadline()),
         }
     }
 
@@ -123,18 +144,32 @@ impl NodeRun {
     }
 }
 
+/// A stream that is read, with its span.
+struct Open<C: StreamCall> {
+    items: BoxStream<'static, Result<C::Item, CallError>>,
+    seen: C::Seen,
+    /// Taken when the stream has ended.
+    span: Option<RpcSpan>,
+}
+
+impl<C: StreamCall> Drop for Open<C> {
+    fn drop(&mut self) {
+        // A span that is dropped ends as cancelled.
+        if let Some(span) = self.span.take()
+            && let Some(reply) = C::left_facts(std::mem::take(&mut self.seen))
+        {
+            span.finish(&reply);
+        }
+    }
+}
+
 /// The stream with its span: sees every piece, and ends the span when the stream ends.
 fn traced<C: StreamCall>(
     items: BoxStream<'static, Result<C::Item, CallError>>,
     span: RpcSpan,
     deadline: Instant,
 ) -> BoxStream<'static, Result<C::Item, CallError>> {
-    struct Open<C: StreamCall> {
-        items: BoxStream<'static, Result<C::Item, CallError>>,
-        span: RpcSpan,
-        seen: C::Seen,
-    }
-    let open = Open::<C> { items, span, seen: C::Seen::default() };
+    let open = Open::<C> { items, seen: C::Seen::default(), span: Some(span) };
     stream::unfold(Some(open), move |open| async move {
         let mut open = open?;
         let item = timeout_at(deadline.into(), open.items.next()).await.unwrap_or_else(|_| Some(Err(past_deadline())));
@@ -144,11 +179,16 @@ fn traced<C: StreamCall>(
                 Some((Ok(item), Some(open)))
             }
             Some(Err(error)) => {
-                open.span.fail(error.kind.code(), &error.message);
+                if let Some(span) = open.span.take() {
+                    span.fail(error.kind.code(), &error.message);
+                }
                 Some((Err(error), None))
             }
             None => {
-                open.span.finish(&C::reply_facts(open.seen));
+                let seen = std::mem::take(&mut open.seen);
+                if let Some(span) = open.span.take() {
+                    span.finish(&C::reply_facts(seen));
+                }
                 None
             }
         }

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
 
-use crate::boundary::Capability;
+use crate::boundary::{Capability, NodeRun};
 
 /// The grants of one node, one for each capability it holds. A grant that was not given is simply not here.
 #[derive(Default)]
@@ -24,6 +24,13 @@ impl Grants {
 impl fmt::Debug for Grants {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Grants({})", self.0.len())
+    }
+}
+
+impl NodeRun {
+    /// What the node holds of a capability, for what is no call: settings.
+    pub fn held<C: Capability>(&self) -> Option<Arc<C::Grant>> {
+        self.grants.get::<C>()
     }
 }
 
@@ -52,6 +59,8 @@ impl Ask<'_> {
 pub enum AskError {
     #[error("grants.{capability}: expected a list of names such as [a, b], found {found}")]
     NotNames { capability: &'static str, found: String },
+    #[error("grants.{capability}: expected {expected}, found {found}")]
+    NotUnderstood { capability: &'static str, expected: &'static str, found: String },
     #[error("grants.{capability}: every node has it; leave it out")]
     NeedsNone { capability: &'static str },
     #[error("grants.{name}: unknown capability; known: {known}")]

@@ -9,7 +9,7 @@ pub mod openai;
 mod sse;
 mod wit;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use futures_util::StreamExt;
@@ -21,7 +21,7 @@ use wasmtime::component::Linker;
 use crate::boundary::error::{CallError, CallErrorKind};
 use crate::boundary::facts::{RpcKind, RpcReply, RpcRequest, RpcServer, Tokens};
 use crate::boundary::grants::{Ask, AskError};
-use crate::boundary::{Capability, GuestCalls, HostCall, Lent, Pass, StreamCall};
+use crate::boundary::{Capability, HostCall, Lend, Lent, Pass, StreamCall};
 
 use crate::capability::connection::{self, Connections, Problem};
 use backend::{Backend, Outbound, Usage};
@@ -37,6 +37,8 @@ pub struct Config {
 #[derive(Debug)]
 pub struct Llm {
     backends: BTreeMap<String, Result<Arc<dyn Backend>, Problem>>,
+    /// Connections that lead to no model.
+    others: BTreeSet<String>,
 }
 
 /// The connections that a node may use.
@@ -53,19 +55,29 @@ impl Capability for Llm {
         let backend = |connection: &Arc<connection::Connection>| {
             (connection.name.clone(), backend::choose(connection, config.connections.identity(), &config.limits))
         };
-        Self { backends: config.connections.iter().map(backend).collect() }
+        let others = config.connections.iter().filter(|connection| !backend::is_model(connection.kind));
+        Self {
+            others: others.map(|connection| connection.name.clone()).collect(),
+            backends: config.connections.iter().map(backend).collect(),
+        }
+    }
+
+    fn connections(ask: Ask<'_>) -> Vec<String> {
+        ask.names(Self::NAME).unwrap_or_default()
     }
 
     fn grant(&self, ask: Ask<'_>) -> Result<Option<Grant>, AskError> {
         let mut names = ask.names(Self::NAME)?;
-        names.extend(ask.connections.iter().map(|name| (*name).to_owned()));
+        // A node's own connection may be of use for something else.
+        let own = ask.connections.iter().filter(|name| !self.others.contains(**name));
+        names.extend(own.map(|name| (*name).to_owned()));
         let granted: Result<BTreeMap<_, _>, _> =
             names.into_iter().map(|name| self.backend(&name).map(|backend| (name, backend))).collect();
         Ok(Some(granted?).filter(|granted| !granted.is_empty()).map(Grant))
     }
 
-    fn link<T: Send + 'static>(linker: &mut Linker<T>, lend: fn(&mut T) -> GuestCalls<'_>) -> wasmtime::Result<()> {
-        crate::bindings::llm::add_to_linker::<T, Lent>(linker, lend)
+    fn link<T: Lend>(linker: &mut Linker<T>) -> wasmtime::Result<()> {
+        crate::bindings::llm::add_to_linker::<T, Lent>(linker, T::lend)
     }
 }
 
@@ -184,7 +196,7 @@ impl StreamCall for StreamChat {
             id: seen.id,
             finish_reason: seen.finish_reason.unwrap_or_default(),
             generated_message: object([("role", json("assistant")), ("content", json(&seen.text))]),
-            embeddings: String::new(),
+            ..RpcReply::default()
         }
     }
 
@@ -309,6 +321,7 @@ fn facts(kind: RpcKind, inputs: String, model: &str, connection: &str, grant: Op
         server: backend
             .and_then(|backend| backend.server())
             .map(|(address, port)| RpcServer { address: address.to_owned(), port: Some(port) }),
+        ..RpcRequest::default()
     }
 }
 

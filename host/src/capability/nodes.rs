@@ -8,7 +8,7 @@ use crate::bindings::{nodes as wit, types};
 use crate::boundary::error::{CallError, CallErrorKind, NodeError};
 use crate::boundary::facts::{RpcKind, RpcReply, RpcRequest};
 use crate::boundary::grants::{Ask, AskError};
-use crate::boundary::{Capability, GuestCalls, HostCall, Lent, Pass};
+use crate::boundary::{Capability, GuestCalls, HostCall, Lend, Lent, Pass};
 use crate::flow::value::Json;
 
 /// How deep nodes may call each other: deep enough for any flow a person can read, shallow enough that a cycle ends
@@ -46,8 +46,8 @@ impl Capability for Nodes {
         Ok((!names.is_empty()).then_some(Grant(names)))
     }
 
-    fn link<T: Send + 'static>(linker: &mut Linker<T>, lend: fn(&mut T) -> GuestCalls<'_>) -> wasmtime::Result<()> {
-        wit::add_to_linker::<T, Lent>(linker, lend)
+    fn link<T: Lend>(linker: &mut Linker<T>) -> wasmtime::Result<()> {
+        wit::add_to_linker::<T, Lent>(linker, T::lend)
     }
 }
 

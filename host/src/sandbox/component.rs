@@ -15,7 +15,7 @@ use crate::capability::Capabilities;
 use crate::sandbox::engine::{self, Ticker};
 use crate::sandbox::precompiled::Cache;
 use crate::sandbox::refused;
-use crate::sandbox::store::{self, State};
+use crate::sandbox::store::State;
 
 /// The SHA-256 of a component's bytes, in hexadecimal digits.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -96,7 +96,7 @@ impl Workshop {
         let engine = engine::build().map_err(explain)?;
         let mut linker = Linker::new(&engine);
         wasmtime_wasi::p2::add_to_linker_async(&mut linker).map_err(explain)?;
-        Capabilities::link(&mut linker, store::lend).map_err(explain)?;
+        Capabilities::link(&mut linker).map_err(explain)?;
         let mut hasher = DefaultHasher::new();
         engine.precompile_compatibility_hash().hash(&mut hasher);
         let cache = Cache::open(config.cache_dir, hasher.finish());

@@ -6,15 +6,18 @@
 //! - write to stdout and stderr, which become log records of its span, and log by wasi:logging;
 //! - answer, whole or as a stream, and put notes on its span.
 //!
-//! It has no environment, no arguments, no files, no sockets and no standard input. Whatever else it can do it does
-//! through a capability that its flow grants: see capability.rs.
+//! Its environment has the variables that its flow grants by name, under `grants.config`, and no other. It has no
+//! arguments, no files, no sockets and no standard input. Whatever else it can do it does through a capability that its
+//! flow grants: see capability.rs.
 
 use wasmtime::Store;
 use wasmtime::component::{Resource, ResourceTable};
 use wasmtime_wasi::{WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
+use wasmtime_wasi_http::WasiHttpCtx;
 
 use crate::bindings::Chunks;
-use crate::boundary::{GuestCalls, NodeRun};
+use crate::boundary::{GuestCalls, Lend, NodeRun};
+use crate::capability::config::Settings;
 use crate::sandbox::component::Component;
 use crate::sandbox::limits::{Limiter, Limits};
 use crate::sandbox::stdio::{Lines, Stream};
@@ -24,6 +27,7 @@ pub(super) struct State {
     run: NodeRun,
     table: ResourceTable,
     wasi: WasiCtx,
+    http: WasiHttpCtx,
     limiter: Limiter,
     stdio: [Lines; 2],
 }
@@ -34,10 +38,14 @@ pub(super) fn new(component: &Component, run: NodeRun, limits: &Limits) -> Store
     let stderr = Lines::new(run.notes.clone(), Stream::Stderr);
     let mut wasi = WasiCtxBuilder::new();
     wasi.stdout(stdout.clone()).stderr(stderr.clone()).allow_tcp(false).allow_udp(false).allow_ip_name_lookup(false);
+    if let Some(settings) = run.held::<Settings>() {
+        settings.variables().for_each(|(name, value)| _ = wasi.env(name, value));
+    }
     let state = State {
         run,
         table: ResourceTable::new(),
         wasi: wasi.build(),
+        http: WasiHttpCtx::new(),
         limiter: Limiter::new(limits),
         stdio: [stdout, stderr],
     };
@@ -47,11 +55,6 @@ pub(super) fn new(component: &Component, run: NodeRun, limits: &Limits) -> Store
     store.set_epoch_deadline(1);
     store.epoch_deadline_async_yield_and_update(1);
     store
-}
-
-/// The host as the guest of a store sees it.
-pub(super) fn lend(state: &mut State) -> GuestCalls<'_> {
-    GuestCalls { run: &mut state.run, table: &mut state.table }
 }
 
 impl State {
@@ -67,6 +70,12 @@ impl State {
     /// Logs what the guest wrote without ending the line.
     pub(super) fn close_stdio(&self) {
         self.stdio.iter().for_each(Lines::close);
+    }
+}
+
+impl Lend for State {
+    fn lend(&mut self) -> GuestCalls<'_> {
+        GuestCalls { run: &mut self.run, table: &mut self.table, http: &mut self.http }
     }
 }
 

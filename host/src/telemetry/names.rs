@@ -85,6 +85,8 @@ pub mod semconv {
     pub const HTTP_METHOD: &str = "http.request.method";
     pub const HTTP_ROUTE: &str = "http.route";
     pub const HTTP_STATUS: &str = "http.response.status_code";
+    /// Without the query, which may hold keys and what people wrote.
+    pub const URL_FULL: &str = "url.full";
     pub const URL_PATH: &str = "url.path";
     pub const URL_SCHEME: &str = "url.scheme";
     pub const SERVER_ADDRESS: &str = "server.address";

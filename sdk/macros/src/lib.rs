@@ -27,7 +27,7 @@ use syn::parse_macro_input;
 /// | key | meaning | default |
 /// | --- | --- | --- |
 /// | `name = "…"` | the node's name in descriptions | the function's |
-/// | `uses = ["…"]` | which of `llm`, `nodes`, `context`, `logging` it calls, for readers | not said |
+/// | `uses = ["…"]` | which of `llm`, `nodes`, `http`, `config`, `context`, `logging` it calls, for readers | not said |
 #[proc_macro_attribute]
 pub fn node(arguments: TokenStream, item: TokenStream) -> TokenStream {
     let settings = parse_macro_input!(arguments as parse::Settings);

@@ -8,7 +8,7 @@ use syn::punctuated::Punctuated;
 use syn::{Attribute, Error, Expr, ExprLit, FnArg, Ident, ItemFn, Lit, LitStr, Meta, Pat, Result, Token, Type};
 
 /// The interfaces that `uses` may name.
-const INTERFACES: [&str; 4] = ["llm", "nodes", "context", "logging"];
+const INTERFACES: [&str; 6] = ["llm", "nodes", "http", "config", "context", "logging"];
 
 /// What stands in the parentheses of `#[node(…)]`.
 #[derive(Default)]

@@ -39,6 +39,16 @@ pub struct RpcRequest {
     pub model: String,
     /// The service that will be called.
     pub server: Option<Server>,
+    /// What is sent, if the call is a plain HTTP request.
+    pub http: Option<HttpRequest>,
+}
+
+/// A plain HTTP request as a trace may show it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HttpRequest {
+    pub method: String,
+    /// Without credentials, query and fragment.
+    pub url: String,
 }
 
 /// What of a reply may appear in a trace. What is empty is left out.
@@ -58,6 +68,8 @@ pub struct RpcReply {
     pub generated_message: String,
     /// Of an embedding, the JSON array that prompt flow shows: texts, and of each vector its length.
     pub embeddings: String,
+    /// The status of the answer to a plain HTTP request. From 400 on the call has failed, and this is its code.
+    pub http_status: Option<u16>,
 }
 
 /// What is known of a call before it is made.
@@ -103,6 +115,7 @@ impl Telemetry {
         attributes.push(KeyValue::new(attribute::FUNCTION, api_call));
         attributes.push(KeyValue::new(attribute::NODE_NAME, node.to_string()));
         attributes.extend(facts.labels());
+        attributes.extend(facts.http.iter().flat_map(HttpRequest::attributes));
         let open = Open::start(self, api_call, SpanKind::Client, start.parent, attributes);
         if open.is_recording() && facts.kind.operation().is_some() {
             open.set_all(parameters(&facts.inputs));
@@ -134,7 +147,14 @@ impl RpcSpan {
     /// Ends the span with what came back; of a stream, after the last piece.
     pub fn finish(mut self, reply: &RpcReply) {
         self.tell(reply);
-        self.end(End::Completed, Some(reply));
+        match reply.http_status.filter(|status| *status >= 400) {
+            None => self.end(End::Completed, Some(reply)),
+            Some(status) => {
+                let code = status.to_string();
+                let message = format!("the service answered with status {status}");
+                self.end(End::failed(&code, &message, None), Some(reply));
+            }
+        }
     }
 
     /// Ends the span as failed. The code `Cancelled` ends it as cancelled.
@@ -163,6 +183,9 @@ impl RpcSpan {
             if !text.is_empty() {
                 open.tell(key, event, text);
             }
+        }
+        if let Some(status) = reply.http_status {
+            open.set(semconv::HTTP_STATUS, i64::from(status));
         }
         open.set_all(reply.tokens.iter().flat_map(|tokens| token_attributes(self.facts.kind, *tokens)));
     }
@@ -233,6 +256,15 @@ impl RpcRequest {
             labels.extend(port.map(|port| KeyValue::new(semconv::SERVER_PORT, i64::from(port))));
         }
         labels
+    }
+}
+
+impl HttpRequest {
+    fn attributes(&self) -> Vec<KeyValue> {
+        [non_empty(semconv::HTTP_METHOD, &self.method), non_empty(semconv::URL_FULL, &self.url)]
+            .into_iter()
+            .flatten()
+            .collect()
     }
 }
 

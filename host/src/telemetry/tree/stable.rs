@@ -42,7 +42,10 @@ fn line(span: &Span) -> String {
     match role {
         Role::Server => add("response_code", span.attribute(semconv::HTTP_STATUS)),
         Role::Flow | Role::Node => add("run_status", Some(span.run_status())),
-        Role::Rpc => add("model", span.model()),
+        Role::Rpc => {
+            add("model", span.model());
+            add("status", span.attribute(semconv::HTTP_STATUS));
+        }
         Role::Feedback => add("feedback", span.attribute("feedback")),
     }
     add("output_type", span.attribute(attribute::OUTPUT_TYPE));

@@ -1,0 +1,137 @@
+//! The service of a connection: where it is, and how it knows us. Its key is added by the host, so that a guest uses it
+//! and cannot tell it.
+
+use http::header::AUTHORIZATION;
+use http::{HeaderMap, HeaderName, HeaderValue};
+use reqwest::Url;
+
+use crate::address::Allowed;
+use crate::capability::connection::{Connection, Kind, Problem, Secret};
+
+const OPENAI: &str = "https://api.openai.com";
+const SERP: &str = "https://serpapi.com";
+
+/// A service with a key.
+#[derive(Debug)]
+pub(super) struct Service {
+    connection: String,
+    /// Scheme, host and port count.
+    base: Url,
+    credential: Option<Credential>,
+}
+
+#[derive(Debug)]
+enum Credential {
+    /// The value is marked as sensitive, and prints so.
+    Header(HeaderName, HeaderValue),
+    Query(&'static str, Secret),
+}
+
+/// How a type of connection says where its service is and what shows its key.
+struct Shape {
+    /// The key of the connection that holds the address, and what it is without one.
+    base: (&'static str, Option<&'static str>),
+    place: Place,
+}
+
+enum Place {
+    Header(&'static str),
+    Bearer,
+    Query(&'static str),
+}
+
+/// The header of Azure's services that are no model.
+const SUBSCRIPTION_KEY: Place = Place::Header("ocp-apim-subscription-key");
+const API_KEY: Place = Place::Header("api-key");
+
+fn shape(kind: Kind) -> Option<Shape> {
+    let (base, place) = match kind {
+        Kind::OpenAi => (("base_url", Some(OPENAI)), Place::Bearer),
+        Kind::AzureOpenAi | Kind::CognitiveSearch | Kind::Qdrant => (("api_base", None), API_KEY),
+        Kind::Serverless | Kind::Weaviate => (("api_base", None), Place::Bearer),
+        Kind::AzureAiServices | Kind::AzureContentSafety | Kind::FormRecognizer => {
+            (("endpoint", None), SUBSCRIPTION_KEY)
+        }
+        // It has no address of its own, as the type has no key for one.
+        Kind::Serp => (("api_base", Some(SERP)), Place::Query("api_key")),
+        Kind::Offline | Kind::Custom => return None,
+    };
+    Some(Shape { base, place })
+}
+
+impl Service {
+    /// The service of a connection; none if the connection has no address.
+    ///
+    /// # Errors
+    /// The address or the key cannot be used in HTTP.
+    pub(super) fn of(connection: &Connection) -> Result<Option<Self>, Problem> {
+        let problem = |what: String| Problem::new(&connection.origin, what);
+        let Some(Shape { base: (key, default), place }) = shape(connection.kind) else { return Ok(None) };
+        let Some(text) = connection.plain(key).or(default) else { return Ok(None) };
+        let base = Url::parse(text).ok().filter(|url| matches!(url.scheme(), "http" | "https"));
+        let base = base.ok_or_else(|| problem(format!("{key}: {text:?} is no address; expected https://…")))?;
+        let credential = connection.secret("api_key").map(|secret| place.credential(secret)).transpose();
+        let credential = credential.map_err(problem)?;
+        Ok(Some(Self { connection: connection.name.clone(), base, credential }))
+    }
+
+    pub(super) fn covers(&self, url: &Url) -> bool {
+        url.origin() == self.base.origin()
+    }
+
+    pub(super) fn is_https(&self) -> bool {
+        self.base.scheme() == "https"
+    }
+
+    /// Where an operator's own connection leads is the operator's affair, so any address will do.
+    pub(super) fn allow(&self, allowed: &mut Allowed) {
+        if let (Some(host), Some(port)) = (self.base.host_str(), self.base.port_or_known_default()) {
+            allowed.add(host, port);
+        }
+    }
+
+    /// Adds the key, in place of whatever the guest has put there.
+    pub(super) fn authenticate(&self, url: &mut Url, headers: &mut HeaderMap) {
+        match &self.credential {
+            None => {}
+            Some(Credential::Header(name, value)) => _ = headers.insert(name, value.clone()),
+            Some(Credential::Query(name, secret)) => {
+                let kept: Vec<_> = url.query_pairs().into_owned().filter(|(key, _)| key != name).collect();
+                url.query_pairs_mut().clear().extend_pairs(kept).append_pair(name, secret.expose());
+            }
+        }
+    }
+}
+
+/// Two connections to one service would leave open whose key is sent.
+///
+/// # Errors
+/// Names two that lead to the same.
+pub(super) fn no_two_alike(services: &[Service]) -> Result<(), String> {
+    for (index, service) in services.iter().enumerate() {
+        if let Some(other) = services[..index].iter().find(|other| other.covers(&service.base)) {
+            return Err(format!(
+                "connections {:?} and {:?} lead to the same service; grant one of them",
+                other.connection, service.connection
+            ));
+        }
+    }
+    Ok(())
+}
+
+impl Place {
+    fn credential(self, secret: &Secret) -> Result<Credential, String> {
+        match self {
+            Self::Header(name) => Ok(Credential::Header(HeaderName::from_static(name), header(secret.expose())?)),
+            Self::Bearer => Ok(Credential::Header(AUTHORIZATION, header(&format!("Bearer {}", secret.expose()))?)),
+            Self::Query(name) => Ok(Credential::Query(name, secret.clone())),
+        }
+    }
+}
+
+fn header(text: &str) -> Result<HeaderValue, String> {
+    let mut value = HeaderValue::from_str(text)
+        .map_err(|_| "api_key: holds a sign that no HTTP header may have; is it whole?".to_owned())?;
+    value.set_sensitive(true);
+    Ok(value)
+}

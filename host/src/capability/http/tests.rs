@@ -1,0 +1,231 @@
+//! What a grant covers, how a service is shown our key, and what a flow is told of a wrong ask.
+
+use super::*;
+use crate::capability::connection::{Field, Kind, Secret};
+
+fn url(text: &str) -> Url {
+    Url::parse(text).expect("a URL")
+}
+
+#[track_caller]
+fn check(pattern: &str, covered: &[&str], other: &[&str]) {
+    let parsed = Pattern::parse(pattern).expect("a pattern");
+    for text in covered {
+        assert!(parsed.covers(&url(text)), "{pattern} should cover {text}");
+    }
+    for text in other {
+        assert!(!parsed.covers(&url(text)), "{pattern} should not cover {text}");
+    }
+}
+
+#[test]
+fn a_pattern_covers_a_scheme_a_host_and_a_port() {
+    check(
+        "https://api.example.com",
+        &["https://api.example.com", "https://API.example.com:443/a?b#c"],
+        &[
+            "http://api.example.com",
+            "https://api.example.com:8443",
+            "https://example.com",
+            "https://api.example.com.evil.test",
+            "https://api.example.com@evil.test",
+            "https://evil.test/https://api.example.com",
+        ],
+    );
+    check("http://127.0.0.1:9000", &["http://127.1:9000/a", "http://0x7f000001:9000"], &["http://127.0.0.1"]);
+    check("http://[::1]", &["http://[0:0::1]:80/"], &["http://127.0.0.1"]);
+    check("https://bücher.example", &["https://xn--bcher-kva.example/"], &["https://bucher.example"]);
+}
+
+#[test]
+fn an_asterisk_stands_for_whole_names_at_the_front() {
+    check(
+        "https://*.example.com",
+        &["https://a.example.com", "https://a.b.example.com"],
+        &["https://example.com", "https://aexample.com", "https://a.example.com.evil.test", "https://.example.com"],
+    );
+    check("https://*", &["https://a.example", "https://8.8.8.8"], &["http://a.example", "https://a.example:1"]);
+}
+
+#[test]
+fn a_path_covers_what_is_below_it() {
+    check(
+        "https://a.test/v1",
+        &["https://a.test/v1", "https://a.test/v1?q", "https://a.test/v1/x", "https://a.test/x/../v1"],
+        &[
+            "https://a.test/",
+            "https://a.test/v10",
+            "https://a.test/V1",
+            "https://a.test/v1/../v2",
+            "https://a.test/v1/%2E%2e/v2",
+            "https://a.test/v1/..%2Fv2",
+            "https://a.test/v1/..%5cv2",
+        ],
+    );
+    check("https://a.test/v1/", &["https://a.test/v1/", "https://a.test/v1/x"], &["https://a.test/v1"]);
+}
+
+#[track_caller]
+fn check_allows(pattern: &str, expected: &str) {
+    let mut allowed = Allowed::default();
+    Pattern::parse(pattern).expect("a pattern").allow(&mut allowed);
+    assert_eq!(allowed, Allowed::parse(expected).expect("a list"), "{pattern}");
+}
+
+#[test]
+fn only_a_private_host_that_is_named_in_full_may_be_at_a_private_address() {
+    check_allows("http://127.0.0.1:9000", "127.0.0.1:9000");
+    check_allows("http://[fd00::1]", "[fd00::1]:80");
+    check_allows("https://localhost", "localhost:443");
+    check_allows("http://search", "search:80");
+    check_allows("http://search.team.svc.cluster.local:8080", "search.team.svc.cluster.local:8080");
+    check_allows("https://wiki.corp", "wiki.corp:443");
+    check_allows("https://api.example.com", "");
+    check_allows("https://notlocal.example", "");
+    check_allows("https://*.svc.cluster.local", "");
+    check_allows("https://*", "");
+}
+
+#[track_caller]
+fn check_wrong(pattern: &str, expected: &str) {
+    assert_eq!(Pattern::parse(pattern), Err(format!("{pattern:?}: {expected}")));
+}
+
+#[test]
+fn a_wrong_pattern_is_told_what_was_expected() {
+    let shape = "expected a scheme and a host, with or without a port and a path, such as https://api.example.com, \
+                 https://*.example.com/v1 or http://127.0.0.1:9000";
+    for pattern in ["", "*", "api.example.com", "localhost:9000", "ftp://a.test", "https://", "http://10.0.0.300"] {
+        check_wrong(pattern, shape);
+    }
+    let asterisk = "`*` stands for whole names at the front of a host, such as https://*.example.com";
+    for pattern in ["https://a.*.test", "https://*a.test", "https://*.*.test"] {
+        check_wrong(pattern, asterisk);
+    }
+    check_wrong("https://a.test/?q=1", "a query cannot be granted; leave out what follows the path");
+    check_wrong(
+        "https://me:pw@a.test",
+        "holds a user or a password; grant {connection: NAME} for a service with a key",
+    );
+}
+
+fn connection(name: &str, kind: Kind, fields: &[(&'static str, &str)]) -> Connection {
+    let fields = fields.iter().map(|(key, value)| {
+        let field = if *key == "api_key" { Field::Secret(Secret::new(*value)) } else { Field::Plain((*value).into()) };
+        (*key, field)
+    });
+    Connection::new(name, "test.yaml", kind, fields)
+}
+
+/// What a service of this connection receives for a guest that sends a key of its own everywhere.
+#[track_caller]
+fn check_key(kind: Kind, base: (&'static str, &str), expected_url: &str, header: Option<(&'static str, &str)>) {
+    let connection = connection("c", kind, &[base, ("api_key", "k&1")]);
+    let service = Service::of(&connection).expect("a service").expect("an address");
+    let mut url = url(expected_url.split('?').next().expect("a URL"));
+    assert!(service.covers(&url), "{kind:?}: {url}");
+    url.set_query(Some("q=a+b&api_key=mine"));
+    let mut headers = HeaderMap::new();
+    for name in ["authorization", "api-key", "ocp-apim-subscription-key"] {
+        headers.insert(name, "mine".parse().expect("a value"));
+    }
+    let mut expected_headers = headers.clone();
+    service.authenticate(&mut url, &mut headers);
+    if let Some((name, value)) = header {
+        expected_headers.insert(name, value.parse().expect("a value"));
+    }
+    assert_eq!((url.as_str(), headers), (expected_url, expected_headers), "{kind:?}");
+    assert!(!format!("{service:?}").contains("k&1"), "{service:?}");
+}
+
+#[test]
+fn each_type_of_connection_shows_its_key_as_its_service_wants_it() {
+    let untouched = "?q=a+b&api_key=mine";
+    let endpoint = ("endpoint", "https://a.test/");
+    let base = ("api_base", "https://a.test/x");
+    let subscription = Some(("ocp-apim-subscription-key", "k&1"));
+    let own = format!("https://a.test/y{untouched}");
+    for kind in [Kind::AzureContentSafety, Kind::AzureAiServices, Kind::FormRecognizer] {
+        check_key(kind, endpoint, &own, subscription);
+    }
+    for kind in [Kind::AzureOpenAi, Kind::CognitiveSearch, Kind::Qdrant] {
+        check_key(kind, base, &own, Some(("api-key", "k&1")));
+    }
+    for kind in [Kind::Serverless, Kind::Weaviate] {
+        check_key(kind, base, &own, Some(("authorization", "Bearer k&1")));
+    }
+    let openai = format!("https://api.openai.com/v1{untouched}");
+    check_key(Kind::OpenAi, ("organization", "o"), &openai, Some(("authorization", "Bearer k&1")));
+    check_key(Kind::Serp, ("x", ""), "https://serpapi.com/search?q=a+b&api_key=k%261", None);
+}
+
+#[test]
+fn a_service_is_its_own_scheme_host_and_port() {
+    let connection = connection("c", Kind::AzureContentSafety, &[("endpoint", "https://a.test"), ("api_key", "k")]);
+    let service = Service::of(&connection).expect("a service").expect("an address");
+    for other in ["http://a.test", "https://a.test:8443", "https://b.a.test", "https://a.test.evil.test"] {
+        assert!(!service.covers(&url(other)), "{other}");
+    }
+}
+
+const FILES: [(&str, &str); 4] = [
+    ("one.yaml", "{name: one, type: azure_content_safety, endpoint: 'http://a.test', api_key: k}"),
+    ("two.yaml", "{name: two, type: azure_content_safety, endpoint: 'http://a.test/', api_key: k}"),
+    ("own.yaml", "{name: own, type: custom, configs: {a: b}, secrets: {c: d}}"),
+    ("bad.yaml", "{name: bad, type: azure_content_safety, endpoint: 'http://b.test', api_key: \"k\\n1\"}"),
+];
+
+fn capability() -> Http {
+    let files = FILES.map(|(file, text)| (file.to_owned(), text.to_owned()));
+    let (connections, _) = Connections::parse(&files, &["one", "two", "own", "bad"], &|_| None).expect("connections");
+    Http::build(Config { connections, ..Config::default() })
+}
+
+#[track_caller]
+fn check_ask(connection: Option<&str>, grant: Option<&str>, expected: Result<(usize, usize), &str>) {
+    let granted = capability().grant(Ask { connections: connection.as_slice(), grant });
+    let counts = granted.map(|grant| grant.map_or((0, 0), |grant| (grant.services.len(), grant.patterns.len())));
+    assert_eq!(counts.map_err(|error| error.to_string()), expected.map_err(str::to_owned));
+}
+
+#[test]
+fn a_node_holds_what_its_flow_names() {
+    check_ask(None, None, Ok((0, 0)));
+    check_ask(None, Some("[]"), Ok((0, 0)));
+    check_ask(None, Some(r#"["http://c.test", {"connection": "one"}]"#), Ok((1, 1)));
+    check_ask(Some("one"), None, Ok((1, 0)));
+    check_ask(Some("one"), Some(r#"[{"connection": "one"}]"#), Ok((1, 0)));
+    // A node's own connection may be of use for something else.
+    check_ask(Some("own"), None, Ok((0, 0)));
+    check_ask(Some("offline"), None, Ok((0, 0)));
+}
+
+#[test]
+fn a_wrong_ask_is_told_what_was_expected() {
+    let shape = "grants.http: expected a list of addresses such as https://api.example.com, and of {connection: NAME}";
+    for wrong in [r#""http://c.test""#, "[1]", r#"[{"conection": "one"}]"#, r#"[{"connection": "one", "x": 1}]"#] {
+        check_ask(None, Some(wrong), Err(&format!("{shape}, found {wrong}")));
+    }
+    check_ask(
+        None,
+        Some(r#"[{"connection": "own"}]"#),
+        Err(r#"grants.http: connection "own" has no address of its own; name the address"#),
+    );
+    check_ask(
+        None,
+        Some(r#"[{"connection": "one"}, {"connection": "two"}]"#),
+        Err(r#"grants.http: connections "one" and "two" lead to the same service; grant one of them"#),
+    );
+    check_ask(
+        None,
+        Some(r#"[{"connection": "three"}]"#),
+        Err(r#"connection "three" is not known; known: bad, offline, one, own, two"#),
+    );
+    check_ask(Some("bad"), None, Err("bad.yaml: api_key: holds a sign that no HTTP header may have; is it whole?"));
+}
+
+#[test]
+fn the_connections_of_an_ask_are_loaded() {
+    let grant = Some(r#"["http://c.test", {"connection": "one"}]"#);
+    assert_eq!(Http::connections(Ask { connections: &[], grant }), ["one"]);
+}

@@ -1,0 +1,81 @@
+//! The adapter between `wasi:http` and [`Request`]: unpacks, calls, packs. Resources, headers and streams of guests are
+//! wasmtime-wasi-http's affair.
+
+use futures_util::StreamExt;
+use http_body_util::{BodyExt, StreamBody};
+use hyper::body::Frame;
+use wasmtime::component::Linker;
+use wasmtime_wasi_http::p2::bindings::LinkOptions;
+use wasmtime_wasi_http::p2::bindings::http::{outgoing_handler, types};
+use wasmtime_wasi_http::{Error, RequestOptions, WasiBody, WasiHttp, WasiHttpCtxView, WasiHttpHooks};
+
+use super::client::MAX_BODY;
+use super::{Piece, Request};
+use crate::boundary::error::{CallError, CallErrorKind};
+use crate::boundary::{GuestCalls, Lend, NodeRun};
+
+type Response = (http::Response<WasiBody>, Box<dyn Future<Output = Result<(), Error>> + Send>);
+
+pub(super) fn link<T: Lend>(linker: &mut Linker<T>) -> wasmtime::Result<()> {
+    outgoing_handler::add_to_linker::<T, WasiHttp>(linker, view)?;
+    types::add_to_linker::<T, WasiHttp>(linker, &LinkOptions::default().into(), view)
+}
+
+fn view<T: Lend>(state: &mut T) -> WasiHttpCtxView<'_> {
+    let GuestCalls { run, table, http } = state.lend();
+    WasiHttpCtxView { hooks: run, table, ctx: http }
+}
+
+impl WasiHttpHooks for NodeRun {
+    fn set_host_header(&mut self) -> bool {
+        // The client sets it, from the URL that was checked.
+        false
+    }
+
+    fn send_request(
+        &mut self,
+        request: http::Request<WasiBody>,
+        options: Option<RequestOptions>,
+        _: Box<dyn Future<Output = Result<(), Error>> + Send>,
+    ) -> Box<dyn Future<Output = Result<Response, Error>> + Send> {
+        let reply = self.start(Request::new(request, options.unwrap_or_default()));
+        Box::new(async move {
+            let mut pieces = reply.await.map_err(|failed| error(&failed))?;
+            let head = match pieces.next().await {
+                Some(Ok(Piece::Head(head))) => head,
+                Some(Err(failed)) => return Err(error(&failed)),
+                Some(Ok(Piece::Body(_) | Piece::Trailers(_))) | None => return Err(Error::HttpProtocolError),
+            };
+            let body = StreamBody::new(pieces.filter_map(async |piece| frame(piece).transpose()));
+            let done: Box<dyn Future<Output = _> + Send> = Box::new(async { Ok(()) });
+            Ok((http::Response::from_parts(head, body.boxed_unsync()), done))
+        })
+    }
+}
+
+fn frame(piece: Result<Piece, CallError>) -> Result<Option<Frame<bytes::Bytes>>, Error> {
+    match piece.map_err(|failed| error(&failed))? {
+        // It came before.
+        Piece::Head(_) => Ok(None),
+        Piece::Body(bytes) => Ok(Some(Frame::data(bytes))),
+        Piece::Trailers(trailers) => Ok(Some(Frame::trailers(trailers))),
+    }
+}
+
+/// What a guest sees of a failure. `wasi:http` has no place for the message, which is on the span.
+fn error(error: &CallError) -> Error {
+    match error.kind {
+        CallErrorKind::NotGranted => Error::HttpRequestDenied,
+        CallErrorKind::NotFound => Error::DestinationNotFound,
+        CallErrorKind::InvalidRequest => Error::HttpRequestUriInvalid,
+        CallErrorKind::Unavailable => Error::DestinationUnavailable,
+        CallErrorKind::Timeout => Error::HttpResponseTimeout,
+        CallErrorKind::Cancelled => Error::ConnectionTerminated,
+        CallErrorKind::Exhausted => Error::HttpResponseBodySize(u64::try_from(MAX_BODY).ok()),
+        CallErrorKind::Unauthenticated
+        | CallErrorKind::RateLimited
+        | CallErrorKind::Rejected
+        | CallErrorKind::Protocol => Error::HttpProtocolError,
+        CallErrorKind::Internal => Error::InternalError(None),
+    }
+}
