@@ -8,7 +8,7 @@ use weir_sdk::NodeError;
 use weir_template::Lists;
 
 use crate::inputs::Manner;
-use crate::request::{Callers, Style, messages};
+use crate::request::{Callers, Request, Style, messages};
 
 const STYLE: Style = Style { manner: Manner::Node, lists: Lists::Python, detail: "auto" };
 
@@ -136,4 +136,33 @@ fn a_text_without_roles_is_refused_with_the_callers_words() {
     check_error("tool:\nx", json!({}), "ChatAPIToolRoleInvalidFormat", "'tool_call_id' is required");
     check_error("function:\nx", json!({}), "ChatAPIFunctionRoleInvalidFormat", "'name' is required");
     check_error("user:\n{% if %}", json!({}), "JinjaTemplateError", "TemplateSyntaxError");
+}
+
+#[track_caller]
+fn check_relays(own: &Value, expected: bool) {
+    let mut inputs = json!({"prompt": "user:\nhi", "connection": "c"});
+    inputs.as_object_mut().expect("inputs are an object").extend(own.as_object().cloned().unwrap_or_default());
+    let inputs = serde_json::from_value(inputs).expect("these inputs fit");
+    assert_eq!(Request::build(inputs).and_then(|request| request.relays()), Ok(expected));
+}
+
+#[test]
+fn a_node_streams_what_is_text() {
+    check_relays(&json!({}), true);
+    check_relays(&json!({"_tool": "vision"}), true);
+    check_relays(&json!({"tools": [{}]}), false);
+}
+
+#[test]
+fn a_prompty_streams_what_is_text_if_it_says_so() {
+    let check = |answer: Value, expected| check_relays(&json!({"_answer": answer}), expected);
+    let json = json!({"type": "json_object"});
+    let tool =
+        json!({"type": "function", "function": {"name": "f", "parameters": {"type": "object", "properties": {}}}});
+    check(json!({}), false);
+    check(json!({"parameters": {"stream": true}}), true);
+    check(json!({"parameters": {"stream": "True"}}), true);
+    check(json!({"parameters": {"stream": true, "response_format": json}}), false);
+    check(json!({"parameters": {"stream": true, "tools": [tool]}}), false);
+    check(json!({"response": "all", "parameters": {"stream": true}}), false);
 }
