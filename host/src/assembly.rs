@@ -3,9 +3,11 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use indexmap::IndexMap;
+
 use crate::boundary::grants::{AskError, Grants};
 use crate::builder::{self, BuildError};
-use crate::capability::connection::{self, Connections, Field};
+use crate::capability::connection::{self, Connections, environment};
 use crate::capability::{self, Capabilities, config, http, llm};
 use crate::flow::problem::{Problems, Warning};
 use crate::flow::{FileError, Files, Flow, Node, NodeKind};
@@ -91,17 +93,28 @@ pub fn prepare(
     env: &dyn Fn(&str) -> Option<String>,
 ) -> Result<Parts, Vec<Fault>> {
     let flow = Arc::new(flow);
-    // The process's own environment comes before what the flow file says.
-    let env = |name: &str| env(name).or_else(|| flow.environment_variables().get(name).cloned());
-    let wanted = wanted_connections(&flow);
+    let process = env;
+    let declared = flow.environment_variables();
+    // The process's own environment comes before what the flow file says. What stands for a value of a connection
+    // cannot complete one.
+    let plain = |value: &&String| environment::reference(value).is_none();
+    let env = |name: &str| process(name).or_else(|| declared.get(name).filter(plain).cloned());
+    let mut wanted = wanted_connections(&flow);
+    wanted.extend(environment::wanted(declared, process));
     let wanted: Vec<_> = wanted.iter().map(String::as_str).collect();
     // A connection that cannot be had is one fault; the search for others goes on without it.
-    let (connections, warnings, faults) = match Connections::load(connection_paths, &wanted, &env) {
+    let (connections, warnings, mut faults) = match Connections::load(connection_paths, &wanted, &env) {
         Ok((connections, warnings)) => (connections, warnings, Vec::new()),
         Err(problems) => (Connections::default(), Vec::new(), problems.into_iter().map(Fault::Connection).collect()),
     };
-    let environment = flow.environment_variables().keys();
-    let environment = environment.filter_map(|name| Some((name.clone(), Field::Plain(env(name)?)))).collect();
+    let has_connections = faults.is_empty();
+    let environment = match environment::environment(declared, process, &connections) {
+        Ok(environment) => environment,
+        Err(problems) => {
+            faults.extend(problems.into_iter().filter(|_| has_connections).map(Fault::Connection));
+            IndexMap::new()
+        }
+    };
     let config = config::Config { connections: connections.clone(), environment };
     let http = http::Config { connections: connections.clone(), ..http::Config::default() };
     let llm = llm::Config { connections, ..llm::Config::default() };
@@ -112,7 +125,7 @@ pub fn prepare(
         capabilities,
         workshop: &workshop,
         warnings: warnings.iter().map(ToString::to_string).collect(),
-        has_connections: faults.is_empty(),
+        has_connections,
         faults,
     };
     let nodes: Vec<_> = flow.nodes().filter_map(|(_, node)| assembling.node(node)).collect();

@@ -40,4 +40,6 @@ pub mod address;
 pub mod bindings;
 pub mod folder;
 pub mod id;
+pub mod identity;
 pub mod plugins;
+pub mod secret;

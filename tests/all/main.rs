@@ -12,6 +12,7 @@ mod floors;
 mod scenarios;
 
 mod cli;
+mod connections;
 mod examples;
 mod feedback;
 mod http;

@@ -1,24 +1,33 @@
 //! Which services the operator has set up, by name: prompt flow's connection files, completed from the environment.
 //!
-//! Three sources, and the first that knows a name wins:
+//! The sources, of which the first that knows a name wins:
 //!
-//! 1. connection files (`--connections PATH`), as `pf connection create` takes them;
-//! 2. the environment alone: a connection that the flow names, and of which no file speaks, exists if there is
-//!    `<NAME>_API_KEY`, `<NAME>_API_BASE` or `<NAME>_BASE_URL`;
-//! 3. `offline`, which is built in.
+//! 1. for a connection that the flow wants, a variable named like it: JSON is the connection, other text is the name of
+//!    the connection to use in its place;
+//! 2. connection files (`--connections PATH`), as `pf connection create` takes them;
+//! 3. `PROMPTFLOW_ENCODED_CONNECTIONS`;
+//! 4. variables alone: a connection that the flow wants exists if there is `<NAME>_API_KEY`, `<NAME>_API_BASE` or
+//!    `<NAME>_BASE_URL`;
+//! 5. `offline`, which is built in.
 //!
-//! How files are written is in connection/file.rs; which variable completes what, in connection/complete.rs. Nothing
-//! here talks to a service, and no secret appears in a problem or a debug output.
+//! How they come together is in connection/load.rs; how files are written in connection/file.rs, the JSON of variables
+//! in connection/execution.rs, and which variable completes what in connection/complete.rs. Nothing here talks to a
+//! service, and no secret appears in a problem or a debug output.
 
 mod complete;
+mod configuration;
+mod draft;
+mod encoded;
+pub mod environment;
+mod execution;
 mod file;
 mod kind;
+mod load;
 mod problem;
-mod secret;
 #[cfg(test)]
 mod tests;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::{fs, io};
@@ -27,7 +36,8 @@ use indexmap::IndexMap;
 
 pub use self::kind::Kind;
 pub use self::problem::{Problem, UnknownConnection, UnknownKey};
-pub use self::secret::Secret;
+use crate::identity::Identity;
+pub use crate::secret::Secret;
 
 /// The connection that always exists, and its type.
 pub const OFFLINE: &str = "offline";
@@ -56,12 +66,15 @@ pub enum Field {
 
 /// All connections of the host.
 #[derive(Clone, Debug)]
-pub struct Connections(BTreeMap<String, Arc<Connection>>);
+pub struct Connections {
+    by_name: BTreeMap<String, Arc<Connection>>,
+    identity: Identity,
+}
 
 impl Default for Connections {
     /// Those that exist without a file: `offline`.
     fn default() -> Self {
-        Self(BTreeMap::from([(OFFLINE.to_owned(), Arc::new(offline()))]))
+        Self::with_identity(Identity::from_env(&|_| None))
     }
 }
 
@@ -96,42 +109,7 @@ impl Connections {
         wanted: &[&str],
         env: Env<'_>,
     ) -> Result<(Self, Vec<Problem>), Vec<Problem>> {
-        let mut drafts: BTreeMap<String, file::Draft> = BTreeMap::new();
-        let (mut problems, mut warnings) = (Vec::new(), Vec::new());
-        for (origin, text) in texts {
-            match file::parse(origin, text) {
-                Ok(draft) => match drafts.get(&draft.name) {
-                    Some(other) => problems.push(twice(&draft, &other.origin)),
-                    None => _ = drafts.insert(draft.name.clone(), draft),
-                },
-                Err(found) => problems.extend(found),
-            }
-        }
-        let unread = !problems.is_empty();
-        let wanted: BTreeSet<&str> = wanted.iter().copied().collect();
-        for &name in wanted.iter().filter(|name| **name != OFFLINE) {
-            if !drafts.contains_key(name) {
-                match complete::from_environment(name, env) {
-                    Some(draft) => _ = drafts.insert(name.to_owned(), draft),
-                    // It may be what a file that could not be read would have been.
-                    None if unread => {}
-                    None => problems.push(missing(name, &drafts)),
-                }
-            }
-        }
-
-        let Self(mut connections) = Self::default();
-        for (name, draft) in drafts {
-            warnings.extend(draft.unknown_keys());
-            match complete::complete(draft, env) {
-                Ok(connection) => _ = connections.insert(name, Arc::new(connection)),
-                Err(found) if wanted.contains(name.as_str()) => {
-                    problems.extend(found.into_iter().map(|problem| problem.of(&name)));
-                }
-                Err(found) => warnings.extend(found.into_iter().map(|problem| left_out(&name, problem))),
-            }
-        }
-        if problems.is_empty() { Ok((Self(connections), warnings)) } else { Err(problems) }
+        load::load(texts, wanted, env)
     }
 
     /// The connection of that name.
@@ -140,16 +118,47 @@ impl Connections {
     ///
     /// There is none; the error lists those that exist.
     pub fn get(&self, name: &str) -> Result<&Arc<Connection>, UnknownConnection> {
-        self.0.get(name).ok_or_else(|| UnknownConnection { name: name.to_owned(), known: self.names() })
+        self.by_name.get(name).ok_or_else(|| UnknownConnection { name: name.to_owned(), known: self.names() })
+    }
+
+    /// Adds the connection that a prompty file describes by itself (`model.configuration`), under a name that the
+    /// caller chooses. `${env:NAME}` stands for a variable; what the configuration leaves out is looked up in the
+    /// variables of OpenAI's own clients (`AZURE_OPENAI_ENDPOINT`, `OPENAI_API_KEY`, …).
+    ///
+    /// # Errors
+    ///
+    /// Every key that is unknown, wrong or missing; or the name is taken.
+    pub fn insert_model_configuration(
+        &mut self,
+        name: &str,
+        configuration: &IndexMap<String, String>,
+        env: Env<'_>,
+    ) -> Result<(), Vec<Problem>> {
+        if let Some(other) = self.by_name.get(name) {
+            let what = format!("is already the name of a connection in {}", other.origin);
+            return Err(vec![Problem::new(format!("connection {name:?}"), what).of(name)]);
+        }
+        let connection = configuration::connection(name, configuration, env)?;
+        self.by_name.insert(name.to_owned(), Arc::new(connection));
+        Ok(())
+    }
+
+    /// The identity of the host, for connections with `auth_mode: meid_token`.
+    pub fn identity(&self) -> &Identity {
+        &self.identity
+    }
+
+    fn with_identity(identity: Identity) -> Self {
+        Self { by_name: BTreeMap::from([(OFFLINE.to_owned(), Arc::new(offline()))]), identity }
     }
 
     pub fn names(&self) -> Vec<String> {
-        self.0.keys().cloned().collect()
+        self.by_name.keys().cloned().collect()
     }
 
     /// All connections, by name.
     pub fn iter(&self) -> impl Iterator<Item = &Arc<Connection>> {
-        self.0.values()
+        self.by_name.values()
     }
 
     /// All secrets, for whoever strikes them from what leaves the host.
@@ -220,6 +229,11 @@ impl Connection {
         }
     }
 
+    /// Whether the service knows us by a token of the host's identity, and not by a key.
+    pub fn is_by_identity(&self) -> bool {
+        self.plain(kind::AUTH_MODE) == Some(kind::MEID_TOKEN)
+    }
+
     /// The secrets that it holds.
     pub fn secrets(&self) -> impl Iterator<Item = &Secret> {
         self.fields.values().filter_map(|field| match field {
@@ -233,27 +247,10 @@ fn offline() -> Connection {
     Connection::new(OFFLINE, "built in", Kind::Offline, [])
 }
 
-fn twice(draft: &file::Draft, other: &str) -> Problem {
-    Problem::new(&draft.origin, format!("name: {:?} is also the name in {other}; rename one", draft.name))
-}
-
-fn missing(name: &str, drafts: &BTreeMap<String, file::Draft>) -> Problem {
-    let known: Vec<_> = drafts.keys().map(String::as_str).chain([OFFLINE]).collect();
-    let variable = complete::variable(name, "api_key");
-    Problem::new(
-        format!("connection {name:?}"),
-        format!(
-            "is not found; connections are: {}; name a file with --connections, or set {variable} (and {})",
-            known.join(", "),
-            complete::variable(name, "base_url")
-        ),
-    )
-    .of(name)
-}
-
-fn left_out(name: &str, problem: Problem) -> Problem {
-    let what = format!("{}; no node uses connection {name:?}, so it is left out", problem.what);
-    Problem { what, ..problem }
+/// A variable of prompt flow's, which is found as `PROMPTFLOW_…`, else as `PF_…`: its whole name, and its value.
+fn prompt_flow(name: &str, env: Env<'_>) -> Option<(String, String)> {
+    let value = |variable: String| env(&variable).filter(|value| !value.is_empty()).map(|value| (variable, value));
+    value(format!("PROMPTFLOW_{name}")).or_else(|| value(format!("PF_{name}")))
 }
 
 /// The texts of a file, or of the `.yaml` and `.yml` files right in a folder, with their names.

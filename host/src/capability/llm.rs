@@ -53,7 +53,7 @@ impl Capability for Llm {
 
     fn build(config: Config) -> Self {
         let backend = |connection: &Arc<connection::Connection>| {
-            (connection.name.clone(), backend::choose(connection, &config.limits))
+            (connection.name.clone(), backend::choose(connection, config.connections.identity(), &config.limits))
         };
         let others = config.connections.iter().filter(|connection| !backend::is_model(connection.kind));
         Self {

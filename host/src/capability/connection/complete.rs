@@ -4,15 +4,17 @@
 //!
 //! 1. the variable `<CONNECTION NAME>_<KEY>`, upper-cased, spaces as `_`; since no shell sets a variable with a dash,
 //!    it is also found with every other sign as `_` (`my-conn` + `api_key` → `MY-CONN_API_KEY`, `MY_CONN_API_KEY`);
-//! 2. the file, where a value that is `${env:NAME}` and nothing else is that variable's;
+//! 2. the file, or whatever else tells of the connection;
 //! 3. the default of the type.
+//!
+//! A value of 1 or 2 that is `${env:NAME}` and nothing else is that variable's.
 //!
 //! The original looks for 1 only where the file has the key; here a file may leave its key out altogether.
 
 use indexmap::IndexMap;
 
-use super::file::Draft;
-use super::kind::{API_KEY, AUTH_MODE, CUSTOM_TYPE, Key};
+use super::draft::Draft;
+use super::kind::{API_KEY, AUTH_MODE, CUSTOM_TYPE, Key, MEID_TOKEN};
 use super::{Connection, Env, Field, Kind, Problem, Secret};
 
 /// What stands for a secret in files that `pf` writes and asks to be filled in.
@@ -55,14 +57,9 @@ pub(super) fn from_environment(name: &str, env: Env<'_>) -> Option<Draft> {
         _ => Kind::OpenAi,
     };
     let key = if kind == Kind::OpenAi { "base_url" } else { "api_base" };
-    Some(Draft {
-        name: name.to_owned(),
-        origin: format!("environment ({}, …)", variable(name, API_KEY)),
-        kind,
-        fields: base.map(|base| (key.to_owned(), base)).into_iter().collect(),
-        configs: IndexMap::new(),
-        secrets: IndexMap::new(),
-    })
+    let mut draft = Draft::new(name, format!("environment ({}, …)", variable(name, API_KEY)), kind);
+    draft.fields = base.map(|base| (key.to_owned(), base)).into_iter().collect();
+    Some(draft)
 }
 
 /// The variable to set for a key of a connection.
@@ -94,6 +91,10 @@ impl Completion<'_> {
     fn typed(&mut self) -> IndexMap<String, Field> {
         let mut fields = IndexMap::new();
         for key in self.draft.kind.keys() {
+            // With a token a key is neither needed nor sent, so it is not kept either. The mode stands before the key.
+            if key.name == API_KEY && fields.get(AUTH_MODE) == Some(&Field::Plain(MEID_TOKEN.to_owned())) {
+                continue;
+            }
             let Some(value) = self.field(key) else { continue };
             self.check(key.name, &value);
             let value = if key.name == API_KEY { Field::Secret(Secret::new(value)) } else { Field::Plain(value) };
@@ -110,10 +111,11 @@ impl Completion<'_> {
     fn check(&mut self, key: &str, value: &str) {
         let is_address = value.starts_with("https://") || value.starts_with("http://");
         if ADDRESSES.contains(&key) && !is_address {
-            self.problem(key, &format!("{value:?} is no address; expected https://… or http://…"));
+            // The value is not quoted: it may be a key in the wrong place.
+            self.problem(key, "is no address; expected https://… or http://…");
         }
-        if key == AUTH_MODE && value == "meid_token" {
-            self.problem(key, "\"meid_token\" is not served; use auth_mode: key with an api_key");
+        if key == AUTH_MODE && !["key", MEID_TOKEN].contains(&value) {
+            self.problem(key, &format!("is unknown; expected key or {MEID_TOKEN}"));
         }
     }
 
@@ -156,10 +158,9 @@ impl Completion<'_> {
 
     /// Override, file or default, without surrounding blanks: a secret that comes out of a file ends in a line feed.
     fn value(&mut self, key: &str, written: Option<&String>, default: Option<&str>) -> Option<String> {
-        let value = match (lookup(&self.draft.name, key, self.env), written) {
-            (Some(value), _) => value,
-            (None, Some(written)) => self.resolve(key, written)?,
-            (None, None) => String::new(),
+        let value = match lookup(&self.draft.name, key, self.env).as_ref().or(written) {
+            Some(written) => self.resolve(key, written)?,
+            None => String::new(),
         };
         let value = value.trim();
         if value.is_empty() || PLACEHOLDERS.contains(&value) {

@@ -7,18 +7,8 @@ use std::fmt;
 use indexmap::IndexMap;
 use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, Visitor};
 
+use super::draft::Draft;
 use super::{Kind, Problem};
-
-/// A connection with its values as they stand in the file.
-#[derive(Debug)]
-pub(super) struct Draft {
-    pub(super) name: String,
-    pub(super) origin: String,
-    pub(super) kind: Kind,
-    pub(super) fields: IndexMap<String, String>,
-    pub(super) configs: IndexMap<String, String>,
-    pub(super) secrets: IndexMap<String, String>,
-}
 
 /// Reads one connection file.
 pub(super) fn parse(origin: &str, text: &str) -> Result<Draft, Vec<Problem>> {
@@ -55,28 +45,6 @@ pub(super) fn parse(origin: &str, text: &str) -> Result<Draft, Vec<Problem>> {
             secrets: written.secrets,
         }),
         _ => Err(problems),
-    }
-}
-
-impl Draft {
-    /// A warning for each key that the type does not have.
-    pub(super) fn unknown_keys(&self) -> Vec<Problem> {
-        let known = |name: &str| self.kind.keys().iter().any(|key| key.name == name);
-        let custom = self.kind == Kind::Custom;
-        let groups = [("configs", &self.configs), ("secrets", &self.secrets)];
-        let groups = groups.into_iter().filter(|(_, group)| !custom && !group.is_empty()).map(|(name, _)| name);
-        let keys = self.fields.keys().map(String::as_str).filter(|name| !known(name));
-        keys.chain(groups).map(|key| self.unknown_key(key)).collect()
-    }
-
-    fn unknown_key(&self, key: &str) -> Problem {
-        let known: Vec<_> = self.kind.keys().iter().map(|key| key.name).collect();
-        let known = match (self.kind, known.as_slice()) {
-            (Kind::Custom, _) => "values go under `configs` or `secrets`".to_owned(),
-            (kind, []) => format!("type {} has no keys", kind.type_name()),
-            (kind, known) => format!("keys of type {} are: {}", kind.type_name(), known.join(", ")),
-        };
-        Problem::new(&self.origin, format!("{key}: is unknown and has no effect; {known}"))
     }
 }
 

@@ -47,6 +47,9 @@ pub(super) const API_KEY: &str = "api_key";
 /// The key that says how a service knows us: by `key`, or by a token of Microsoft Entra ID (`meid_token`).
 pub(super) const AUTH_MODE: &str = "auth_mode";
 
+/// The value of [`AUTH_MODE`] with which no key is sent.
+pub(super) const MEID_TOKEN: &str = "meid_token";
+
 /// The key that names the class of a `custom` connection.
 pub(super) const CUSTOM_TYPE: &str = "custom_type";
 
@@ -105,6 +108,10 @@ impl Kind {
 
     pub(super) fn of_type(name: &str) -> Option<Self> {
         Self::ALL.iter().copied().find(|kind| kind.type_name() == name)
+    }
+
+    pub(super) fn of_class(name: &str) -> Option<Self> {
+        Self::ALL.iter().copied().find(|kind| kind.class_name() == name)
     }
 
     /// The keys of the type; none for `custom`, whose values are in groups.

@@ -17,6 +17,7 @@ use super::offline::Offline;
 use super::openai::{Limits, OpenAi};
 use crate::boundary::error::{CallError, CallErrorKind};
 use crate::capability::connection::{Connection, Kind, Problem};
+use crate::identity::Identity;
 
 /// Longest name of a model or deployment, in bytes. It comes from a guest and goes into a URL; real ones are below 100.
 const MAX_MODEL_NAME: usize = 256;
@@ -157,28 +158,11 @@ pub struct Usage {
 /// # Errors
 ///
 /// The connection leads to no model, or cannot be used as it stands; the problem names the connection and the fix.
-pub fn choose(connection: &Connection, limits: &Limits) -> Result<Arc<dyn Backend>, Problem> {
-    match connection.kind {
-        Kind::Offline => Ok(Arc::new(Offline)),
-        Kind::OpenAi | Kind::AzureOpenAi | Kind::Serverless => Ok(Arc::new(OpenAi::build(connection, limits.clone())?)),
-        Kind::CognitiveSearch
-        | Kind::AzureAiServices
-        | Kind::AzureContentSafety
-        | Kind::FormRecognizer
-        | Kind::Serp
-        | Kind::Qdrant
-        | Kind::Weaviate
-        | Kind::Custom => Err(Problem::new(
-            &connection.origin,
-            format!(
-                "connection {:?} is of type {:?}, which leads to no model; an llm node needs one of type open_ai, \
-                 azure_open_ai, serverless or offline",
-                connection.name,
-                connection.type_name()
-            ),
-        )
-        .of(&connection.name)),
+pub fn choose(connection: &Connection, identity: &Identity, limits: &Limits) -> Result<Arc<dyn Backend>, Problem> {
+    if connection.kind == Kind::Offline {
+        return Ok(Arc::new(Offline));
     }
+    Ok(Arc::new(OpenAi::build(connection, identity, limits.clone())?))
 }
 
 /// Whether connections of this type lead to a model.

@@ -11,7 +11,7 @@ mod failure;
 mod patience;
 mod stream;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use std::fmt;
 use std::net::IpAddr;
@@ -33,6 +33,7 @@ use super::backend::{
 };
 use crate::boundary::error::CallError;
 use crate::capability::connection::{Connection, Problem};
+use crate::identity::Identity;
 
 /// How much of a refusal's body is read, in bytes. Only its message is of use, and that is cut to 1 KiB.
 const MAX_REFUSAL: usize = 64 * 1024;
@@ -61,9 +62,9 @@ impl OpenAi {
     /// # Errors
     ///
     /// The address or the key cannot be used in HTTP, or the machine has no root certificates for `https`.
-    pub fn build(connection: &Connection, limits: Limits) -> Result<Self, Problem> {
+    pub fn build(connection: &Connection, identity: &Identity, limits: Limits) -> Result<Self, Problem> {
         let problem = |what: String| Problem::new(&connection.origin, what).of(&connection.name);
-        let endpoint = Endpoint::build(connection).map_err(problem)?;
+        let endpoint = Endpoint::build(connection, identity).map_err(problem)?;
         let client = client(&endpoint.base, &limits).map_err(problem)?;
         Ok(Self(Arc::new(Service { name: connection.name.clone(), endpoint, client, limits })))
     }
@@ -170,6 +171,11 @@ impl Service {
 
     async fn attempt(&self, url: Url, headers: HeaderMap, body: Bytes, deadline: Instant) -> Result<Response, Failure> {
         let until = deadline.min(Instant::now() + self.limits.first_byte);
+        let headers = match timeout_at(until, self.endpoint.authorize(headers)).await {
+            Ok(Ok(headers)) => headers,
+            Ok(Err(why)) => return Err(Failure::no_token(&self.name, &why)),
+            Err(_) => return Err(Failure::silent(&self.name)),
+        };
         let request = self.client.post(url).headers(headers).body(body).send();
         let response = match timeout_at(until, request).await {
             Ok(Ok(response)) => response,
@@ -183,7 +189,7 @@ impl Service {
         let headers = response.headers().clone();
         // A refusal that breaks off is a refusal all the same.
         let body = self.read(response, MAX_REFUSAL, until).await.unwrap_or_default();
-        let upstream = Upstream::read(&body).redacted(self.endpoint.key.as_ref());
+        let upstream = self.endpoint.redacted(Upstream::read(&body));
         Err(Failure::refused(status, &headers, &upstream))
     }
 
@@ -213,9 +219,7 @@ impl Service {
     fn not_understood(&self, wrong: body::Wrong) -> CallError {
         match wrong {
             body::Wrong::Shape(expected) => failure::not_understood(expected),
-            body::Wrong::Refusal(upstream) => {
-                failure::not_understood(&upstream.redacted(self.endpoint.key.as_ref()).message)
-            }
+            body::Wrong::Refusal(upstream) => failure::not_understood(&self.endpoint.redacted(upstream).message),
         }
     }
 }

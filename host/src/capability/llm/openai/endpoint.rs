@@ -4,7 +4,12 @@ use http::header::{AUTHORIZATION, CONTENT_TYPE};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use reqwest::Url;
 
+use super::failure::Upstream;
 use crate::capability::connection::{Connection, Kind, Secret};
+use crate::identity::{Identity, NoToken};
+
+/// What a token for Azure's model services is for.
+const SCOPE: &str = "https://cognitiveservices.azure.com/.default";
 
 const OPENAI_BASE: &str = "https://api.openai.com/v1";
 
@@ -36,7 +41,7 @@ pub(super) struct Endpoint {
     pub(super) base: Url,
     /// Credentials and content type; values that are secret are marked so and print as `Sensitive`.
     headers: HeaderMap,
-    pub(super) key: Option<Secret>,
+    credential: Credential,
     pub(super) model: Option<String>,
 }
 
@@ -47,9 +52,20 @@ enum Flavor {
     Serverless,
 }
 
+/// How the service knows us.
+#[derive(Debug)]
+enum Credential {
+    /// Servers in one's own network often want none.
+    Nothing,
+    /// Among the headers already.
+    Key(Secret),
+    /// By a token, which changes.
+    Identity(Identity),
+}
+
 impl Endpoint {
     /// The endpoint of a connection; the error names the key that is wrong.
-    pub(super) fn build(connection: &Connection) -> Result<Self, String> {
+    pub(super) fn build(connection: &Connection, identity: &Identity) -> Result<Self, String> {
         let api_base = || address("api_base", connection.plain("api_base").unwrap_or_default());
         let (flavor, base) = match connection.kind {
             Kind::OpenAi => (Flavor::OpenAi, address("base_url", connection.plain("base_url").unwrap_or(OPENAI_BASE))?),
@@ -58,23 +74,40 @@ impl Endpoint {
                 (Flavor::Azure { api_version }, api_base()?)
             }
             Kind::Serverless => (Flavor::Serverless, versioned(api_base()?)),
-            _ => return Err("type: leads to no service with OpenAI's interface".into()),
+            Kind::Offline
+            | Kind::CognitiveSearch
+            | Kind::AzureAiServices
+            | Kind::AzureContentSafety
+            | Kind::FormRecognizer
+            | Kind::Serp
+            | Kind::Qdrant
+            | Kind::Weaviate
+            | Kind::Custom => {
+                return Err(format!(
+                    "connection {:?} is of type {:?}, which leads to no model; an llm node needs one of type open_ai, \
+                     azure_open_ai, serverless or offline",
+                    connection.name,
+                    connection.type_name()
+                ));
+            }
         };
         let mut headers = HeaderMap::from_iter([(CONTENT_TYPE, HeaderValue::from_static("application/json"))]);
-        let key = connection.secret("api_key").cloned();
-        if let Some(key) = &key {
+        let credential = match connection.secret("api_key") {
+            _ if connection.is_by_identity() => Credential::Identity(identity.clone()),
+            Some(key) => Credential::Key(key.clone()),
+            None => Credential::Nothing,
+        };
+        if let Credential::Key(key) = &credential {
             let (name, value) = match flavor {
                 Flavor::Azure { .. } => (HeaderName::from_static("api-key"), secret_header(key.expose())?),
-                Flavor::OpenAi | Flavor::Serverless => {
-                    (AUTHORIZATION, secret_header(&format!("Bearer {}", key.expose()))?)
-                }
+                Flavor::OpenAi | Flavor::Serverless => (AUTHORIZATION, bearer(key.expose())?),
             };
             headers.insert(name, value);
         }
         if let Some(organization) = connection.plain("organization") {
             headers.insert(HeaderName::from_static("openai-organization"), header("organization", organization)?);
         }
-        Ok(Self { flavor, base, headers, key, model: connection.plain("model").map(str::to_owned) })
+        Ok(Self { flavor, base, headers, credential, model: connection.plain("model").map(str::to_owned) })
     }
 
     /// `gen_ai.provider.name`: whose interface it is, since who stands behind a `base_url` cannot be known.
@@ -110,6 +143,25 @@ impl Endpoint {
         url
     }
 
+    /// The headers with a token, where one is wanted.
+    pub(super) async fn authorize(&self, mut headers: HeaderMap) -> Result<HeaderMap, NoToken> {
+        if let Credential::Identity(identity) = &self.credential {
+            let token = identity.token(SCOPE).await?;
+            headers.insert(AUTHORIZATION, bearer(token.expose()).expect("a token has only visible ASCII"));
+        }
+        Ok(headers)
+    }
+
+    /// Without what some services quote when they refuse it: the key or the token.
+    pub(super) fn redacted(&self, upstream: Upstream) -> Upstream {
+        let message = match &self.credential {
+            Credential::Nothing => upstream.message,
+            Credential::Key(key) => key.strike(&upstream.message),
+            Credential::Identity(identity) => identity.strike(&upstream.message),
+        };
+        Upstream { message, ..upstream }
+    }
+
     /// All headers of a request: those that came with the call, and ours, which win.
     pub(super) fn headers(&self, outbound: &HeaderMap) -> HeaderMap {
         let mut headers = outbound.clone();
@@ -118,6 +170,11 @@ impl Endpoint {
         }
         headers
     }
+}
+
+/// A bearer token as a header.
+fn bearer(token: &str) -> Result<HeaderValue, String> {
+    secret_header(&format!("Bearer {token}"))
 }
 
 /// The address with the version of the interface at its end, as OpenAI's own has it.

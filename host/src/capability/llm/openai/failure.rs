@@ -12,7 +12,7 @@ use serde_json::Value;
 
 use super::patience::{self, Again};
 use crate::boundary::error::{CallError, CallErrorKind};
-use crate::capability::connection::Secret;
+use crate::identity::NoToken;
 
 /// Longest message, in bytes: what a service says goes to guests, callers and traces.
 const MAX_MESSAGE: usize = 1024;
@@ -39,6 +39,9 @@ impl Failure {
         let again = match status.as_u16() {
             // An account without credit has none in a second either.
             429 if upstream.code == "insufficient_quota" => Again::Never,
+            // Some services could not make of the model's words what was asked for; the next answer may do. Others mean
+            // the request, which stays as it is.
+            422 => Again::Twice,
             408 | 429 | 500.. => patience::asked(headers, SystemTime::now()).map_or(Again::Soon, Again::After),
             _ => Again::Never,
         };
@@ -51,6 +54,13 @@ impl Failure {
         let what = if error.is_connect() { "could not be reached" } else { "broke off" };
         let detail = format!("connection {connection:?} {what}: {why}");
         Self { error: told("APIConnectionError", CallErrorKind::Unavailable, &detail), again: Again::Soon }
+    }
+
+    /// The host cannot prove who it is.
+    pub(super) fn no_token(connection: &str, why: &NoToken) -> Self {
+        let error =
+            told("AuthenticationError", CallErrorKind::Unauthenticated, &format!("connection {connection:?}: {why}"));
+        Self { error, again: if why.may_pass { Again::Soon } else { Again::Never } }
     }
 
     /// The service took the request and said nothing in time.
@@ -112,12 +122,6 @@ impl Upstream {
         let message = text("message").or_else(|| text("detail")).or_else(|| error.as_str());
         let code = text("code").or_else(|| text("type"));
         Self { message: message.unwrap_or_default().to_owned(), code: code.unwrap_or_default().to_owned() }
-    }
-
-    /// Some services quote the key that they refuse.
-    pub(super) fn redacted(self, key: Option<&Secret>) -> Self {
-        let message = key.map_or_else(|| self.message.clone(), |key| key.strike(&self.message));
-        Self { message, ..self }
     }
 }
 
@@ -217,8 +221,7 @@ mod tests {
 
     #[track_caller]
     fn check(status: u16, body: &str, kind: CallErrorKind, again: Again, message: &str) {
-        let key = Secret::new("sk-secret");
-        let upstream = Upstream::read(body.as_bytes()).redacted(Some(&key));
+        let upstream = Upstream::read(body.as_bytes());
         let failure = Failure::refused(StatusCode::from_u16(status).unwrap(), &HeaderMap::new(), &upstream);
         let message = format!("OpenAI API hits {message} [Error reference: {REFERENCE}]");
         assert_eq!(failure.error, CallError::new(kind, message).with_status(status));
@@ -237,7 +240,7 @@ mod tests {
             (408, Timeout, Again::Soon, "APIStatusError"),
             (409, InvalidRequest, Again::Never, "ConflictError"),
             (413, InvalidRequest, Again::Never, "APIStatusError"),
-            (422, InvalidRequest, Again::Never, "UnprocessableEntityError"),
+            (422, InvalidRequest, Again::Twice, "UnprocessableEntityError"),
             (429, RateLimited, Again::Soon, "RateLimitError"),
             (500, Unavailable, Again::Soon, "InternalServerError"),
             (503, Unavailable, Again::Soon, "InternalServerError"),
@@ -275,9 +278,9 @@ mod tests {
     }
 
     #[test]
-    fn a_key_that_the_service_quotes_is_struck() {
-        let body = r#"{"error": {"message": "bad key\nsk-secret!"}}"#;
-        let message = "AuthenticationError: Error code: 401 - bad key ******!";
+    fn a_message_of_several_lines_becomes_one() {
+        let message = "AuthenticationError: Error code: 401 - bad key!";
+        let body = r#"{"error": {"message": "bad\nkey!"}}"#;
         check(401, body, CallErrorKind::Unauthenticated, Again::Never, message);
     }
 

@@ -1,11 +1,17 @@
 //! How long to wait for a service, and whether and when to ask it again.
+//!
+//! What is tried again is what the original tries again: 429 but for `insufficient_quota`, 5xx, 422 three times at most,
+//! and connections that fail or say nothing. How often is not: the original makes up to 100 tries with pauses of up to
+//! 60 s, so that one stuck service holds a request, and its thread, for more than an hour. Here a call has a deadline,
+//! which nothing outlives, and a service that fails three times in a row is told on.
 
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::time::{Duration, SystemTime};
 
 use http::HeaderMap;
 
-/// Longest pause between two tries that we choose.
+/// Longest pause between two tries that we choose. The original begins with 3 s and ends with 60 s, which is more than
+/// most callers wait.
 const MAX_BACK_OFF: Duration = Duration::from_secs(8);
 
 /// Longest pause that a service may ask for. A caller waits meanwhile: whoever asks for more is told on at once.
@@ -53,6 +59,8 @@ pub(super) enum Again {
     Never,
     /// After a pause of our choice.
     Soon,
+    /// The same, but three tries are enough, however many are allowed.
+    Twice,
     /// After the pause that the service asks for.
     After(Duration),
 }
@@ -70,7 +78,8 @@ impl Limits {
             Again::Never => return None,
             Again::After(asked) if asked > MAX_ASKED => return None,
             Again::After(asked) => asked,
-            Again::Soon => {
+            Again::Twice if tries >= 2 => return None,
+            Again::Soon | Again::Twice => {
                 let doubled = self.back_off.saturating_mul(2_u32.saturating_pow(tries)).min(MAX_BACK_OFF);
                 doubled.mul_f64(0.5 + chance).min(MAX_BACK_OFF)
             }
@@ -136,6 +145,13 @@ mod tests {
     fn a_pause_that_the_service_asks_for_is_kept_up_to_thirty_seconds() {
         check_pause(0, Again::After(Duration::from_secs(30)), LONG, 0.5, Some(30_000));
         check_pause(0, Again::After(Duration::from_secs(31)), LONG, 0.5, None);
+    }
+
+    #[test]
+    fn an_answer_that_did_not_come_out_right_is_tried_three_times() {
+        check_pause(0, Again::Twice, LONG, 0.5, Some(500));
+        check_pause(1, Again::Twice, LONG, 0.5, Some(1000));
+        check_pause(2, Again::Twice, LONG, 0.5, None);
     }
 
     #[test]

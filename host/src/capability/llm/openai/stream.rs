@@ -126,7 +126,7 @@ impl Answer {
     fn wrong(&self, wrong: body::Wrong) -> CallError {
         match wrong {
             // Here a service has no status to report with: its error is one of the service, not of its words.
-            body::Wrong::Refusal(upstream) => failure::reported(&upstream.redacted(self.service.endpoint.key.as_ref())),
+            body::Wrong::Refusal(upstream) => failure::reported(&self.service.endpoint.redacted(upstream)),
             shape @ body::Wrong::Shape(_) => self.service.not_understood(shape),
         }
     }

@@ -1,6 +1,7 @@
 //! The client against a scripted service: what it sends, what it makes of the answers, and when it asks again.
 
-mod scripted;
+mod identity;
+pub(crate) mod scripted;
 
 use std::time::Duration;
 
@@ -21,8 +22,13 @@ fn limits() -> Limits {
     Limits { back_off: Duration::from_millis(1), ..Limits::default() }
 }
 
+/// The identity of a process that is told of none.
+fn nobody() -> Identity {
+    Identity::from_env(&|_| None)
+}
+
 fn backend(connection: &Connection, limits: Limits) -> OpenAi {
-    OpenAi::build(connection, limits).expect("a backend")
+    OpenAi::build(connection, &nobody(), limits).expect("a backend")
 }
 
 fn connection(kind: Kind, plain: &[(&str, &str)], key: &str) -> Connection {
@@ -178,6 +184,13 @@ async fn a_refusal_is_reported_at_once() {
     let expected = Err(error(CallErrorKind::InvalidRequest, 400, message));
     assert_eq!(chat([refusal(), answer(200, "", REPLY)], limits()).await, (expected.clone(), 1));
     assert_eq!(chat([answer(500, "", ""), refusal(), answer(200, "", REPLY)], limits()).await, (expected, 2));
+}
+
+#[tokio::test]
+async fn a_key_that_the_service_quotes_is_struck() {
+    let script = [answer(401, "", r#"{"error": {"message": "sk-secret is bad"}}"#)];
+    let message = "OpenAI API hits AuthenticationError: Error code: 401 - ****** is bad";
+    assert_eq!(chat(script, limits()).await, (Err(error(CallErrorKind::Unauthenticated, 401, message)), 1));
 }
 
 #[tokio::test]
@@ -370,10 +383,18 @@ fn a_backend_says_who_answers_and_hides_its_key() {
 }
 
 #[test]
+fn a_connection_that_leads_to_no_model_is_a_problem() {
+    let problem = OpenAi::build(&connection(Kind::Serp, &[], KEY), &nobody(), limits()).expect_err("a problem");
+    let what = "connection \"c\" is of type \"serp\", which leads to no model; an llm node needs one of type open_ai, \
+                azure_open_ai, serverless or offline";
+    assert_eq!(problem, Problem::new("c.yaml", what).of("c"));
+}
+
+#[test]
 fn a_connection_that_cannot_be_used_is_a_problem() {
     let check = |base: &str, key: &str, what: &str| {
         let connection = connection(Kind::AzureOpenAi, &[("api_base", base), ("api_version", "v")], key);
-        let problem = OpenAi::build(&connection, limits()).expect_err("a problem");
+        let problem = OpenAi::build(&connection, &nobody(), limits()).expect_err("a problem");
         assert_eq!(problem, Problem::new("c.yaml", what).of("c"));
     };
     check("http://", KEY, "api_base: \"http://\" is no address: empty host");

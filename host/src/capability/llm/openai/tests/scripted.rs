@@ -7,7 +7,7 @@ use std::thread::{self, JoinHandle};
 
 /// What the service does with a request that it has read.
 #[derive(Debug)]
-pub(super) enum Move {
+pub(crate) enum Move {
     /// Sends these bytes and closes the connection.
     Send(String),
     /// Sends these bytes, then nothing more, until the client goes away.
@@ -16,19 +16,19 @@ pub(super) enum Move {
 
 /// A request as it arrived.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Request {
-    pub(super) target: String,
-    pub(super) headers: BTreeMap<String, String>,
-    pub(super) body: String,
+pub(crate) struct Request {
+    pub(crate) target: String,
+    pub(crate) headers: BTreeMap<String, String>,
+    pub(crate) body: String,
 }
 
-pub(super) struct Scripted {
+pub(crate) struct Scripted {
     address: SocketAddr,
     thread: JoinHandle<Vec<Request>>,
 }
 
 impl Scripted {
-    pub(super) fn start(script: impl IntoIterator<Item = Move> + Send + 'static) -> Self {
+    pub(crate) fn start(script: impl IntoIterator<Item = Move> + Send + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
         let address = listener.local_addr().expect("an address");
         let moves: Vec<_> = script.into_iter().collect();
@@ -52,14 +52,14 @@ impl Scripted {
         Self { address, thread: thread::spawn(play) }
     }
 
-    pub(super) fn url(&self) -> String {
+    pub(crate) fn url(&self) -> String {
         format!("http://{}", self.address)
     }
 
     /// What has been asked, once every request that was answered by [`Move::Hold`] has been given up.
     ///
     /// Meanwhile the runtime goes on: the HTTP client closes its connections there.
-    pub(super) async fn requests(self) -> Vec<Request> {
+    pub(crate) async fn requests(self) -> Vec<Request> {
         let join = move || {
             // Ends the wait for a connection that the script has and the client did not make.
             _ = TcpStream::connect(self.address);
@@ -82,18 +82,18 @@ fn read(stream: &TcpStream) -> Option<Request> {
         line().split_once(": ").map(|(name, value)| (name.to_ascii_lowercase(), value.to_owned()))
     })
     .collect();
-    let mut body = vec![0; headers["content-length"].parse().expect("a length")];
+    let mut body = vec![0; headers.get("content-length").map_or(0, |length| length.parse().expect("a length"))];
     reader.read_exact(&mut body).expect("a body");
     Some(Request { target, headers, body: String::from_utf8(body).expect("UTF-8") })
 }
 
 /// A whole answer.
-pub(super) fn answer(status: u16, headers: &str, body: &str) -> Move {
+pub(crate) fn answer(status: u16, headers: &str, body: &str) -> Move {
     let length = body.len();
     Move::Send(format!("HTTP/1.1 {status} X\r\nconnection: close\r\n{headers}content-length: {length}\r\n\r\n{body}"))
 }
 
 /// The head of a streamed answer and its first bytes. It ends when the connection does.
-pub(super) fn stream(body: &str) -> String {
+pub(crate) fn stream(body: &str) -> String {
     format!("HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-type: text/event-stream; charset=utf-8\r\n\r\n{body}")
 }
