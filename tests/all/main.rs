@@ -20,3 +20,4 @@ mod sandbox;
 mod score;
 mod streaming;
 mod telemetry;
+mod tools;
