@@ -1,7 +1,7 @@
 //! Nodes and plain HTTP services: what is granted is sent, traced and counted, what is not does not leave the host.
 
 use bytes::Bytes;
-use harness::{Collector, FakeService, HostBuilder, Reply, Span, TestHost};
+use harness::{Collector, FakeIdentity, FakeService, HostBuilder, Reply, Span, TestHost};
 use http::{Request, Response};
 use serde_json::{Value, json};
 
@@ -194,17 +194,18 @@ async fn a_body_that_is_too_large_ends_the_reply() {
 }
 
 #[tokio::test]
-async fn a_service_that_does_not_answer_costs_no_more_than_the_nodes_time() {
+async fn a_service_has_as_long_as_the_guest_gives_it() {
     // It listens, and never accepts.
     let silent = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
     let url = format!("http://{}", silent.local_addr().expect("an address"));
+    let flow = flow("http_gets", &format!("{{http: ['{url}']}}"));
+    let flow = flow.replace("url: '${inputs.url}'", "url: '${inputs.url}', timeout_ms: 50");
     let collector = Collector::start();
-    let flow = flow("http_gets", &format!("{{http: ['{url}']}}")).replace("timeout: 5s", "timeout: 200ms");
     let host = TestHost::written("asks", &flow).collector(&collector).start().await;
     let reply = host.score(json!({"url": url})).await;
     host.stop().await;
-    assert_eq!(reply.json()["error"]["innerError"]["code"], json!("NodeTimeout"));
-    assert_eq!(collector.only_trace().await.span("http.request").attributes["error.type"], "Cancelled");
+    assert_eq!((reply.status, message(&reply)), (500, "the service did not answer in time".into()));
+    assert_eq!(collector.only_trace().await.span("http.request").attributes["error.type"], "Timeout");
 }
 
 #[tokio::test]
@@ -239,6 +240,24 @@ async fn the_host_adds_the_key_of_a_connection_and_the_guest_cannot() {
     assert_eq!(key(&service), ["key-of-safety"]);
     // The key goes to its own service and nowhere else.
     assert_eq!(key(&other), ["the guest's"]);
+}
+
+#[tokio::test]
+async fn a_connection_by_identity_is_shown_a_token() {
+    let (service, identity) = (mirror(), FakeIdentity::start());
+    let connection =
+        format!("{{name: search, type: cognitive_search, api_base: '{}', auth_mode: meid_token}}", service.origin());
+    let host = host("http_gets", "{http: [{connection: search}]}")
+        .connection_file("search", &connection)
+        .env("IDENTITY_ENDPOINT", identity.endpoint())
+        .env("IDENTITY_HEADER", harness::IDENTITY_HEADER)
+        .start()
+        .await;
+    assert_eq!(host.score(json!({"url": service.origin()})).await.status, 200);
+    host.stop().await;
+    let bearer = format!("Bearer {}", harness::TOKEN);
+    assert_eq!(header(&service.only_request(), "authorization"), Some(bearer.as_str()));
+    assert_eq!(identity.queries(), ["api-version=2019-08-01&resource=https%3A%2F%2Fsearch.azure.com"]);
 }
 
 #[tokio::test]

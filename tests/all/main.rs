@@ -22,3 +22,4 @@ mod sandbox;
 mod score;
 mod streaming;
 mod telemetry;
+mod tools;

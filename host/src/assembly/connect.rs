@@ -65,12 +65,16 @@ pub(super) fn connect(
     for (name, configuration) in &own {
         problems.extend(connections.insert_model_configuration(name, configuration, &env).err().into_iter().flatten());
     }
-    let environment = environment::environment(&declared, process, &connections).unwrap_or_else(|found| {
-        problems.extend(found);
+    let environment = environment::environment(&declared, process, &connections);
+    let sound = problems.is_empty() && environment.is_ok();
+    tell(draft, &named, problems);
+    let environment = environment.unwrap_or_else(|problems| {
+        for problem in problems {
+            let variable = problem.place.rsplit('.').next().unwrap_or_default();
+            draft.problem(Place::Variable(variable), "GetConnectionError", problem.to_string());
+        }
         IndexMap::new()
     });
-    let sound = problems.is_empty();
-    tell(draft, &named, problems);
     sound.then_some(Connected { connections, environment })
 }
 

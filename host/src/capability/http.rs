@@ -131,7 +131,8 @@ impl Http {
             name: unknown.name,
             known: unknown.known.join(", "),
         })?;
-        Service::of(connection).map_err(|problem| AskError::Unusable(problem.to_string()))
+        Service::of(connection, self.0.connections.identity())
+            .map_err(|problem| AskError::Unusable(problem.to_string()))
     }
 }
 
@@ -272,7 +273,7 @@ impl StreamCall for Request {
             ));
         };
         if let Some(service) = grant.find(&url, &pass)? {
-            service.authenticate(&mut url, &mut headers);
+            service.authenticate(&mut url, &mut headers).await?;
         }
         let mut request = reqwest::Request::new(method, url);
         *request.headers_mut() = headers;

@@ -193,14 +193,13 @@ impl Draft {
                 }
             }
         }
-        // The node of a flex flow is given its inputs by whoever calls it.
-        if self.flow.kind == FlowKind::Dag {
-            let missing = ports.required().filter(|name| !node.inputs.contains_key(*name));
-            wrong.extend(missing.map(|name| {
-                let message = format!("{owner}: its component needs the input {name:?}, which is not given");
-                (written.name.span.clone(), message)
-            }));
-        }
+        // A node that does not always run may be there for others to call, and they give it what it needs.
+        let is_called = self.flow.kind == FlowKind::Flex || node.activate.is_some();
+        let missing = ports.required().filter(|name| !is_called && !node.inputs.contains_key(*name));
+        wrong.extend(missing.map(|name| {
+            let message = format!("{owner}: its component needs the input {name:?}, which is not given");
+            (written.name.span.clone(), message)
+        }));
         for (span, message) in wrong {
             self.findings.problem("NodeInputValidationError", &span, message);
             self.written[index.0].sound = false;

@@ -168,7 +168,8 @@ const FORM_RECOGNIZER: &[Key] = &[
     required(API_KEY),
 ];
 
-const SERP: &[Key] = &[required(API_KEY)];
+/// `api_base` is ours: a proxy in front of SerpAPI.
+const SERP: &[Key] = &[optional("api_base"), required(API_KEY)];
 
 const VECTOR_STORE: &[Key] = &[required("api_base"), required(API_KEY)];
 

@@ -218,8 +218,8 @@ fn keys_without_effect_are_warned_of() {
     check_warnings(
         "{name: s, type: serp, api_key: k, api_bsae: x, configs: {a: b}}",
         &[
-            "a.yaml: api_bsae: is unknown and has no effect; keys of type serp are: api_key",
-            "a.yaml: configs: is unknown and has no effect; keys of type serp are: api_key",
+            "a.yaml: api_bsae: is unknown and has no effect; keys of type serp are: api_base, api_key",
+            "a.yaml: configs: is unknown and has no effect; keys of type serp are: api_base, api_key",
         ],
     );
     check_warnings(

@@ -110,9 +110,10 @@ impl Client {
     }
 }
 
-/// How long a guest gives a service until the first byte of its reply; none: as long as the node has.
+/// How long a guest gives a service until the first byte of its reply; none: as long as the node has. When the connection
+/// stands is not told to us, so the time for the first byte is for both unless the connection has one of its own.
 fn head_time(options: RequestOptions) -> Option<Duration> {
-    options.first_byte_timeout.map(|time| time.saturating_add(options.connect_timeout.unwrap_or(CONNECT)))
+    options.first_byte_timeout.map(|time| time.saturating_add(options.connect_timeout.unwrap_or_default()))
 }
 
 fn within(deadline: Instant, time: Option<Duration>) -> Instant {

@@ -1,15 +1,21 @@
-//! The service of a connection: where it is, and how it knows us. Its key is added by the host, so that a guest uses it
-//! and cannot tell it.
+//! The service of a connection: where it is, and how it knows us. Its key, or the token of the host's identity, is added
+//! by the host, so that a guest uses it and cannot tell it.
 
 use http::header::AUTHORIZATION;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use reqwest::Url;
 
 use crate::address::Allowed;
+use crate::boundary::error::{CallError, CallErrorKind};
 use crate::capability::connection::{Connection, Kind, Problem, Secret};
+use crate::identity::Identity;
 
 const OPENAI: &str = "https://api.openai.com";
 const SERP: &str = "https://serpapi.com";
+
+/// Scopes of tokens: Azure AI Search has its own.
+const AI_SERVICES: &str = "https://cognitiveservices.azure.com/.default";
+const SEARCH: &str = "https://search.azure.com/.default";
 
 /// A service with a key.
 #[derive(Debug)]
@@ -25,6 +31,8 @@ enum Credential {
     /// The value is marked as sensitive, and prints so.
     Header(HeaderName, HeaderValue),
     Query(&'static str, Secret),
+    /// A token for this scope.
+    Identity(Identity, &'static str),
 }
 
 /// How a type of connection says where its service is and what shows its key.
@@ -52,7 +60,6 @@ fn shape(kind: Kind) -> Option<Shape> {
         Kind::AzureAiServices | Kind::AzureContentSafety | Kind::FormRecognizer => {
             (("endpoint", None), SUBSCRIPTION_KEY)
         }
-        // It has no address of its own, as the type has no key for one.
         Kind::Serp => (("api_base", Some(SERP)), Place::Query("api_key")),
         Kind::Offline | Kind::Custom => return None,
     };
@@ -64,14 +71,18 @@ impl Service {
     ///
     /// # Errors
     /// The address or the key cannot be used in HTTP.
-    pub(super) fn of(connection: &Connection) -> Result<Option<Self>, Problem> {
+    pub(super) fn of(connection: &Connection, identity: &Identity) -> Result<Option<Self>, Problem> {
         let problem = |what: String| Problem::new(&connection.origin, what);
         let Some(Shape { base: (key, default), place }) = shape(connection.kind) else { return Ok(None) };
         let Some(text) = connection.plain(key).or(default) else { return Ok(None) };
         let base = Url::parse(text).ok().filter(|url| matches!(url.scheme(), "http" | "https"));
         let base = base.ok_or_else(|| problem(format!("{key}: {text:?} is no address; expected https://…")))?;
-        let credential = connection.secret("api_key").map(|secret| place.credential(secret)).transpose();
-        let credential = credential.map_err(problem)?;
+        let credential = if connection.is_by_identity() {
+            let scope = if connection.kind == Kind::CognitiveSearch { SEARCH } else { AI_SERVICES };
+            Some(Credential::Identity(identity.clone(), scope))
+        } else {
+            connection.secret("api_key").map(|secret| place.credential(secret)).transpose().map_err(problem)?
+        };
         Ok(Some(Self { connection: connection.name.clone(), base, credential }))
     }
 
@@ -91,7 +102,10 @@ impl Service {
     }
 
     /// Adds the key, in place of whatever the guest has put there.
-    pub(super) fn authenticate(&self, url: &mut Url, headers: &mut HeaderMap) {
+    ///
+    /// # Errors
+    /// A token is needed and cannot be had.
+    pub(super) async fn authenticate(&self, url: &mut Url, headers: &mut HeaderMap) -> Result<(), CallError> {
         match &self.credential {
             None => {}
             Some(Credential::Header(name, value)) => _ = headers.insert(name, value.clone()),
@@ -99,7 +113,16 @@ impl Service {
                 let kept: Vec<_> = url.query_pairs().into_owned().filter(|(key, _)| key != name).collect();
                 url.query_pairs_mut().clear().extend_pairs(kept).append_pair(name, secret.expose());
             }
+            Some(Credential::Identity(identity, scope)) => {
+                let untold = |what: String| {
+                    let message = format!("connection {:?}: {what}", self.connection);
+                    CallError::new(CallErrorKind::Unauthenticated, message)
+                };
+                let token = identity.token(scope).await.map_err(|why| untold(why.to_string()))?;
+                headers.insert(AUTHORIZATION, bearer(&token).map_err(untold)?);
+            }
         }
+        Ok(())
     }
 }
 
@@ -123,10 +146,14 @@ impl Place {
     fn credential(self, secret: &Secret) -> Result<Credential, String> {
         match self {
             Self::Header(name) => Ok(Credential::Header(HeaderName::from_static(name), header(secret.expose())?)),
-            Self::Bearer => Ok(Credential::Header(AUTHORIZATION, header(&format!("Bearer {}", secret.expose()))?)),
+            Self::Bearer => Ok(Credential::Header(AUTHORIZATION, bearer(secret)?)),
             Self::Query(name) => Ok(Credential::Query(name, secret.clone())),
         }
     }
+}
+
+fn bearer(secret: &Secret) -> Result<HeaderValue, String> {
+    header(&format!("Bearer {}", secret.expose()))
 }
 
 fn header(text: &str) -> Result<HeaderValue, String> {

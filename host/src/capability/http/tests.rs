@@ -1,7 +1,10 @@
 //! What a grant covers, how a service is shown our key, and what a flow is told of a wrong ask.
 
+use futures_util::FutureExt;
+
 use super::*;
 use crate::capability::connection::{Field, Kind, Secret};
+use crate::identity::Identity;
 
 fn url(text: &str) -> Url {
     Url::parse(text).expect("a URL")
@@ -121,7 +124,7 @@ fn connection(name: &str, kind: Kind, fields: &[(&'static str, &str)]) -> Connec
 #[track_caller]
 fn check_key(kind: Kind, base: (&'static str, &str), expected_url: &str, header: Option<(&'static str, &str)>) {
     let connection = connection("c", kind, &[base, ("api_key", "k&1")]);
-    let service = Service::of(&connection).expect("a service").expect("an address");
+    let service = Service::of(&connection, &Identity::from_env(&|_| None)).expect("a service").expect("an address");
     let mut url = url(expected_url.split('?').next().expect("a URL"));
     assert!(service.covers(&url), "{kind:?}: {url}");
     url.set_query(Some("q=a+b&api_key=mine"));
@@ -130,7 +133,8 @@ fn check_key(kind: Kind, base: (&'static str, &str), expected_url: &str, header:
         headers.insert(name, "mine".parse().expect("a value"));
     }
     let mut expected_headers = headers.clone();
-    service.authenticate(&mut url, &mut headers);
+    let shown = service.authenticate(&mut url, &mut headers).now_or_never();
+    assert_eq!(shown, Some(Ok(())), "a key is at hand");
     if let Some((name, value)) = header {
         expected_headers.insert(name, value.parse().expect("a value"));
     }
@@ -162,7 +166,7 @@ fn each_type_of_connection_shows_its_key_as_its_service_wants_it() {
 #[test]
 fn a_service_is_its_own_scheme_host_and_port() {
     let connection = connection("c", Kind::AzureContentSafety, &[("endpoint", "https://a.test"), ("api_key", "k")]);
-    let service = Service::of(&connection).expect("a service").expect("an address");
+    let service = Service::of(&connection, &Identity::from_env(&|_| None)).expect("a service").expect("an address");
     for other in ["http://a.test", "https://a.test:8443", "https://b.a.test", "https://a.test.evil.test"] {
         assert!(!service.covers(&url(other)), "{other}");
     }

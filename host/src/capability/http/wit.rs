@@ -68,14 +68,11 @@ fn error(error: &CallError) -> Error {
         CallErrorKind::NotGranted => Error::HttpRequestDenied,
         CallErrorKind::NotFound => Error::DestinationNotFound,
         CallErrorKind::InvalidRequest => Error::HttpRequestUriInvalid,
-        CallErrorKind::Unavailable => Error::DestinationUnavailable,
+        CallErrorKind::Unavailable | CallErrorKind::Unauthenticated => Error::DestinationUnavailable,
         CallErrorKind::Timeout => Error::HttpResponseTimeout,
         CallErrorKind::Cancelled => Error::ConnectionTerminated,
         CallErrorKind::Exhausted => Error::HttpResponseBodySize(u64::try_from(MAX_BODY).ok()),
-        CallErrorKind::Unauthenticated
-        | CallErrorKind::RateLimited
-        | CallErrorKind::Rejected
-        | CallErrorKind::Protocol => Error::HttpProtocolError,
+        CallErrorKind::RateLimited | CallErrorKind::Rejected | CallErrorKind::Protocol => Error::HttpProtocolError,
         CallErrorKind::Internal => Error::InternalError(None),
     }
 }
