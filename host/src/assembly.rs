@@ -147,7 +147,7 @@ fn component(folder: &Folder, draft: &mut Draft, workshop: &Workshop, index: Nod
     let loaded = match &draft.flow().node(index).kind {
         NodeKind::Prompt { .. } => workshop.load("the built-in plugin `prompt`", plugins::PROMPT),
         NodeKind::Llm(_) => workshop.load("the built-in plugin `llm`", plugins::LLM),
-        NodeKind::Package { tool, plugin, .. } => workshop.load(tool, plugin_bytes(*plugin)),
+        NodeKind::Package(package) => workshop.load(package.tool, plugin_bytes(package.plugin)),
         NodeKind::Component { path } => {
             let path = path.clone();
             match builder::component(folder, &path) {
@@ -252,7 +252,7 @@ impl Assembling<'_> {
     fn limits(&mut self, index: NodeIndex, node: &Node) -> Option<Limits> {
         let default_timeout = match node.kind {
             NodeKind::Llm(_) => MAX_TIMEOUT,
-            NodeKind::Prompt { .. } | NodeKind::Component { .. } | NodeKind::Package { .. } => DEFAULT_TIMEOUT,
+            NodeKind::Prompt { .. } | NodeKind::Component { .. } | NodeKind::Package(_) => DEFAULT_TIMEOUT,
         };
         let limits = Limits::within(node.limits.memory.map(|memory| memory.0), node.limits.timeout, default_timeout);
         limits
@@ -280,7 +280,7 @@ fn facts(node: &Node) -> NodeFacts {
         NodeKind::Llm(Llm { tool: LlmTool::Vision, .. }) => "llm_vision".to_owned(),
         NodeKind::Llm(llm) => format!("OpenAI.{}", llm.api),
         NodeKind::Component { path } => path.clone(),
-        NodeKind::Package { tool, .. } => tool.rsplit('.').next().unwrap_or(tool).to_owned(),
+        NodeKind::Package(package) => package.tool.rsplit('.').next().unwrap_or(package.tool).to_owned(),
     };
     let kind = if node.kind.template().is_some() { telemetry::NodeKind::Prompt } else { telemetry::NodeKind::Tool };
     NodeFacts { function, kind, prompt: node.kind.template().map(prompt) }

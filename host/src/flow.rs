@@ -167,7 +167,18 @@ pub enum NodeKind {
     /// Runs a component: a `.wasm` file, or the source that one was built from, relative to the flow folder.
     Component { path: String },
     /// Runs one of prompt flow's package tools that asks no chat model.
-    Package { tool: &'static str, plugin: Plugin, connection: String },
+    Package(Package),
+}
+
+/// A node that is a package tool.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Package {
+    /// The id of the tool.
+    pub tool: &'static str,
+    pub plugin: Plugin,
+    pub connection: String,
+    /// The type of the connection, such as `azure_open_ai`, once it is known.
+    pub service: Option<&'static str>,
 }
 
 /// A node that asks a model.
@@ -175,6 +186,8 @@ pub enum NodeKind {
 pub struct Llm {
     pub template: Template,
     pub connection: String,
+    /// The type of the connection, such as `azure_open_ai`, once it is known.
+    pub service: Option<&'static str>,
     pub api: Api,
     pub tool: LlmTool,
     /// How a prompty's answer is read. None: as text, or as the whole message where there are tools.
@@ -199,6 +212,8 @@ pub struct Answer {
     pub all: bool,
     /// Of an answer that is an object, the keys that count; empty: all.
     pub outputs: Vec<String>,
+    /// Parameters of the call, whatever they are called: then no input is one. None: inputs of their names are.
+    pub parameters: Option<Json>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -437,14 +452,14 @@ impl NodeKind {
             Self::Llm(llm) if llm.tool == LlmTool::Node => "llm",
             Self::Llm(_) => "custom_llm",
             Self::Component { .. } => "wasm",
-            Self::Package { .. } => "python",
+            Self::Package(_) => "python",
         }
     }
 
     /// The connection that the node names.
     pub fn connection(&self) -> Option<&str> {
         match self {
-            Self::Llm(Llm { connection, .. }) | Self::Package { connection, .. } => Some(connection),
+            Self::Llm(Llm { connection, .. }) | Self::Package(Package { connection, .. }) => Some(connection),
             Self::Prompt { .. } | Self::Component { .. } => None,
         }
     }
@@ -453,7 +468,7 @@ impl NodeKind {
     pub fn template(&self) -> Option<&Template> {
         match self {
             Self::Prompt { template } | Self::Llm(Llm { template, .. }) => Some(template),
-            Self::Component { .. } | Self::Package { .. } => None,
+            Self::Component { .. } | Self::Package(_) => None,
         }
     }
 }

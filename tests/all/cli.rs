@@ -31,7 +31,7 @@ nodes:
     let exit = run(&["check", path]).await;
     assert_eq!(exit.status.code(), Some(2));
     for wanted in ["anser", "quesion", "missing.jinja2", "text", "flow.dag.yaml:"] {
-        assert!(exit.stderr.contains(wanted), "nothing of {wanted:?} in\n{}", exit.stderr);
+        assert!(exit.told().contains(wanted), "nothing of {wanted:?} in\n{}", exit.stderr);
     }
 }
 
@@ -57,7 +57,7 @@ nodes:
         "grants.wishes: unknown capability; known: output, llm, http, nodes, context, log, config",
         "grants.log: every node has it; leave it out",
     ] {
-        assert!(exit.stderr.contains(wanted), "nothing of {wanted:?} in\n{}", exit.stderr);
+        assert!(exit.told().contains(wanted), "nothing of {wanted:?} in\n{}", exit.stderr);
     }
 }
 

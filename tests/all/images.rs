@@ -302,7 +302,7 @@ nodes:
     let exit = run(&["check", path.to_str().expect("a path of text")]).await;
     assert_eq!(exit.status.code(), Some(2));
     let told = "node \"echo\": input \"picture\": failed to load image: There is no such file in the flow folder.";
-    assert!(exit.stderr.contains(told), "{}", exit.stderr);
+    assert!(exit.told().contains(told), "{}", exit.stderr);
 
     fs::write(path.join("cat.png"), PNG).expect("the folder can be written");
     let host = builder.start().await;

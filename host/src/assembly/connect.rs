@@ -65,6 +65,12 @@ pub(super) fn connect(
     for (name, configuration) in &own {
         problems.extend(connections.insert_model_configuration(name, configuration, &env).err().into_iter().flatten());
     }
+    for index in draft.sound_nodes() {
+        let connection = draft.flow().node(index).kind.connection().and_then(|name| connections.get(name).ok());
+        if let Some(service) = connection.map(|connection| connection.type_name()) {
+            draft.served_by(index, service);
+        }
+    }
     let environment = environment::environment(&declared, process, &connections);
     let sound = problems.is_empty() && environment.is_ok();
     tell(draft, &named, problems);

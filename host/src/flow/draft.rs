@@ -8,7 +8,7 @@ use super::images::{Image, ImageError};
 use super::init::Resolved;
 use super::manifest;
 use super::problem::{Findings, Problem, Problems, Span, Warning, listed, nearest};
-use super::{Binding, Flow, FlowKind, Input, NodeIndex};
+use super::{Binding, Flow, FlowKind, Input, NodeIndex, NodeKind};
 
 /// A flow that may still have problems.
 #[derive(Debug)]
@@ -74,6 +74,15 @@ impl Draft {
         match self.span(place) {
             Some((_, span)) => _ = self.findings.warning(code, &span, message),
             None => self.findings.warning_elsewhere(code, message),
+        }
+    }
+
+    /// Tells a node what type its connection is of, such as `azure_open_ai`.
+    pub fn served_by(&mut self, index: NodeIndex, service: &'static str) {
+        match &mut self.flow.nodes[index.0].kind {
+            NodeKind::Llm(llm) => llm.service = Some(service),
+            NodeKind::Package(package) => package.service = Some(service),
+            NodeKind::Prompt { .. } | NodeKind::Component { .. } => {}
         }
     }
 

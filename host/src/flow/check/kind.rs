@@ -8,7 +8,7 @@ use super::super::manifest::{self, Source};
 use super::super::problem::{Span, listed, nearest};
 use super::super::tools::{PACKAGE, PackageTool, Runs};
 use super::super::value::Json;
-use super::super::{Api, Binding, Llm, LlmTool, NodeKind, Template};
+use super::super::{Api, Binding, Llm, LlmTool, NodeKind, Package, Template};
 use super::{Checker, is_prompty};
 
 /// Types this version serves.
@@ -49,6 +49,7 @@ impl Checker<'_> {
             Some("llm") => NodeKind::Llm(Llm {
                 template: self.template(node),
                 connection: self.connection(node, None),
+                service: None,
                 api: self.api(node.api.as_ref(), &node.name.value),
                 tool: LlmTool::Node,
                 answer: None,
@@ -110,7 +111,8 @@ impl Checker<'_> {
             Runs::Plugin(plugin) => {
                 let connection = self.connection(node, inputs.get("connection"));
                 let defaults = vec![("connection".to_owned(), Json::string(&connection))];
-                Made { kind: NodeKind::Package { tool: tool.id, plugin, connection }, defaults, takes_over: &[] }
+                let package = Package { tool: tool.id, plugin, connection, service: None };
+                Made { kind: NodeKind::Package(package), defaults, takes_over: &[] }
             }
             Runs::Llm { vision } => {
                 let api = inputs.get("api").and_then(literal_text);
@@ -119,6 +121,7 @@ impl Checker<'_> {
                     kind: NodeKind::Llm(Llm {
                         template: self.template(node),
                         connection: self.connection(node, inputs.get("connection")),
+                        service: None,
                         api: self.api(api.as_ref().or(node.api.as_ref()), &node.name.value),
                         tool: if vision { LlmTool::Vision } else { LlmTool::Package },
                         answer: None,

@@ -9,7 +9,7 @@ use super::super::manifest;
 use super::super::problem::{FileIndex, Span, listed, nearest};
 use super::super::template;
 use super::super::tools::{CHAT, COMPLETION, PackageTool, Parameter, VISION};
-use super::super::{Api, Binding, Llm, LlmTool, NodeKind, Template};
+use super::super::{Answer, Api, Binding, Llm, LlmTool, NodeKind, Template};
 use super::Checker;
 use super::kind::source_span;
 
@@ -26,7 +26,7 @@ impl Checker<'_> {
                 self.reserved_inputs(node, kind);
                 self.variables(node, kind, template, parameters, inputs);
             }
-            NodeKind::Package { tool, .. } => self.arguments(node, tool, parameters, inputs),
+            NodeKind::Package(package) => self.arguments(node, package.tool, parameters, inputs),
             NodeKind::Component { .. } => {}
         }
     }
@@ -181,10 +181,12 @@ impl Checker<'_> {
 
 fn parameters_of(kind: &NodeKind) -> &'static [Parameter] {
     match kind {
+        // What it has of parameters is apart from its inputs.
+        NodeKind::Llm(Llm { answer: Some(Answer { parameters: Some(_), .. }), .. }) => &[],
         NodeKind::Llm(Llm { tool: LlmTool::Vision, .. }) => VISION,
         NodeKind::Llm(Llm { api: Api::Chat, .. }) => CHAT,
         NodeKind::Llm(Llm { api: Api::Completion, .. }) => COMPLETION,
-        NodeKind::Package { tool, .. } => PackageTool::find(tool).map_or(&[], |tool| tool.parameters),
+        NodeKind::Package(package) => PackageTool::find(package.tool).map_or(&[], |tool| tool.parameters),
         NodeKind::Prompt { .. } | NodeKind::Component { .. } => &[],
     }
 }

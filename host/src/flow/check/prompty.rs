@@ -9,9 +9,10 @@ use super::super::problem::Findings;
 use super::super::prompty::Prompty;
 use super::super::reference::{Path, Reference};
 use super::super::template;
+use super::super::tools::{CHAT, COMPLETION};
 use super::super::types::Type;
 use super::super::value::{Json, View};
-use super::super::{Binding, FlowKind, Input, Llm, LlmTool, NodeIndex, NodeKind, Output, Surroundings, Template};
+use super::super::{Api, Binding, FlowKind, Input, Llm, LlmTool, NodeIndex, NodeKind, Output, Surroundings, Template};
 use super::Checker;
 use super::kind::Made;
 use super::names::Names;
@@ -153,22 +154,53 @@ impl Checker<'_> {
     /// An llm node whose source is a prompty. What the flow file says of the node comes first.
     pub(super) fn prompty_node(&mut self, node: &manifest::Node) -> Made {
         let path = self.source_path(node).unwrap_or_default();
+        let is_flow = self.flow_prompty.is_some();
         let Some(prompty) = self.flow_prompty.take().or_else(|| self.read_prompty(node, &path)) else {
             return NodeKind::Prompt { template: Template { path, text: String::new() } }.into();
         };
         let api = self.api(node.api.as_ref().or(prompty.api.as_ref()), &node.name.value);
         let connection = self.prompty_connection(node, &prompty, &path);
-        let mut defaults: Vec<_> = prompty.parameters.into_iter().map(|(name, value)| (name, value.value)).collect();
+        let mut parameters = prompty.parameters;
+        parameters.retain(|(_, value)| !super::is_nothing(&value.value));
+        let mut answer = prompty.answer;
+        let mut defaults = Vec::new();
+        if is_flow {
+            // Its inputs may have any names, and it may send any parameter.
+            self.parameter_literals(api, &node.name.value, &parameters);
+            let parameters = parameters.iter().map(|(name, value)| (name.as_str(), &value.value));
+            answer.parameters = Some(Json::object(parameters));
+        } else {
+            // The flow file may say otherwise.
+            defaults.extend(parameters.into_iter().map(|(name, value)| (name, value.value)));
+        }
         defaults.extend(prompty.model.map(|(name, model)| (name.to_owned(), Json::string(&model))));
-        defaults.retain(|(_, value)| !super::is_nothing(value));
         let kind = NodeKind::Llm(Llm {
             template: Template { path, text: prompty.template },
             connection,
+            service: None,
             api,
             tool: LlmTool::Node,
-            answer: Some(prompty.answer),
+            answer: Some(answer),
         });
         Made { kind, defaults, takes_over: &[] }
+    }
+
+    /// Those that are known have to be of their types.
+    fn parameter_literals(&mut self, api: Api, node: &str, given: &[(String, At<Json>)]) {
+        let known = match api {
+            Api::Chat => CHAT,
+            Api::Completion => COMPLETION,
+        };
+        for (name, value) in given {
+            let Some(parameter) = known.iter().find(|parameter| parameter.name == name) else { continue };
+            if !parameter.takes.accepts(&value.value) {
+                let message = format!(
+                    "parameter {name:?} of prompty {node:?} of value {} is not type {}",
+                    value.value, parameter.takes
+                );
+                self.findings.problem("NodeInputValidationError", &value.span, message);
+            }
+        }
     }
 
     fn read_prompty(&mut self, node: &manifest::Node, path: &str) -> Option<Prompty> {

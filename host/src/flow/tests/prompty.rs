@@ -52,9 +52,9 @@ fn a_prompty_is_a_flow_of_one_node() {
         given(&flow, 0),
         r#"{"prompt":"system:\nYou are kind. {{history}}\nuser:\n{{question}}\n","connection":"offline","api":"chat","#
             .to_owned()
-            + r#""_answer":{"response":"all","outputs":["answer"]},"question":"question","history":"history","#
-            + r#""max_tokens":256,"stop":"from the environment","user":"${env:UNSET}","#
-            + r#""response_format":{"type":"json_object"},"deployment_name":"gpt-4o","#
+            + r#""_answer":{"response":"all","outputs":["answer"],"parameters":{"max_tokens":256,"stop":"from the environment","#
+            + r#""user":"${env:UNSET}","response_format":{"type":"json_object"}}},"#
+            + r#""question":"question","history":"history","deployment_name":"gpt-4o","#
             + r#""_inputs_to_escape":["question","history"]}"#
     );
     assert_eq!(flow.stream_candidates(), [(NodeIndex(0), "output")]);
@@ -124,6 +124,7 @@ user:
         &[
             "basic.prompty:3:8: node \"basic\": unknown api \"talk\"; apis are: chat, completion",
             "basic.prompty:4:13: model.response: unknown response \"most\"; responses are: first, all",
+            "basic.prompty:5:29: parameter \"temperature\" of prompty \"basic\" of value \"hot\" is not type double",
             "basic.prompty:8:9: sample must be a mapping of inputs by name, not a number",
             "warning basic.prompty:6:3: model: unknown key `flavour`; it has no effect; known keys: api, configuration, \
              parameters, response",

@@ -43,7 +43,7 @@ nodes:
 ",
     );
     let plugin = |index: usize| match &flow.node(NodeIndex(index)).kind {
-        NodeKind::Package { plugin, connection, .. } => (*plugin, connection.clone()),
+        NodeKind::Package(Package { plugin, connection, .. }) => (*plugin, connection.clone()),
         kind => panic!("{kind:?}"),
     };
     assert_eq!(plugin(0), (Plugin::Embedding, "offline".to_owned()));
