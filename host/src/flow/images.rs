@@ -25,7 +25,7 @@ use serde_json::value::RawValue;
 use super::inputs::{InputError, Inputs};
 use super::types::Type;
 use super::value::{Json, View, view};
-use super::{Binding, Flow, MessageFormat};
+use super::{Binding, Flow, FlowKind, MessageFormat};
 use crate::id::NodeId;
 use form::{Members, Stands};
 
@@ -218,16 +218,30 @@ fn replace(flow: &Flow, inputs: Inputs, put: Put<'_>) -> Result<Inputs, InputErr
     let format = flow.message_format();
     inputs.map(|name, value| {
         let mut put = |stands| put(name, stands);
-        let replaced = match flow.inputs().get(name).map(|input| input.kind) {
+        let kind = flow.inputs().get(name).map(|input| input.kind);
+        let may_be_text = flow.kind() == FlowKind::Prompty && matches!(kind, Some(None | Some(Type::String)));
+        let value = image_of_text(&value).filter(|_| may_be_text).unwrap_or(value);
+        let replaced = match kind {
+            Some(Some(Type::String)) if may_be_text => replace_within(format, value.as_str(), MAX_DEPTH, &mut put),
             // One without a type, as flex flows may have it, takes any value.
-            Some(None) => replace_within(format, value.as_str(), MAX_DEPTH, &mut put),
+            Some(None | Some(Type::List | Type::Object)) => replace_within(format, value.as_str(), MAX_DEPTH, &mut put),
             Some(Some(Type::Image)) => replace_image(format, value.as_str(), &mut put),
-            Some(Some(Type::List | Type::Object)) => replace_within(format, value.as_str(), MAX_DEPTH, &mut put),
             _ => Ok(None),
         };
         let replaced = replaced.map_err(|error| InputError::Image { input: name.to_owned(), error })?;
         Ok(replaced.map_or(value, |text| Json::part(&text)))
     })
+}
+
+/// A text as prompties write images, `data:image/png;path: cat.png` (or `url`, `base64`), as the object it stands for:
+/// `{"data:image/png;path": "cat.png"}`.
+fn image_of_text(value: &Json) -> Option<Json> {
+    let text = value.as_text()?;
+    let (kind, content) = text.strip_prefix("data:image/")?.split_once(':')?;
+    let (_, form) = kind.split_once(';')?;
+    let key = format!("data:image/{kind}");
+    let is_form = matches!(form, "path" | "url" | "base64");
+    is_form.then(|| Json::object([(&*key, &Json::string(content.trim()))]))
 }
 
 /// An input that is an image, or a list of images, whatever it looks like.

@@ -168,6 +168,18 @@ fn an_escaped_key_is_an_image_too() {
 }
 
 #[test]
+fn a_prompty_is_given_images_as_texts_too() {
+    let prompty = "---\nmodel: {configuration: {connection: offline}}\ninputs: {p: {type: string}, q: {}}\n---\nuser:\n{{p}}{{q}}\n";
+    check(
+        prompty,
+        r#"{"p":"data:image/png;path: cat.png","q":"data:image/*;base64: PNG64"}"#,
+        r#"{"p":{"data:image/png;base64":"PNG64"},"q":{"data:image/png;base64":"PNG64"}} <- p file cat.png"#,
+    );
+    check(prompty, r#"{"p":"data:image/png: no form","q":"hi"}"#, r#"{"p":"data:image/png: no form","q":"hi"}"#);
+    check("inputs: {t: {type: string}}\n", r#"{"t":"data:image/png;path: x"}"#, r#"{"t":"data:image/png;path: x"}"#);
+}
+
+#[test]
 fn objects_of_other_forms_are_values() {
     let others = [
         r#"{"data:image/png;base64":"x!","b":1}"#,
