@@ -10,7 +10,13 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-const PLUGINS: [&str; 4] = ["weir-plugin-prompt", "weir-plugin-llm", "weir-plugin-content-safety", "weir-plugin-serp"];
+const PLUGINS: [&str; 5] = [
+    "weir-plugin-prompt",
+    "weir-plugin-llm",
+    "weir-plugin-embedding",
+    "weir-plugin-content-safety",
+    "weir-plugin-serp",
+];
 
 fn main() -> ExitCode {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");

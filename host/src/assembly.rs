@@ -1,71 +1,78 @@
 //! Puts the parts together: a flow folder becomes a [`Runner`]. Wiring only: no part is told how to do its work.
 
+mod connect;
+
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use indexmap::IndexMap;
 
-use crate::boundary::grants::{AskError, Grants};
-use crate::builder::{self, BuildError};
-use crate::capability::connection::{self, Connections, environment};
-use crate::capability::{self, Capabilities, config, http, llm};
+use crate::boundary::Capability;
+use crate::boundary::grants::{Ask, AskError, Grants};
+use crate::builder;
+use crate::capability::{self, Capabilities, config, http, llm, nodes};
+use crate::flow::describe::Description;
+use crate::flow::init::Resolved;
 use crate::flow::problem::{Problems, Warning};
-use crate::flow::{FileError, Files, Flow, Node, NodeKind};
+use crate::flow::tools::Plugin;
+use crate::flow::value::Json;
+use crate::flow::{Draft, FileError, Flow, Llm, LlmTool, Node, NodeIndex, NodeKind, Place, Surroundings};
 use crate::folder::{Folder, FolderError};
+use crate::images;
 use crate::plugins;
-use crate::sandbox::component::{self, Component, LoadError, StartError, Workshop};
+use crate::sandbox::component::{self, Component, StartError, Workshop};
 use crate::sandbox::limits::{DEFAULT_TIMEOUT, Limits, MAX_TIMEOUT};
 use crate::sandbox::{self, Nodes, Threads};
 use crate::scheduler::{DEFAULT_FLOW_TIMEOUT, Runner};
 use crate::telemetry::{self, NodeFacts, PromptFacts, Telemetry};
 
+use connect::Connected;
+
 /// A flow with everything its nodes need, ready to run.
 #[derive(Debug)]
 pub struct Parts {
     pub flow: Arc<Flow>,
+    pub folder: Folder,
     nodes: Vec<sandbox::Node>,
     /// Held as long as anything runs: its engine's clock ends with it.
     workshop: Workshop,
-    pub warnings: Vec<String>,
+    pub warnings: Vec<Warning>,
 }
 
-/// Why a flow file cannot be had.
-#[derive(Debug, thiserror::Error)]
-pub enum FlowError {
-    #[error(transparent)]
-    Folder(#[from] FolderError),
-    #[error("{0:?}")]
-    Problems(miette::Report),
+/// What an operator says about a flow that is to run.
+pub struct Settings<'a> {
+    /// Connection files, and folders of them.
+    pub connections: &'a [PathBuf],
+    /// `--init`, by name.
+    pub init: &'a IndexMap<String, String>,
+    pub components: component::Config,
+    /// The process's own environment.
+    pub env: &'a dyn Fn(&str) -> Option<String>,
 }
 
-/// One fault of a flow's components, connections or grants.
+/// Why a flow cannot run.
 #[derive(Debug, thiserror::Error)]
 pub enum Fault {
-    #[error("{0}")]
-    Connection(connection::Problem),
-    #[error("node {node:?}: {source}")]
-    Component { node: String, source: BuildError },
-    #[error("node {node:?}: {source}")]
-    Load { node: String, source: LoadError },
-    #[error("node {node:?}: {source}")]
-    Grant { node: String, source: AskError },
-    #[error("node {node:?}: limits.{limit}: {asked} is more than {allowed}, the most a flow may have")]
-    Limit { node: String, limit: &'static str, asked: String, allowed: String },
+    #[error(transparent)]
+    Folder(#[from] FolderError),
+    #[error(transparent)]
+    Flow(#[from] Problems),
     #[error(transparent)]
     Start(#[from] StartError),
+    #[error("no runtime to ask components what they are: {0}")]
+    Runtime(std::io::Error),
 }
 
-/// Reads the flow of a folder.
+/// Variable with the values that the entry of a flex flow is initialised with.
+const INIT_CONFIG: &str = "PF_FLOW_INIT_CONFIG";
+
+/// Reads the flow of a folder, as far as it can be read.
 ///
 /// # Errors
-/// All that is wrong with the flow file.
-pub fn read_flow(folder: &Folder) -> Result<(Flow, Vec<Warning>), FlowError> {
+/// If its file cannot be read.
+pub fn read(folder: &Folder, env: &dyn Fn(&str) -> Option<String>) -> Result<Draft, FolderError> {
     let text = folder.read_text(folder.flow_file())?;
-    Flow::parse(folder.flow_file(), &text, &folder.name(), folder).map_err(report)
-}
-
-fn report(problems: Problems) -> FlowError {
-    FlowError::Problems(miette::Report::new(problems))
+    Ok(Flow::draft(folder.flow_file(), &text, &folder.name(), &Around { folder, env }))
 }
 
 /// The components that a flow names, each path once, in the order of the file.
@@ -73,6 +80,7 @@ pub fn component_paths(flow: &Flow) -> Vec<&str> {
     let mut paths = Vec::new();
     for (_, node) in flow.nodes() {
         if let NodeKind::Component { path } = &node.kind
+            && !path.is_empty()
             && !paths.contains(&path.as_str())
         {
             paths.push(path.as_str());
@@ -81,56 +89,27 @@ pub fn component_paths(flow: &Flow) -> Vec<&str> {
     paths
 }
 
-/// Loads the components of a flow, and gives each node what it asks for. May compile for seconds.
+/// Reads a flow, loads its components, and gives each node what it asks for. May compile for seconds.
 ///
 /// # Errors
-/// Every fault, so that all can be mended at once.
-pub fn prepare(
-    folder: &Folder,
-    flow: Flow,
-    connection_paths: &[PathBuf],
-    components: component::Config,
-    env: &dyn Fn(&str) -> Option<String>,
-) -> Result<Parts, Vec<Fault>> {
-    let flow = Arc::new(flow);
-    let process = env;
-    let declared = flow.environment_variables();
-    // The process's own environment comes before what the flow file says. What stands for a value of a connection
-    // cannot complete one.
-    let plain = |value: &&String| environment::reference(value).is_none();
-    let env = |name: &str| process(name).or_else(|| declared.get(name).filter(plain).cloned());
-    let mut wanted = wanted_connections(&flow);
-    wanted.extend(environment::wanted(declared, process));
-    let wanted: Vec<_> = wanted.iter().map(String::as_str).collect();
-    // A connection that cannot be had is one fault; the search for others goes on without it.
-    let (connections, warnings, mut faults) = match Connections::load(connection_paths, &wanted, &env) {
-        Ok((connections, warnings)) => (connections, warnings, Vec::new()),
-        Err(problems) => (Connections::default(), Vec::new(), problems.into_iter().map(Fault::Connection).collect()),
-    };
-    let has_connections = faults.is_empty();
-    let environment = match environment::environment(declared, process, &connections) {
-        Ok(environment) => environment,
-        Err(problems) => {
-            faults.extend(problems.into_iter().filter(|_| has_connections).map(Fault::Connection));
-            IndexMap::new()
-        }
-    };
+/// Every problem of the flow, its components, connections and grants, so that all can be mended at once.
+pub fn prepare(folder: &Folder, settings: Settings<'_>) -> Result<Parts, Fault> {
+    let mut draft = read(folder, settings.env)?;
+    let workshop = Workshop::open(settings.components)?;
+    draft.load_images(&|path| images::read_file(folder, path));
+    let components = load(folder, &mut draft, &workshop)?;
+    let init = draft.initialise(settings.init, (settings.env)(INIT_CONFIG).as_deref());
+    let connected = connect::connect(&mut draft, init.as_ref(), settings.connections, settings.env);
+    let has_connections = connected.is_some();
+    let Connected { connections, environment } = connected.unwrap_or_default();
     let config = config::Config { connections: connections.clone(), environment };
     let http = http::Config { connections: connections.clone(), ..http::Config::default() };
     let llm = llm::Config { connections, ..llm::Config::default() };
     let capabilities = Capabilities::build(capability::Config { config, http, llm, ..capability::Config::default() });
-    let workshop = Workshop::open(components).map_err(|error| vec![Fault::Start(error)])?;
-    let mut assembling = Assembling {
-        folder,
-        capabilities,
-        workshop: &workshop,
-        warnings: warnings.iter().map(ToString::to_string).collect(),
-        has_connections,
-        faults,
-    };
-    let nodes: Vec<_> = flow.nodes().filter_map(|(_, node)| assembling.node(node)).collect();
-    let Assembling { warnings, faults, .. } = assembling;
-    if faults.is_empty() { Ok(Parts { flow, nodes, workshop, warnings }) } else { Err(faults) }
+    let mut assembling = Assembling { draft, capabilities, init: init.as_ref(), has_connections };
+    let nodes: Vec<_> = components.into_iter().filter_map(|(index, code)| assembling.node(index, code)).collect();
+    let (flow, warnings) = assembling.draft.finish()?;
+    Ok(Parts { flow: Arc::new(flow), folder: folder.clone(), nodes, workshop, warnings })
 }
 
 impl Parts {
@@ -142,91 +121,147 @@ impl Parts {
     }
 }
 
-/// The connections a flow names, wherever it does.
-fn wanted_connections(flow: &Flow) -> Vec<String> {
-    flow.nodes().flat_map(|(_, node)| Capabilities::connections(connection(node), &asks(node))).collect()
+/// The components of all nodes that are sound. Each is asked what it takes, which the flow is held against.
+fn load(
+    folder: &Folder,
+    draft: &mut Draft,
+    workshop: &Workshop,
+) -> Result<Vec<(NodeIndex, Option<Arc<Component>>)>, Fault> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().map_err(Fault::Runtime)?;
+    let mut loaded = Vec::new();
+    for index in draft.sound_nodes() {
+        let component = component(folder, draft, workshop, index);
+        if let (Some(component), NodeKind::Component { .. }) = (&component, &draft.flow().node(index).kind) {
+            match runtime.block_on(component.describe()) {
+                Ok(text) => draft.described(index, &Description::parse(&text)),
+                Err(error) => draft.warning(Place::Source(index), "NotDescribed", error.to_string()),
+            }
+        }
+        loaded.push((index, component));
+    }
+    Ok(loaded)
 }
 
-/// A node's grants, by capability, as JSON texts.
-fn asks(node: &Node) -> Vec<(&str, &str)> {
-    node.grants.iter().map(|(name, ask)| (name.as_str(), ask.as_str())).collect()
+/// The component of one node; none if it cannot be had, which is then found.
+fn component(folder: &Folder, draft: &mut Draft, workshop: &Workshop, index: NodeIndex) -> Option<Arc<Component>> {
+    let loaded = match &draft.flow().node(index).kind {
+        NodeKind::Prompt { .. } => workshop.load("the built-in plugin `prompt`", plugins::PROMPT),
+        NodeKind::Llm(_) => workshop.load("the built-in plugin `llm`", plugins::LLM),
+        NodeKind::Package(package) => workshop.load(package.tool, plugin_bytes(package.plugin)),
+        NodeKind::Component { path } => {
+            let path = path.clone();
+            match builder::component(folder, &path) {
+                Ok((bytes, warning)) => {
+                    if let Some(warning) = warning {
+                        draft.warning(Place::Source(index), "ChangedSinceBuilt", warning);
+                    }
+                    workshop.load(&path, &bytes)
+                }
+                Err(error) => {
+                    let message = format!("node {:?}: {error}", draft.flow().node(index).id.as_str());
+                    draft.problem(Place::Source(index), "ComponentNotFound", message);
+                    return None;
+                }
+            }
+        }
+    };
+    match loaded {
+        Ok(component) => Some(component),
+        Err(error) => {
+            let message = format!("node {:?}: {error}", draft.flow().node(index).id.as_str());
+            draft.problem(Place::Source(index), "ComponentNotLoadable", message);
+            None
+        }
+    }
 }
 
-fn connection(node: &Node) -> Option<&str> {
-    match &node.kind {
-        NodeKind::Llm { connection, .. } => Some(connection),
-        NodeKind::Prompt { .. } | NodeKind::Component { .. } => None,
+fn plugin_bytes(plugin: Plugin) -> &'static [u8] {
+    match plugin {
+        Plugin::Embedding => plugins::EMBEDDING,
+        Plugin::ContentSafety => plugins::CONTENT_SAFETY,
+        Plugin::Serp => plugins::SERP,
     }
 }
 
 /// Nodes on their way from the flow file to the sandbox.
 struct Assembling<'a> {
-    folder: &'a Folder,
+    draft: Draft,
     capabilities: Arc<Capabilities>,
-    workshop: &'a Workshop,
-    warnings: Vec<String>,
+    init: Option<&'a Resolved>,
     /// Whether all connections that the flow names are there.
     has_connections: bool,
-    faults: Vec<Fault>,
 }
 
 impl Assembling<'_> {
-    /// The node ready to run; none if it has faults, which are kept.
-    fn node(&mut self, node: &Node) -> Option<sandbox::Node> {
-        // All three, so that all faults are found.
-        let component = self.component(node);
-        let grants = self.grants(node);
-        let limits = self.limits(node);
+    /// The node ready to run; none if something is wrong with it, which is then found.
+    fn node(&mut self, index: NodeIndex, component: Option<Arc<Component>>) -> Option<sandbox::Node> {
+        let node = self.draft.flow().node(index).clone();
+        let init = self.init.filter(|_| self.draft.flow().entry() == Some(index));
+        // Both, so that all problems are found.
+        let grants = self.grants(index, &node, init.map_or(&[], |init| &init.connections));
+        let limits = self.limits(index, &node);
         Some(sandbox::Node {
             id: node.id.clone(),
             component: component?,
+            init: init.map_or_else(|| Json::object([]), |init| init.values.clone()),
             grants: Arc::new(grants?),
             limits: limits?,
-            facts: Arc::new(facts(node)),
+            facts: Arc::new(facts(&node)),
         })
     }
 
-    fn component(&mut self, node: &Node) -> Option<Arc<Component>> {
-        let loaded = match &node.kind {
-            NodeKind::Prompt { .. } => self.workshop.load("the built-in plugin `prompt`", plugins::PROMPT),
-            NodeKind::Llm { .. } => self.workshop.load("the built-in plugin `llm`", plugins::LLM),
-            NodeKind::Component { path } => match builder::component(self.folder, path) {
-                Ok((bytes, warning)) => {
-                    self.warnings.extend(warning);
-                    self.workshop.load(path, &bytes)
-                }
-                Err(source) => {
-                    self.faults.push(Fault::Component { node: node.id.to_string(), source });
-                    return None;
-                }
-            },
-        };
-        loaded.map_err(|source| self.faults.push(Fault::Load { node: node.id.to_string(), source })).ok()
-    }
-
-    fn grants(&mut self, node: &Node) -> Option<Grants> {
-        let granted = self.capabilities.grant(connection(node), &asks(node));
-        let told_before = |error: &AskError| !self.has_connections && matches!(error, AskError::Unknown { .. });
-        match granted {
+    /// `connections` are those that the node is initialised with: naming them there grants them.
+    fn grants(&mut self, index: NodeIndex, node: &Node, connections: &[String]) -> Option<Grants> {
+        self.called_nodes(index, node);
+        let asks: Vec<_> = node.grants.iter().map(|(name, ask)| (name.as_str(), ask.as_str())).collect();
+        let connections = node.kind.connection().into_iter().chain(connections.iter().map(String::as_str));
+        match self.capabilities.grant(&connections.collect::<Vec<_>>(), &asks) {
             Ok(grants) => Some(grants),
             Err(errors) => {
-                let errors = errors.into_iter().filter(|error| !told_before(error));
-                self.faults.extend(errors.map(|source| Fault::Grant { node: node.id.to_string(), source }));
+                for (capability, error) in errors {
+                    // A connection that is missing has been told of.
+                    if self.has_connections || !matches!(error, AskError::Unknown { .. }) {
+                        let message = format!("node {:?}: {error}", node.id.as_str());
+                        self.draft.problem(Place::Grant(index, &capability), "GrantRefused", message);
+                    }
+                }
                 None
             }
         }
     }
 
-    fn limits(&mut self, node: &Node) -> Option<Limits> {
+    /// The nodes that a node may call have to be there.
+    fn called_nodes(&mut self, index: NodeIndex, node: &Node) {
+        let grant = node.grants.get(nodes::Nodes::NAME).map(Json::as_str);
+        let called = Ask { connections: &[], grant }.names(nodes::Nodes::NAME).unwrap_or_default();
+        for name in called {
+            let flow = self.draft.flow();
+            if flow.find(&name).is_some() {
+                continue;
+            }
+            let known: Vec<_> = flow.nodes().map(|(_, node)| node.id.as_str()).collect();
+            let message = format!(
+                "node {:?}: grants.nodes: there is no node {name:?}; nodes are: {}",
+                node.id.as_str(),
+                known.join(", ")
+            );
+            self.draft.problem(Place::Grant(index, nodes::Nodes::NAME), "NodeReferenceNotFound", message);
+        }
+    }
+
+    fn limits(&mut self, index: NodeIndex, node: &Node) -> Option<Limits> {
         let default_timeout = match node.kind {
-            NodeKind::Llm { .. } => MAX_TIMEOUT,
-            NodeKind::Prompt { .. } | NodeKind::Component { .. } => DEFAULT_TIMEOUT,
+            NodeKind::Llm(_) => MAX_TIMEOUT,
+            NodeKind::Prompt { .. } | NodeKind::Component { .. } | NodeKind::Package(_) => DEFAULT_TIMEOUT,
         };
-        Limits::within(node.limits.memory.map(|memory| memory.0), node.limits.timeout, default_timeout)
-            .map_err(|exceeded| {
-                let node = node.id.to_string();
-                let (limit, asked, allowed) = exceeded;
-                self.faults.push(Fault::Limit { node, limit, asked, allowed });
+        let limits = Limits::within(node.limits.memory.map(|memory| memory.0), node.limits.timeout, default_timeout);
+        limits
+            .map_err(|(limit, asked, allowed)| {
+                let message = format!(
+                    "node {:?}: limits.{limit}: {asked} is more than {allowed}, the most a flow may have",
+                    node.id.as_str()
+                );
+                self.draft.problem(Place::Limit(index, limit), "LimitTooHigh", message);
             })
             .ok()
     }
@@ -236,26 +271,30 @@ impl Assembling<'_> {
 fn facts(node: &Node) -> NodeFacts {
     let prompt = |template: &crate::flow::Template| {
         let variables = node.inputs.keys().filter(|name| template.text.contains(name.as_str())).cloned().collect();
-        Some(PromptFacts { template: template.text.clone(), variables })
+        PromptFacts { template: template.text.clone(), variables }
     };
-    match &node.kind {
-        NodeKind::Prompt { template } => NodeFacts {
-            function: "render_template_jinja2".to_owned(),
-            kind: telemetry::NodeKind::Prompt,
-            prompt: prompt(template),
-        },
-        NodeKind::Llm { template, api, .. } => {
-            NodeFacts { function: format!("OpenAI.{api}"), kind: telemetry::NodeKind::Prompt, prompt: prompt(template) }
-        }
-        NodeKind::Component { path } => {
-            NodeFacts { function: path.clone(), kind: telemetry::NodeKind::Tool, prompt: None }
-        }
-    }
+    let function = match &node.kind {
+        NodeKind::Prompt { .. } => "render_template_jinja2".to_owned(),
+        NodeKind::Llm(Llm { answer: Some(_), .. }) => "Prompty".to_owned(),
+        NodeKind::Llm(Llm { tool: LlmTool::Package, .. }) => "llm".to_owned(),
+        NodeKind::Llm(Llm { tool: LlmTool::Vision, .. }) => "llm_vision".to_owned(),
+        NodeKind::Llm(llm) => format!("OpenAI.{}", llm.api),
+        NodeKind::Component { path } => path.clone(),
+        NodeKind::Package(package) => package.tool.rsplit('.').next().unwrap_or(package.tool).to_owned(),
+    };
+    let kind = if node.kind.template().is_some() { telemetry::NodeKind::Prompt } else { telemetry::NodeKind::Tool };
+    NodeFacts { function, kind, prompt: node.kind.template().map(prompt) }
 }
 
-impl Files for Folder {
+/// A flow folder, in the environment of the process.
+struct Around<'a> {
+    folder: &'a Folder,
+    env: &'a dyn Fn(&str) -> Option<String>,
+}
+
+impl Surroundings for Around<'_> {
     fn text(&self, path: &str) -> Result<String, FileError> {
-        self.read_text(path).map_err(|error| match error {
+        self.folder.read_text(path).map_err(|error| match error {
             FolderError::Outside(_) => FileError::Outside,
             FolderError::Io { source, .. } if source.kind() == std::io::ErrorKind::NotFound => FileError::Missing,
             FolderError::Io { source, .. } => FileError::Unreadable(source.to_string()),
@@ -264,6 +303,10 @@ impl Files for Folder {
     }
 
     fn exists(&self, path: &str) -> bool {
-        self.resolve(path).is_ok()
+        self.folder.resolve(path).is_ok()
+    }
+
+    fn variable(&self, name: &str) -> Option<String> {
+        (self.env)(name)
     }
 }

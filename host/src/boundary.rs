@@ -10,6 +10,7 @@ pub mod enter;
 pub mod error;
 pub mod facts;
 pub mod grants;
+pub mod metrics;
 pub mod notes;
 pub mod outlet;
 
@@ -29,6 +30,7 @@ use crate::telemetry::{self, Telemetry};
 use error::{CallError, NodeError};
 use facts::{RpcReply, RpcRequest};
 use grants::{Ask, AskError, Grants};
+use metrics::LoggedMetrics;
 use notes::Notes;
 use outlet::Outlet;
 
@@ -141,6 +143,8 @@ pub struct Origin {
     pub parent: Context,
     /// What everything above has cost so far: the flow, and the nodes that called each other to get here.
     pub usage: telemetry::Usage,
+    /// What nodes tell by `log-metric`, for whoever started all this.
+    pub metrics: LoggedMetrics,
     /// The flow must have ended by then.
     pub deadline: Instant,
     /// How many nodes called each other to get here.
@@ -155,6 +159,15 @@ pub struct Request {
     pub id: RequestId,
     /// Whether `id` came from the caller; only then spans carry `request_id`.
     pub id_from_caller: bool,
+    /// What kind of flow it asks for: `dag`, `flex` or `prompty`.
+    pub target: &'static str,
+}
+
+impl Request {
+    /// As spans tell it.
+    pub fn facts(&self) -> telemetry::RequestFacts<'_> {
+        telemetry::RequestFacts { id: &self.id, id_from_caller: self.id_from_caller, target: self.target }
+    }
 }
 
 /// The other nodes of a flow, for a node that calls them.
@@ -173,6 +186,8 @@ pub trait Siblings: Send + Sync + std::fmt::Debug {
 pub struct NodeRun {
     pub node: NodeId,
     pub origin: Origin,
+    /// What the flow was initialised with: a JSON object.
+    pub init: Json,
     /// The run must have ended by then.
     pub deadline: Instant,
     pub outlet: Outlet,

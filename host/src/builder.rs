@@ -2,6 +2,7 @@
 //!
 //! Serving only reads: [`lock`] says what was built, and [`component`] gives its bytes.
 
+pub mod includes;
 pub mod lock;
 
 use std::io::{BufRead, BufReader};

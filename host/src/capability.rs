@@ -85,36 +85,42 @@ macro_rules! capabilities {
             /// The interfaces of wit/ that are served, in the order of the list.
             pub const INTERFACES: &'static [&'static str] = &[$(<$capability as Capability>::INTERFACE,)+];
 
-            /// Narrows everything to what one node may ask: `connection` of the node, and its `grants` as JSON texts.
+            /// Narrows everything to what one node may ask: the connections it names, and its `grants` as JSON texts.
             ///
             /// # Errors
-            /// All that the node asks for and cannot have.
-            pub fn grant(&self, connection: Option<&str>, asks: &[(&str, &str)]) -> Result<Grants, Vec<AskError>> {
+            /// All that the node asks for and cannot have, each with the key under `grants`.
+            pub fn grant(
+                &self,
+                connections: &[&str],
+                asks: &[(&str, &str)],
+            ) -> Result<Grants, Vec<(String, AskError)>> {
                 let mut grants = Grants::default();
                 let mut errors = Vec::new();
                 $({
                     let name = <$capability as Capability>::NAME;
                     let grant = asks.iter().find(|(asked, _)| *asked == name).map(|(_, grant)| *grant);
-                    match self.$name.grant(Ask { connection, grant }) {
+                    match self.$name.grant(Ask { connections, grant }) {
                         Ok(Some(grant)) => grants.insert::<$capability>(grant),
                         Ok(None) => {}
-                        Err(error) => errors.push(error),
+                        Err(error) => errors.push((name.to_owned(), error)),
                     }
                 })+
                 let known = [$(<$capability as Capability>::NAME,)+];
                 errors.extend(asks.iter().filter(|(asked, _)| !known.contains(asked)).map(|(asked, _)| {
-                    AskError::UnknownCapability { name: (*asked).to_owned(), known: known.join(", ") }
+                    let name = (*asked).to_owned();
+                    (name.clone(), AskError::UnknownCapability { name, known: known.join(", ") })
                 }));
                 if errors.is_empty() { Ok(grants) } else { Err(errors) }
             }
 
-            /// All connections that a node names: its own, and those of its `grants`.
-            pub fn connections(connection: Option<&str>, asks: &[(&str, &str)]) -> Vec<String> {
-                let mut names: Vec<_> = connection.map(str::to_owned).into_iter().collect();
+            /// The connections that a node's `grants` name, each with the key under which it does.
+            pub fn connections(asks: &[(&str, &str)]) -> Vec<(&'static str, String)> {
+                let mut names = Vec::new();
                 $({
                     let name = <$capability as Capability>::NAME;
                     let grant = asks.iter().find(|(asked, _)| *asked == name).map(|(_, grant)| *grant);
-                    names.extend(<$capability>::connections(Ask { connection, grant }));
+                    let connections = <$capability>::connections(Ask { connections: &[], grant });
+                    names.extend(connections.into_iter().map(|connection| (name, connection)));
                 })+
                 names
             }

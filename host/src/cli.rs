@@ -3,21 +3,24 @@
 //! Exit status: 0 done, 1 the work failed, 2 the command line or a file is wrong.
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "output belongs to the command line")]
 
+mod batch;
 pub mod build;
 pub mod check;
 pub mod doctor;
 pub mod inspect;
 mod process;
+mod progress;
 pub mod run;
 pub mod serve;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::assembly::{self, Parts};
-use crate::config::{self, ConnectionArgs, ServeArgs};
+use crate::assembly::{self, Fault, Parts, Settings};
+use crate::batch::MAX_CONCURRENCY;
+use crate::config::{self, FlowArgs, ServeArgs};
 use crate::folder::Folder;
 use crate::sandbox::component;
 
@@ -33,10 +36,10 @@ pub struct Cli {
 pub enum Command {
     /// Serve a flow: POST /score, POST /feedback
     Serve(ServeArgs),
-    /// Send one request to a flow, without a server
+    /// Send one request to a flow, or one for each line of a data file, without a server
     Run(RunArgs),
     /// Compile the nodes that a flow has as source, and lock them
-    Build(FlowArgs),
+    Build(BuildArgs),
     /// Tell every problem of a flow, its components, connections and grants
     Check(CheckArgs),
     /// Tell what a component is, what it takes and what it asks for
@@ -46,7 +49,7 @@ pub enum Command {
 }
 
 #[derive(Debug, Args)]
-pub struct FlowArgs {
+pub struct BuildArgs {
     /// The flow folder, or its flow file
     pub flow: PathBuf,
 }
@@ -55,25 +58,38 @@ pub struct FlowArgs {
 pub struct CheckArgs {
     #[command(flatten)]
     pub flow: FlowArgs,
-    #[command(flatten)]
-    pub connections: ConnectionArgs,
+    /// Print JSON: one object with all problems and warnings
+    #[arg(long)]
+    pub json: bool,
 }
 
 #[derive(Debug, Args)]
 pub struct RunArgs {
-    /// The flow folder, or its flow file
-    pub flow: PathBuf,
+    #[command(flatten)]
+    pub flow: FlowArgs,
     /// One input as text, which the flow's types make a number, list or object of; may be given several times
     #[arg(long, value_name = "NAME=VALUE")]
     pub input: Vec<String>,
     /// A JSON file: one object of inputs by name
     #[arg(long, value_name = "FILE")]
     pub inputs: Option<PathBuf>,
+    /// A file of JSON lines: send one request for each, and go on where an earlier run was broken off
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["input", "inputs"])]
+    pub data: Option<PathBuf>,
+    /// Where an input comes from: `${data.COLUMN}`, or a text; else it is the column of its name. May be given several
+    /// times
+    #[arg(long, value_name = "NAME=VALUE", requires = "data")]
+    pub column_mapping: Vec<String>,
+    /// Where the results go, a JSON line for each line of the data; else to standard output
+    #[arg(long, value_name = "FILE", requires = "data")]
+    pub output: Option<PathBuf>,
+    /// How many lines run at the same time
+    #[arg(long, value_name = "N", requires = "data", default_value_t = 4)]
+    #[arg(value_parser = clap::value_parser!(u16).range(1..=i64::from(MAX_CONCURRENCY)))]
+    pub concurrency: u16,
     /// Print the trace as a tree, on standard error
     #[arg(long)]
     pub trace: bool,
-    #[command(flatten)]
-    pub connections: ConnectionArgs,
 }
 
 #[derive(Debug, Args)]
@@ -90,6 +106,8 @@ pub type Done = Result<(), Error>;
 pub enum Error {
     /// The command line, a setting or a file is wrong: the user can fix it. All faults, each on lines of its own.
     Wrong(Vec<String>),
+    /// Likewise, and it has been told already.
+    Told,
     /// The work failed.
     Failed(anyhow::Error),
 }
@@ -110,7 +128,7 @@ impl Error {
 
     pub fn exit_code(&self) -> ExitCode {
         match self {
-            Self::Wrong(_) => ExitCode::from(2),
+            Self::Wrong(_) | Self::Told => ExitCode::from(2),
             Self::Failed(_) => ExitCode::FAILURE,
         }
     }
@@ -125,15 +143,29 @@ impl From<anyhow::Error> for Error {
 /// Reads a flow and everything its nodes need, and tells what is worth knowing about it.
 ///
 /// # Errors
-/// All that is wrong with the flow file; else all that is wrong with components, connections and grants.
-fn load(flow: &Path, connections: &ConnectionArgs, components: component::Config) -> Result<Parts, Error> {
-    let folder = Folder::open(flow).map_err(Error::wrong)?;
-    let (flow, warnings) = assembly::read_flow(&folder).map_err(Error::wrong)?;
-    warnings.iter().for_each(warn);
-    let parts = assembly::prepare(&folder, flow, &connections.paths, components, &config::variable)
-        .map_err(|faults| Error::Wrong(faults.iter().map(ToString::to_string).collect()))?;
+/// All that is wrong with the flow, its components, connections and grants.
+fn load(flow: &FlowArgs, components: component::Config) -> Result<Parts, Error> {
+    let parts = prepare(flow, components).map_err(wrong)?;
     parts.warnings.iter().for_each(warn);
     Ok(parts)
+}
+
+fn prepare(flow: &FlowArgs, components: component::Config) -> Result<Parts, Fault> {
+    let folder = Folder::open(&flow.flow)?;
+    let init = flow.init.iter().cloned().collect();
+    assembly::prepare(
+        &folder,
+        Settings { connections: &flow.connections.paths, init: &init, components, env: &config::variable },
+    )
+}
+
+/// A fault as a person reads it: what is wrong with a file is pointed at in it.
+fn wrong(fault: Fault) -> Error {
+    match fault {
+        Fault::Flow(problems) => Error::wrong(format!("{:?}", miette::Report::new(problems))),
+        Fault::Folder(error) => Error::wrong(error),
+        Fault::Start(_) | Fault::Runtime(_) => Error::Failed(fault.into()),
+    }
 }
 
 /// Tells a person what went wrong.
@@ -147,6 +179,7 @@ pub fn complain(error: &Error) {
                 eprintln!("{} problems", faults.len());
             }
         }
+        Error::Told => {}
         Error::Failed(error) => eprintln!("error: {error:#}"),
     }
 }
@@ -154,6 +187,11 @@ pub fn complain(error: &Error) {
 /// Tells a person what is worth knowing but stops nothing.
 fn warn(warning: impl std::fmt::Display) {
     eprintln!("warning: {warning}");
+}
+
+/// Tells a person how the work goes.
+fn tell(line: impl std::fmt::Display) {
+    eprintln!("{line}");
 }
 
 /// Says something on standard output. One place, so that what programs read and what people read stays apart.

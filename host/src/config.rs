@@ -8,6 +8,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
+use crate::images;
 use crate::sandbox::component;
 use crate::telemetry;
 
@@ -15,22 +16,36 @@ use crate::telemetry;
 pub const CACHE_DIR: &str = "WEIR_CACHE_DIR";
 /// What the host logs, as `tracing` filters are written. Default: `info`.
 pub const LOG: &str = "WEIR_LOG";
+/// What images requests may point to on the web. `none`: nothing is fetched. Else hosts, as `registry.internal`,
+/// `10.1.2.3:8080` or `10.0.0.0/8`, separated by commas, from which images are fetched although they are not public.
+/// Default: public hosts alone.
+pub const IMAGE_HOSTS: &str = "WEIR_IMAGE_HOSTS";
 /// Told by `/version`, as the original does.
 pub const BUILD_INFO: &str = "BUILD_INFO";
 
 /// What `weir serve` is told on the command line.
 #[derive(Debug, Args)]
 pub struct ServeArgs {
-    /// The flow folder, or its flow file
-    pub flow: PathBuf,
+    #[command(flatten)]
+    pub flow: FlowArgs,
     /// Address of the public listener; port 0 lets the system choose
     #[arg(long, env = "WEIR_LISTEN", default_value = "127.0.0.1:8080", value_name = "ADDR")]
     pub listen: SocketAddr,
     /// Address of the operator's listener: probes
     #[arg(long, env = "WEIR_ADMIN_LISTEN", default_value = "127.0.0.1:9090", value_name = "ADDR")]
     pub admin_listen: SocketAddr,
+}
+
+/// A flow, and what an operator says about it.
+#[derive(Debug, Args)]
+pub struct FlowArgs {
+    /// The flow folder, or its flow file
+    pub flow: PathBuf,
     #[command(flatten)]
     pub connections: ConnectionArgs,
+    /// A value that the entry of a flex flow is initialised with; may be given several times
+    #[arg(long, value_name = "NAME=VALUE", value_parser = name_and_value)]
+    pub init: Vec<(String, String)>,
 }
 
 /// Where connections come from.
@@ -41,11 +56,17 @@ pub struct ConnectionArgs {
     pub paths: Vec<PathBuf>,
 }
 
+fn name_and_value(pair: &str) -> Result<(String, String), String> {
+    let (name, value) = pair.split_once('=').ok_or("expected NAME=VALUE")?;
+    Ok((name.to_owned(), value.to_owned()))
+}
+
 /// Settings that come from the environment alone.
 #[derive(Debug)]
 pub struct Environment {
     pub telemetry: telemetry::Config,
     pub components: component::Config,
+    pub images: images::Config,
     pub build_info: String,
 }
 
@@ -59,12 +80,21 @@ impl Environment {
     /// # Errors
     /// All variables that cannot be understood, one text each.
     pub fn read(get: &dyn Fn(&str) -> Option<String>) -> Result<Self, Vec<String>> {
-        Ok(Self {
-            telemetry: telemetry::Config::from_env(get)?,
-            components: component::Config { cache_dir: cache_dir(get) },
-            build_info: get(BUILD_INFO).unwrap_or_default(),
-        })
+        let (telemetry, images) = (telemetry::Config::from_env(get), images(get));
+        let (telemetry, images) = match (telemetry, images) {
+            (Ok(telemetry), Ok(images)) => (telemetry, images),
+            (telemetry, images) => {
+                return Err(telemetry.err().into_iter().flatten().chain(images.err()).collect());
+            }
+        };
+        let components = component::Config { cache_dir: cache_dir(get) };
+        Ok(Self { telemetry, components, images, build_info: get(BUILD_INFO).unwrap_or_default() })
     }
+}
+
+fn images(get: &dyn Fn(&str) -> Option<String>) -> Result<images::Config, String> {
+    let hosts = get(IMAGE_HOSTS).map_or_else(|| Ok(images::Config::default()), |text| images::Config::parse(&text));
+    hosts.map_err(|error| format!("{IMAGE_HOSTS}: {error}; or `none`, to fetch no images"))
 }
 
 fn cache_dir(get: &dyn Fn(&str) -> Option<String>) -> Option<PathBuf> {

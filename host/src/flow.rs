@@ -1,19 +1,25 @@
 //! A flow: what was asked for. Text in, a checked [`Flow`] or its problems out.
 //!
-//! Pure: no clock, no tasks, no files but through [`Files`]. A [`Flow`] has been checked whole, so that what runs it
-//! need not doubt it: names exist, there are no cycles, templates are loaded. What runs when is not decided here: see
+//! Pure: no clock, no tasks, no files but through [`Surroundings`]. A [`Flow`] has been checked whole, so that what runs
+//! it need not doubt it: names exist, there are no cycles, templates are loaded. What runs when is not decided here: see
 //! scheduler/plan.rs.
 
 mod check;
+pub mod describe;
+mod draft;
 mod fields;
 pub mod given;
 mod graph;
+pub mod images;
+pub mod init;
 pub mod inputs;
 mod manifest;
 pub mod problem;
+mod prompty;
 pub mod python;
 pub mod reference;
 mod template;
+pub mod tools;
 pub mod types;
 pub mod units;
 pub mod value;
@@ -26,17 +32,20 @@ use indexmap::IndexMap;
 
 use crate::id::{FlowId, NodeId};
 
+pub use self::draft::{Draft, Place};
+use init::Init;
 use problem::{Problems, Warning};
 use reference::Path;
+use tools::Plugin;
 use types::Type;
 use units::Bytes;
 use value::Json;
 
-/// The files of a flow folder, by paths relative to it.
+/// What a flow file may refer to: the files of its folder, by paths relative to it, and the environment.
 ///
 /// Called while a flow is parsed, never later. An implementation refuses what lies outside of the folder, also by way
 /// of links; paths that leave it by their text alone (`..`, absolute ones) are refused before they get here.
-pub trait Files {
+pub trait Surroundings {
     /// The text of a file.
     ///
     /// # Errors
@@ -45,6 +54,9 @@ pub trait Files {
 
     /// Whether there is a file or a folder of that name.
     fn exists(&self, path: &str) -> bool;
+
+    /// A variable of the process environment.
+    fn variable(&self, name: &str) -> Option<String>;
 }
 
 /// Why a file of the flow folder cannot be read.
@@ -62,6 +74,7 @@ pub enum FileError {
 #[derive(Debug)]
 pub struct Flow {
     id: FlowId,
+    kind: FlowKind,
     span_name: String,
     description: Option<String>,
     message_format: MessageFormat,
@@ -70,20 +83,47 @@ pub struct Flow {
     nodes: Vec<Node>,
     waits_for: Vec<Vec<NodeIndex>>,
     order: Vec<NodeIndex>,
+    aggregation: Aggregation,
     environment_variables: IndexMap<String, String>,
     additional_includes: Vec<String>,
+    init: Option<Init>,
+    sample: Option<IndexMap<String, Json>>,
+    configurations: IndexMap<String, IndexMap<String, String>>,
 }
 
-/// A node of one flow: its position in the file, not counting the nodes that serving leaves out.
+/// What kind of file a flow is written in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FlowKind {
+    /// `flow.dag.yaml`: nodes and the values between them.
+    Dag,
+    /// `flow.flex.yaml`: one entry, which calls what it needs.
+    Flex,
+    /// A `.prompty` file: one call of a model.
+    Prompty,
+}
+
+/// The nodes that run once per batch, over what all its lines gave.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Aggregation {
+    /// In the order they run; empty for most flows.
+    Nodes(Vec<NodeIndex>),
+    /// There are some, but they cannot be run, for the reasons that the flow's warnings give. Serving needs none.
+    LeftOut,
+}
+
+/// A node of one flow: its position in the file, not counting the nodes that serving leaves out; those come after.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct NodeIndex(usize);
 
 /// A declared input.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Input {
-    pub kind: Type,
-    /// None: every request must give the input. A default of null counts as none, as in prompt flow.
+    /// None: any value, as it is.
+    pub kind: Option<Type>,
+    /// A default of null counts as none, as in prompt flow.
     pub default: Option<Json>,
+    /// Whether every request must give the input. One that need not be given and has no default is absent then.
+    pub required: bool,
     pub description: Option<String>,
     pub is_chat_input: bool,
     /// None if the file does not say; an input named `chat_history` is one then.
@@ -123,9 +163,57 @@ pub enum NodeKind {
     /// Renders a template.
     Prompt { template: Template },
     /// Renders a template and asks a model.
-    Llm { template: Template, connection: String, api: Api },
+    Llm(Llm),
     /// Runs a component: a `.wasm` file, or the source that one was built from, relative to the flow folder.
     Component { path: String },
+    /// Runs one of prompt flow's package tools that asks no chat model.
+    Package(Package),
+}
+
+/// A node that is a package tool.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Package {
+    /// The id of the tool.
+    pub tool: &'static str,
+    pub plugin: Plugin,
+    pub connection: String,
+    /// The type of the connection, such as `azure_open_ai`, once it is known.
+    pub service: Option<&'static str>,
+}
+
+/// A node that asks a model.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Llm {
+    pub template: Template,
+    pub connection: String,
+    /// The type of the connection, such as `azure_open_ai`, once it is known.
+    pub service: Option<&'static str>,
+    pub api: Api,
+    pub tool: LlmTool,
+    /// How a prompty's answer is read. None: as text, or as the whole message where there are tools.
+    pub answer: Option<Answer>,
+}
+
+/// Which of prompt flow's tools an llm node stands for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LlmTool {
+    /// `type: llm`.
+    Node,
+    /// The package tool that is the same.
+    Package,
+    /// The package tools for images.
+    Vision,
+}
+
+/// What a prompty makes of a model's answer.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Answer {
+    /// `response: all`: the service's answer, whole.
+    pub all: bool,
+    /// Of an answer that is an object, the keys that count; empty: all.
+    pub outputs: Vec<String>,
+    /// Parameters of the call, whatever they are called: then no input is one. None: inputs of their names are.
+    pub parameters: Option<Json>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -177,7 +265,13 @@ pub enum MessageFormat {
 }
 
 impl Flow {
-    /// Checks a flow file. `origin` is what to call the file in messages, `folder_name` names the flow.
+    /// Reads a flow file as far as it can be read. `origin` is what to call the file in messages, `folder_name` names
+    /// the flow; a name that ends in `.prompty` says what the file is.
+    pub fn draft(origin: &str, text: &str, folder_name: &str, surroundings: &dyn Surroundings) -> Draft {
+        check::flow(origin, text, folder_name, surroundings)
+    }
+
+    /// [`Flow::draft`] of a flow that needs nothing but its file.
     ///
     /// # Errors
     /// Everything that is wrong with it, at once.
@@ -185,14 +279,18 @@ impl Flow {
         origin: &str,
         text: &str,
         folder_name: &str,
-        files: &dyn Files,
+        surroundings: &dyn Surroundings,
     ) -> Result<(Self, Vec<Warning>), Problems> {
-        check::flow(origin, text, folder_name, files)
+        Self::draft(origin, text, folder_name, surroundings).finish()
     }
 
     /// Name of the folder: the `flow` dimension of every metric.
     pub fn id(&self) -> &FlowId {
         &self.id
+    }
+
+    pub fn kind(&self) -> FlowKind {
+        self.kind
     }
 
     /// Name of the flow's span: `name` of the file, else made of the folder's name.
@@ -232,9 +330,20 @@ impl Flow {
         self.nodes.iter().position(|node| node.id.as_str() == name).map(NodeIndex)
     }
 
-    /// Every node after the ones it waits for.
+    /// The nodes that a request runs, every one after those it waits for. Of a flex flow the entry alone: it calls the
+    /// others. Aggregation nodes are not among them.
     pub fn order(&self) -> &[NodeIndex] {
         &self.order
+    }
+
+    /// The entry of a flex flow; none of others.
+    pub fn entry(&self) -> Option<NodeIndex> {
+        self.order.first().copied().filter(|_| self.kind == FlowKind::Flex)
+    }
+
+    /// The nodes that run once per batch.
+    pub fn aggregation(&self) -> &Aggregation {
+        &self.aggregation
     }
 
     /// The nodes whose outputs a node needs, be it as inputs or to know whether it runs. Each once.
@@ -248,9 +357,33 @@ impl Flow {
         &self.environment_variables
     }
 
-    /// Paths outside of the flow folder that prompt flow copies into it when it builds the flow.
+    /// Paths outside of the flow folder, relative to it, whose files the flow sees as its own, by their last part.
+    /// `weir build` copies them.
     pub fn additional_includes(&self) -> &[String] {
         &self.additional_includes
+    }
+
+    /// What the entry of a flex flow is initialised with; none for other flows.
+    pub fn init(&self) -> Option<&Init> {
+        self.init.as_ref()
+    }
+
+    /// Inputs for a request that gives none at all.
+    pub fn sample(&self) -> Option<&IndexMap<String, Json>> {
+        self.sample.as_ref()
+    }
+
+    /// Model configurations that stand in the flow itself, as written, by the name of the connection they are used as.
+    pub fn configurations(&self) -> &IndexMap<String, IndexMap<String, String>> {
+        &self.configurations
+    }
+
+    /// What the caller is told: an object of the outputs, or the one value of a flow that has but one.
+    pub fn reply(&self, outputs: &[(String, Json)]) -> Json {
+        match (self.kind, outputs) {
+            (FlowKind::Flex | FlowKind::Prompty, [(_, value)]) => value.clone(),
+            _ => Json::object(outputs.iter().map(|(name, value)| (name.as_str(), value))),
+        }
     }
 
     /// The nodes that may stream to the client, each with the output it is: those that one output of the reply shows
@@ -263,10 +396,27 @@ impl Flow {
         let candidate = |index| {
             let mut outputs = shown.iter().filter(|(_, output)| shows(output, index));
             let (name, output) = outputs.next()?;
-            let alone = outputs.next().is_none() && !self.waits_for.iter().flatten().any(|needed| *needed == index);
+            let alone = outputs.next().is_none() && !self.is_needed(index);
             (alone && whole(output)).then_some((index, name.as_str()))
         };
-        (0..self.nodes.len()).map(NodeIndex).filter_map(candidate).collect()
+        let served = (0..self.nodes.len()).map(NodeIndex).filter(|index| self.order.contains(index));
+        served.filter_map(candidate).collect()
+    }
+
+    /// Whether another node that a request runs waits for this one.
+    fn is_needed(&self, index: NodeIndex) -> bool {
+        self.order.iter().any(|node| self.waits_for(*node).contains(&index))
+    }
+}
+
+impl FlowKind {
+    /// Value of the attribute `execution_target`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Dag => "dag",
+            Self::Flex => "flex",
+            Self::Prompty => "prompty",
+        }
     }
 }
 
@@ -299,8 +449,26 @@ impl NodeKind {
     pub fn name(&self) -> &'static str {
         match self {
             Self::Prompt { .. } => "prompt",
-            Self::Llm { .. } => "llm",
+            Self::Llm(llm) if llm.tool == LlmTool::Node => "llm",
+            Self::Llm(_) => "custom_llm",
             Self::Component { .. } => "wasm",
+            Self::Package(_) => "python",
+        }
+    }
+
+    /// The connection that the node names.
+    pub fn connection(&self) -> Option<&str> {
+        match self {
+            Self::Llm(Llm { connection, .. }) | Self::Package(Package { connection, .. }) => Some(connection),
+            Self::Prompt { .. } | Self::Component { .. } => None,
+        }
+    }
+
+    /// The template that the node renders.
+    pub fn template(&self) -> Option<&Template> {
+        match self {
+            Self::Prompt { template } | Self::Llm(Llm { template, .. }) => Some(template),
+            Self::Component { .. } | Self::Package(_) => None,
         }
     }
 }

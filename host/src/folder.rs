@@ -7,8 +7,14 @@ use std::path::{Component, Path, PathBuf};
 /// The names a flow file may have, in the order people are told them.
 const FLOW_FILES: [&str; 4] = ["flow.dag.yaml", "flow.dag.yml", "flow.flex.yaml", "flow.flex.yml"];
 
+/// What the name of a prompty ends in: a flow of one call of a model.
+const PROMPTY: &str = ".prompty";
+
+/// Where `weir build` keeps what a flow includes from outside of its folder, by the names it has in the flow.
+pub const INCLUDES: &str = ".weir/includes";
+
 /// Longest text file that is read from a flow folder: flow files and templates are written by people.
-const MAX_TEXT: u64 = 4 * 1024 * 1024;
+const MAX_TEXT: usize = 4 * 1024 * 1024;
 
 /// A folder that holds one flow.
 #[derive(Clone, Debug)]
@@ -24,7 +30,7 @@ pub struct Folder {
 pub enum FolderError {
     #[error("{0}: no such folder")]
     NoFolder(String),
-    #[error("{0}: found neither flow.dag.yaml nor flow.flex.yaml")]
+    #[error("{0}: found neither flow.dag.yaml nor flow.flex.yaml, nor a .prompty file")]
     NoFlow(String),
     #[error("{folder}: multiple flow files: {found}; name one, or remove the others")]
     ManyFlows { folder: String, found: String },
@@ -32,8 +38,8 @@ pub enum FolderError {
     Outside(String),
     #[error("{path}: {source}")]
     Io { path: String, source: io::Error },
-    #[error("{0}: larger than {MAX_TEXT} bytes")]
-    TooLarge(String),
+    #[error("{path}: larger than {limit} bytes")]
+    TooLarge { path: String, limit: usize },
 }
 
 impl Folder {
@@ -50,9 +56,11 @@ impl Folder {
             return Ok(Self { root, file });
         }
         let found: Vec<_> = FLOW_FILES.into_iter().filter(|name| resolved.join(name).is_file()).collect();
+        let found =
+            if found.is_empty() { prompties(&resolved) } else { found.into_iter().map(str::to_owned).collect() };
         match found.as_slice() {
             [] => Err(FolderError::NoFlow(shown)),
-            [file] => Ok(Self { root: resolved, file: (*file).to_owned() }),
+            [file] => Ok(Self { root: resolved, file: file.clone() }),
             many => Err(FolderError::ManyFlows { folder: shown, found: many.join(", ") }),
         }
     }
@@ -72,7 +80,7 @@ impl Folder {
         self.root.file_name().map_or_else(|| "flow".to_owned(), |name| name.to_string_lossy().into_owned())
     }
 
-    /// Where a path of the flow file leads.
+    /// Where a path of the flow file leads. What the flow includes from elsewhere comes before its own files.
     ///
     /// # Errors
     /// If it leads out of the folder, also by a link, or to nothing.
@@ -81,8 +89,10 @@ impl Folder {
         if !inside {
             return Err(FolderError::Outside(path.to_owned()));
         }
-        let resolved =
-            self.root.join(path).canonicalize().map_err(|source| FolderError::Io { path: path.to_owned(), source })?;
+        let included = self.root.join(INCLUDES).join(path).canonicalize();
+        let resolved = included
+            .or_else(|_| self.root.join(path).canonicalize())
+            .map_err(|source| FolderError::Io { path: path.to_owned(), source })?;
         if resolved.starts_with(&self.root) { Ok(resolved) } else { Err(FolderError::Outside(path.to_owned())) }
     }
 
@@ -91,13 +101,37 @@ impl Folder {
     /// # Errors
     /// If it is not in the folder, too large, or no UTF-8 text.
     pub fn read_text(&self, path: &str) -> Result<String, FolderError> {
+        let no_text = |error| io::Error::new(io::ErrorKind::InvalidData, error);
+        String::from_utf8(self.read_bytes(path, MAX_TEXT)?)
+            .map_err(|error| FolderError::Io { path: path.to_owned(), source: no_text(error) })
+    }
+
+    /// A file of the folder, of at most so many bytes.
+    ///
+    /// # Errors
+    /// If it is not in the folder, larger, or no regular file: a pipe would keep its reader for ever.
+    pub fn read_bytes(&self, path: &str, limit: usize) -> Result<Vec<u8>, FolderError> {
         let resolved = self.resolve(path)?;
         let io = |source| FolderError::Io { path: path.to_owned(), source };
-        if fs::metadata(&resolved).map_err(io)?.len() > MAX_TEXT {
-            return Err(FolderError::TooLarge(path.to_owned()));
+        let metadata = fs::metadata(&resolved).map_err(io)?;
+        if !metadata.is_file() {
+            return Err(io(io::Error::other("not a file")));
         }
-        fs::read_to_string(&resolved).map_err(io)
+        if usize::try_from(metadata.len()).is_ok_and(|size| size <= limit) {
+            fs::read(&resolved).map_err(io)
+        } else {
+            Err(FolderError::TooLarge { path: path.to_owned(), limit })
+        }
     }
+}
+
+/// The prompty files of a folder, by name.
+fn prompties(folder: &Path) -> Vec<String> {
+    let entries = fs::read_dir(folder).into_iter().flatten().filter_map(Result::ok);
+    let names = entries.map(|entry| entry.file_name().to_string_lossy().into_owned());
+    let mut names: Vec<_> = names.filter(|name| name.to_lowercase().ends_with(PROMPTY)).collect();
+    names.sort();
+    names
 }
 
 #[cfg(test)]
@@ -121,7 +155,25 @@ mod tests {
                 .ends_with("multiple flow files: flow.dag.yaml, flow.flex.yaml; name one, or remove the others")
         );
         let none = Folder::open(folder(&["readme"]).path()).expect_err("no flow");
-        assert!(none.to_string().ends_with("found neither flow.dag.yaml nor flow.flex.yaml"));
+        assert!(none.to_string().ends_with("found neither flow.dag.yaml nor flow.flex.yaml, nor a .prompty file"));
+    }
+
+    #[test]
+    fn a_prompty_is_a_flow_where_there_is_no_other() {
+        let open = |files: &[&str]| Folder::open(folder(files).path()).map(|folder| folder.flow_file().to_owned());
+        assert_eq!(open(&["chat.prompty", "notes.md"]).expect("one flow"), "chat.prompty");
+        assert_eq!(open(&["chat.prompty", "flow.flex.yaml"]).expect("one flow"), "flow.flex.yaml");
+        let many = open(&["b.prompty", "a.prompty"]).expect_err("two flows");
+        assert!(many.to_string().contains("a.prompty, b.prompty"), "{many}");
+    }
+
+    #[test]
+    fn what_is_included_comes_first() {
+        let dir = folder(&["flow.dag.yaml"]);
+        fs::create_dir_all(dir.path().join(INCLUDES).join("shared")).expect("a folder");
+        fs::write(dir.path().join(INCLUDES).join("shared/a.txt"), "included").expect("a file in it");
+        let folder = Folder::open(dir.path()).expect("one flow");
+        assert_eq!(folder.read_text("shared/a.txt").expect("an included file"), "included");
     }
 
     #[test]

@@ -21,6 +21,9 @@ pub mod config;
 
 pub mod server;
 
+pub mod batch;
+pub mod images;
+
 pub mod flow;
 
 pub mod scheduler;

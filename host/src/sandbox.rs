@@ -39,6 +39,8 @@ use store::State;
 pub struct Node {
     pub id: NodeId,
     pub component: Arc<Component>,
+    /// What the flow was initialised with: a JSON object.
+    pub init: Json,
     pub grants: Arc<Grants>,
     pub limits: Limits,
     pub facts: Arc<NodeFacts>,
@@ -77,6 +79,7 @@ impl Nodes {
             origin,
             node: node.id.clone(),
             inputs: inputs.clone(),
+            init: node.init.clone(),
             facts: node.facts.clone(),
             grants: node.grants.clone(),
             outlet,

@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 use opentelemetry::Context;
 use tokio::runtime::Handle;
 
+use crate::boundary::metrics::LoggedMetrics;
 use crate::boundary::{Origin, Request};
 use crate::flow::Flow;
 use crate::flow::inputs::Inputs;
@@ -19,9 +20,10 @@ use crate::id::RequestId;
 use crate::sandbox::Nodes;
 use crate::telemetry::{FlowStart, Telemetry, Usage};
 
+use crate::flow::value::Json;
 use drive::Drive;
 use outcome::{Failure, Outcome};
-use plan::Plan;
+use plan::{Collected, Plan};
 
 /// Wall time of a whole request: what the original allowed.
 pub const DEFAULT_FLOW_TIMEOUT: Duration = Duration::from_secs(300);
@@ -47,6 +49,10 @@ pub struct Call {
     pub request: RequestId,
     pub request_from_caller: bool,
     pub reply: ReplyMode,
+    /// Whether this is a line of a batch: then outputs for evaluation are shown as well.
+    pub line: bool,
+    /// What the call costs also counts here.
+    pub usage: Usage,
 }
 
 /// How the caller wants a streamed answer.
@@ -58,6 +64,15 @@ pub enum ReplyMode {
     Stream,
 }
 
+/// What the aggregation nodes made of a batch.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Aggregated {
+    /// What each node gave, by its name: a JSON object.
+    pub outputs: Json,
+    /// What they logged as metrics: a JSON object of numbers.
+    pub metrics: Json,
+}
+
 impl Runner {
     /// Runs the flow on inputs that fit it.
     ///
@@ -67,29 +82,49 @@ impl Runner {
     /// # Errors
     /// If a node failed, or an output cannot be made.
     pub async fn run(&self, inputs: Inputs, call: Call) -> Result<Outcome, Failure> {
-        let deadline = Instant::now() + self.timeout;
-        let usage = Usage::default();
         let inputs_json = inputs.to_json();
+        let plan = if call.line { Plan::of_line } else { Plan::new }(self.flow.clone(), inputs);
+        self.drive(plan, &inputs_json, call, LoggedMetrics::default()).await
+    }
+
+    /// Runs the aggregation nodes over what the lines of a batch gave.
+    ///
+    /// # Errors
+    /// If a node failed.
+    pub async fn aggregate(&self, lines: &[Collected], call: Call) -> Result<Aggregated, Failure> {
+        let plan = Plan::of_batch(self.flow.clone(), lines);
+        let metrics = LoggedMetrics::default();
+        match self.drive(plan, &Json::object([]), call, metrics.clone()).await? {
+            Outcome::Whole(whole) => Ok(Aggregated { outputs: whole.reply, metrics: metrics.to_json() }),
+            // Nobody asked for one.
+            Outcome::Streaming(_) => Err(Failure::Stuck),
+        }
+    }
+
+    async fn drive(&self, plan: Plan, inputs: &Json, call: Call, metrics: LoggedMetrics) -> Result<Outcome, Failure> {
+        let deadline = Instant::now() + self.timeout;
+        let usage = Usage::below(&call.usage);
+        let target = self.flow.kind().name();
+        let request = Request { id: call.request, id_from_caller: call.request_from_caller, target };
         let span = self.telemetry.flow(FlowStart {
             flow: self.flow.id(),
             name: self.flow.span_name(),
-            request: &call.request,
-            request_from_caller: call.request_from_caller,
+            request: request.facts(),
             parent: &call.parent,
-            inputs: inputs_json.as_str(),
+            inputs: inputs.as_str(),
             usage: usage.clone(),
         });
         let origin = Origin {
             telemetry: self.telemetry.clone(),
             flow: self.flow.id().clone(),
-            request: Arc::new(Request { id: call.request, id_from_caller: call.request_from_caller }),
+            request: Arc::new(request),
             usage,
+            metrics,
             parent: span.context(),
             deadline,
             depth: 0,
             siblings: self.nodes.clone(),
         };
-        let plan = Plan::new(self.flow.clone(), inputs);
         Drive::new(self, plan, origin, call.reply).run(span).await
     }
 }

@@ -22,6 +22,7 @@ use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
 use tokio::net::TcpListener;
 
+use crate::images::Images;
 use crate::scheduler::Runner;
 
 use problem::Problem;
@@ -46,6 +47,7 @@ pub struct Peer(pub SocketAddr);
 #[derive(Debug)]
 pub struct App {
     pub runner: Runner,
+    pub images: Images,
     /// `BUILD_INFO` of the environment, told by `/version`.
     pub build_info: String,
     /// Whether new requests are welcome: false from the moment the host is asked to stop.

@@ -7,6 +7,7 @@
 mod config;
 mod content;
 mod exporters;
+mod images;
 mod metrics;
 pub mod names;
 mod printer;
@@ -27,12 +28,12 @@ pub use config::{Config, Endpoint, Protocol};
 pub use content::{CONTENT_BYTES, Content};
 pub use exporters::StartError;
 pub use printer::Terminal;
-pub use spans::Server;
 pub use spans::flow::{FlowSpan, FlowStart};
 pub use spans::node::{NodeFacts, NodeKind, NodeSpan, NodeStart, PromptFacts};
 pub use spans::notes::{LogLevel, NodeNotes, NoteValue};
 pub use spans::request::{FinishRequest, RequestSpan, RequestStart};
 pub use spans::rpc::{HttpRequest, RpcKind, RpcReply, RpcRequest, RpcSpan, RpcStart};
+pub use spans::{RequestFacts, Server};
 pub use usage::{Tokens, Usage};
 
 use exporters::Exporters;

@@ -70,6 +70,24 @@
 //! An `Option` may be absent, as may an argument with `#[serde(default)]`. Inputs that do not fit end the run with
 //! the code `InvalidInputs` and a message that names the input, before the function is called.
 //!
+//! An argument with `#[init]` takes what the flow was initialised with, the same for every run:
+//!
+//! ```
+//! # use weir_sdk::{data, node};
+//! #[data]
+//! struct Config {
+//!     #[serde(default)]
+//!     greeting: String,
+//! }
+//!
+//! /// Greets in the operator's words.
+//! #[node]
+//! fn greet(#[init] config: Config, name: String) -> String {
+//!     format!("{} {name}", config.greeting)
+//! }
+//! # fn main() { assert_eq!(greet(Config { greeting: "Dear".into() }, "Ada".into()), "Dear Ada") }
+//! ```
+//!
 //! # Answers
 //!
 //! A function may return

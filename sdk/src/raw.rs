@@ -1,10 +1,11 @@
 //! What the code that `#[node]` writes calls. Not for people, and may change with any version.
 
 mod describe;
+pub(crate) mod fit;
 mod inputs;
 
 pub use describe::About;
-pub use inputs::{InputsType, NodeInputs, inputs};
+pub use inputs::{InputsType, NodeInit, NodeInputs, inputs};
 pub use wit_bindgen;
 
 pub use crate::bindings::exports::weir::flow::handler::{Guest, Output};
@@ -61,7 +62,8 @@ where
     }
 
     fn describe(&self, about: &About) -> String {
-        describe::describe::<A::Value>(about, (self.inputs.schema)(), A::STREAMS)
+        let (inputs, init) = ((self.inputs.schema)(), self.inputs.init.map(|schema| schema()));
+        describe::describe::<A::Value>(about, inputs, init, A::STREAMS)
     }
 }
 

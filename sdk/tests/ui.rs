@@ -4,6 +4,6 @@
 #[test]
 fn compile_errors_point_at_the_authors_code() {
     let programs = trybuild::TestCases::new();
-    programs.pass("tests/ui/accepted.rs");
+    programs.pass("tests/ui/accepted*.rs");
     programs.compile_fail("tests/ui/refused_*.rs");
 }

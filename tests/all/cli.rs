@@ -31,7 +31,7 @@ nodes:
     let exit = run(&["check", path]).await;
     assert_eq!(exit.status.code(), Some(2));
     for wanted in ["anser", "quesion", "missing.jinja2", "text", "flow.dag.yaml:"] {
-        assert!(exit.stderr.contains(wanted), "nothing of {wanted:?} in\n{}", exit.stderr);
+        assert!(exit.told().contains(wanted), "nothing of {wanted:?} in\n{}", exit.stderr);
     }
 }
 
@@ -57,7 +57,7 @@ nodes:
         "grants.wishes: unknown capability; known: output, llm, http, nodes, context, log, config",
         "grants.log: every node has it; leave it out",
     ] {
-        assert!(exit.stderr.contains(wanted), "nothing of {wanted:?} in\n{}", exit.stderr);
+        assert!(exit.told().contains(wanted), "nothing of {wanted:?} in\n{}", exit.stderr);
     }
 }
 
@@ -120,9 +120,16 @@ async fn run_takes_inputs_from_a_file_and_refuses_what_does_not_fit() {
     let exit = run(&["run", example, "--inputs", inputs, "--input", "question=from the flag"]).await;
     assert!(exit.stdout.contains("from the flag"), "{}{}", exit.stdout, exit.stderr);
 
-    for (input, wanted) in [("chat_history=no list", "chat_history"), ("question", "expected NAME=VALUE")] {
+    for (input, wanted) in [
+        ("chat_history=no list", "chat_history"),
+        ("question", "expected NAME=VALUE"),
+        ("quest=a", "the flow has no input \"quest\"; it has question, chat_history"),
+    ] {
         let exit = run(&["run", example, "--inputs", inputs, "--input", input]).await;
         assert_eq!(exit.status.code(), Some(2), "{}", exit.stdout);
         assert!(exit.stderr.contains(wanted), "{}", exit.stderr);
     }
+    let exit = run(&["run", example]).await;
+    assert_eq!(exit.status.code(), Some(2), "{}", exit.stdout);
+    assert_eq!(exit.stderr, "error: no value for question; give it by --input NAME=VALUE or --inputs FILE\n");
 }

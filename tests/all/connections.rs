@@ -57,8 +57,8 @@ async fn packed_connections_of_a_deployment_are_used() {
 #[tokio::test]
 async fn packed_connections_that_cannot_be_read_are_named_and_not_quoted() {
     let exit = host().env("PF_ENCODED_CONNECTIONS", KEY).refuses().await;
-    assert!(exit.stderr.contains("PF_ENCODED_CONNECTIONS: is not base64"), "{}", exit.stderr);
-    assert!(!exit.stderr.contains(KEY), "{}", exit.stderr);
+    assert!(exit.told().contains("PF_ENCODED_CONNECTIONS: is not base64"), "{}", exit.stderr);
+    assert!(!exit.told().contains(KEY), "{}", exit.stderr);
 }
 
 #[tokio::test]
@@ -94,7 +94,7 @@ async fn a_managed_identity_takes_the_place_of_a_key() {
     let query = "api-version=2019-08-01&resource=https%3A%2F%2Fcognitiveservices.azure.com";
     assert_eq!(identity.queries(), [query], "one token serves both");
     for secret in [TOKEN, IDENTITY_HEADER] {
-        assert!(!exit.stdout.contains(secret) && !exit.stderr.contains(secret), "{}{}", exit.stdout, exit.stderr);
+        assert!(!exit.stdout.contains(secret) && !exit.told().contains(secret), "{}{}", exit.stdout, exit.stderr);
     }
 }
 
@@ -126,6 +126,6 @@ async fn variables_that_name_no_key_of_a_connection_keep_a_flow_from_being_serve
     let exit = host.refuses().await;
     let what = "environment_variables.WRONG: Key 'kye' not found in connection 'open_ai_connection'. Its keys are: \
                 base_url, api_key, model";
-    assert!(exit.stderr.contains(what) && !exit.stderr.contains("RIGHT"), "{}", exit.stderr);
-    assert!(!exit.stderr.contains(KEY), "{}", exit.stderr);
+    assert!(exit.told().contains(what) && !exit.told().contains("environment_variables.RIGHT"), "{}", exit.stderr);
+    assert!(!exit.told().contains(KEY), "{}", exit.stderr);
 }

@@ -24,8 +24,10 @@ const CALLS: &[(&str, &str, &str)] = &[
     ("weir:flow/types.[method]chunks.next", "llm_reads_relay", "openai_chat"),
     ("weir:flow/nodes.call", "nodes_calls_another", "rpc nodes.call ok\n        node callee "),
     ("weir:flow/context.current", "context_sets_notes", "node context_sets_notes "),
+    ("weir:flow/context.init", "context_reads_init", "node context_reads_init "),
     ("weir:flow/context.set-attribute", "context_sets_notes", "node context_sets_notes "),
     ("weir:flow/context.add-event", "context_sets_notes", "node context_sets_notes "),
+    ("weir:flow/context.log-metric", "context_logs_metrics", "node context_logs_metrics "),
     ("wasi:config/store.get", "config_reads", "node config_reads "),
     ("wasi:config/store.get-all", "config_reads", "node config_reads "),
     ("wasi:logging/logging.log", "log_writes", "node log_writes "),
@@ -64,8 +66,8 @@ fn every_call_is_seen_in_the_trace_of_a_scenario() {
     for (function, guest, seen) in CALLS {
         let scenario = repository("tests/flows").join(guest);
         let read = |file: &str| std::fs::read_to_string(scenario.join(file)).unwrap_or_default();
-        if !read("flow.dag.yaml").contains(&format!("guests/{guest}.wasm")) {
-            faults.push(format!("{function}: tests/flows/{guest}/flow.dag.yaml has no node guests/{guest}.wasm"));
+        if !harness::scenario::flow_text(&scenario).contains(&format!("guests/{guest}.wasm")) {
+            faults.push(format!("{function}: the flow of tests/flows/{guest} has no node guests/{guest}.wasm"));
         }
         if !read("trace.txt").contains(seen) {
             faults.push(format!("{function}: tests/flows/{guest}/trace.txt has no {seen:?}"));

@@ -264,7 +264,7 @@ async fn a_connection_by_identity_is_shown_a_token() {
 async fn a_flow_that_asks_for_what_is_no_address_does_not_start() {
     let exit = host("http_gets", "{http: ['api.example.com']}").refuses().await;
     assert!(
-        exit.stderr.contains(
+        exit.told().contains(
             "node \"http_gets\": grants.http: \"api.example.com\": expected a scheme and a host, with or without a port \
              and a path, such as https://api.example.com, https://*.example.com/v1 or http://127.0.0.1:9000"
         ),

@@ -16,6 +16,8 @@ mod connections;
 mod examples;
 mod feedback;
 mod http;
+mod images;
+mod run;
 mod sandbox;
 mod score;
 mod streaming;

@@ -3,9 +3,13 @@
 harness::scenarios! {
     config_reads
     config_without_grant
+    context_logs_metrics
+    context_reads_init
     context_sets_notes
     env_reads
     env_without_grant
+    flex_calls_nodes
+    flex_streams
     llm_chats
     llm_completes
     llm_embeds
@@ -17,6 +21,8 @@ harness::scenarios! {
     llm_without_grant
     log_writes
     nodes_calls_another
+    prompty_answers
+    prompty_in_a_flow
     run_returns
     run_returns_user_error
     run_streams

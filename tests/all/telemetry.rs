@@ -124,6 +124,20 @@ async fn a_collector_that_is_away_harms_no_request() {
 }
 
 #[tokio::test]
+async fn metrics_that_a_node_tells_are_on_its_span() {
+    let collector = Collector::start();
+    let host = TestHost::flow("context_logs_metrics").collector(&collector).start().await;
+    host.score(json!({"grades": [1, 0.25, 0.5, 0]})).await.assert_ok(json!({"good": 2}));
+    host.stop().await;
+    let trace = collector.only_trace().await;
+    let span = trace.spans.iter().find(|span| span.attributes.contains_key("node_name")).expect("a node has a span");
+    let told = span.attributes.iter().filter(|(key, _)| key.starts_with("metrics.") || *key == "weir.notes_left_out");
+    let told: BTreeMap<_, _> = told.map(|(key, value)| (key.as_str(), value.clone())).collect();
+    let expected = [("metrics.accuracy", json!(0.5)), ("metrics.good", json!(2.0)), ("weir.notes_left_out", json!(1))];
+    assert_eq!(told, expected.into());
+}
+
+#[tokio::test]
 async fn a_node_that_is_bypassed_is_counted_and_has_no_span() {
     let flow = "
 inputs: {go: {type: bool}}

@@ -1,7 +1,17 @@
 //! The true binary for what ends by itself: every verb but `serve`.
 
+use tempfile::TempDir;
+
 use crate::host::Exit;
-use crate::host::process::weir;
+use crate::host::process::{Process, weir};
+
+/// A verb that is running. Dropping it ends it.
+#[derive(Debug)]
+pub struct Running {
+    pub(crate) process: Process,
+    /// The folders live as long as the process.
+    pub(crate) _home: TempDir,
+}
 
 /// Runs `weir` with these arguments to its end, however long it takes: `weir build` compiles.
 ///
@@ -18,4 +28,27 @@ pub async fn run(arguments: &[&str]) -> Exit {
     let output = output.expect("the program under test can be started");
     let text = |bytes| String::from_utf8(bytes).expect("weir writes text");
     Exit { status: output.status, stdout: text(output.stdout), stderr: text(output.stderr) }
+}
+
+impl Running {
+    /// Waits until it has written this text to one of its outputs.
+    pub async fn wrote(&self, text: &str) {
+        self.process.wrote(text).await;
+    }
+
+    /// Sends SIGTERM.
+    pub fn terminate(&self) {
+        self.process.terminate();
+    }
+
+    /// Sends SIGKILL and waits for the end: what a crash leaves behind.
+    pub async fn kill(self) -> Exit {
+        self.process.kill();
+        self.process.exit().await
+    }
+
+    /// Waits for the end.
+    pub async fn exit(self) -> Exit {
+        self.process.exit().await
+    }
 }

@@ -13,6 +13,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::collector::{Collector, Protocol};
+use crate::command::Running;
 use crate::http::{Reply, Stream, open, send};
 use crate::model::{self, FakeModel};
 use crate::scenario;
@@ -230,10 +231,18 @@ impl HostBuilder {
         }
     }
 
+    /// Starts another verb than `serve` on the flow, such as `run`, with the arguments so far.
+    pub fn start_verb(self, verb: &str) -> Running {
+        Running { process: self.spawn_verb(verb, &[]), _home: self.home }
+    }
+
     fn spawn(&self) -> Process {
+        self.spawn_verb("serve", &["--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"])
+    }
+
+    fn spawn_verb(&self, verb: &str, arguments: &[&str]) -> Process {
         let mut command = process::weir();
-        command.arg("serve").arg(&self.flow);
-        command.args(["--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"]);
+        command.arg(verb).arg(&self.flow).args(arguments);
         if !self.connections.is_empty() {
             command.arg("--connections").arg(self.write_connections());
         }
@@ -244,7 +253,7 @@ impl HostBuilder {
 
     fn write_connections(&self) -> PathBuf {
         let folder = self.home.path().join("connections");
-        fs::create_dir(&folder).expect("the test's own folder can be written");
+        fs::create_dir_all(&folder).expect("the test's own folder can be written");
         for (name, text) in &self.connections {
             fs::write(folder.join(format!("{name}.yaml")), text).expect("the test's own folder can be written");
         }

@@ -39,9 +39,10 @@ mod server;
 mod service;
 mod trace;
 mod wait;
+mod web;
 
 pub use collector::{Collector, Event, Labels, Metric, Point, Protocol, Span, Status, Trace};
-pub use command::run;
+pub use command::{Running, run};
 pub use guests::guest;
 pub use host::{CONNECTION, Exit, HostBuilder, TestHost};
 pub use http::{Frame, Reply, Stream};
@@ -49,3 +50,4 @@ pub use identity::{FakeIdentity, IDENTITY_HEADER, TOKEN};
 pub use model::{FakeModel, KEY, Recorded, Script};
 pub use service::FakeService;
 pub use trace::stable;
+pub use web::{FakeWeb, Page};

@@ -3,7 +3,7 @@
 //!
 //! | file | is |
 //! | --- | --- |
-//! | `flow.dag.yaml` | the flow; guests of `tests/guests` are in it as `guests/<name>.wasm` |
+//! | `flow.dag.yaml`, `flow.flex.yaml` or a `.prompty` | the flow; guests of `tests/guests` are in it as `guests/<name>.wasm` |
 //! | `request.json` | the body that is posted to `/score` |
 //! | `reply.json` | the body of the reply, whole, status 200 or not: the trace says which |
 //! | `reply.sse` | instead of `reply.json`: the client asks for a stream, and this is what it reads |
@@ -107,14 +107,21 @@ pub async fn run(name: &str) {
 /// Copies a flow folder and puts the guests that it names beside its files, as weir takes no file from elsewhere.
 pub(crate) fn copy_with_guests(from: &Path, to: &Path) {
     copy(from, to);
-    add_guests(&text(&to.join("flow.dag.yaml")), to);
+    add_guests(&flow_text(to), to);
 }
 
 /// Writes a flow folder of one file, and puts the guests that it names beside it.
 pub(crate) fn write_with_guests(flow: &str, to: &Path) {
     fs::create_dir_all(to).expect("a flow folder can be made");
-    fs::write(to.join("flow.dag.yaml"), flow).expect("a flow file can be written");
+    let file = if flow.contains("entry:") { "flow.flex.yaml" } else { "flow.dag.yaml" };
+    fs::write(to.join(file), flow).expect("a flow file can be written");
     add_guests(flow, to);
+}
+
+/// The text of the flow file of a folder; of a folder without one, nothing.
+pub fn flow_text(folder: &Path) -> String {
+    let files = ["flow.dag.yaml", "flow.flex.yaml"].map(|name| fs::read_to_string(folder.join(name)));
+    files.into_iter().find_map(Result::ok).unwrap_or_default()
 }
 
 fn add_guests(flow: &str, to: &Path) {

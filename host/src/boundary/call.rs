@@ -71,8 +71,7 @@ impl NodeRun {
         self.origin.telemetry.rpc(crate::telemetry::RpcStart {
             flow: &self.origin.flow,
             node: &self.node,
-            request: &self.origin.request.id,
-            request_from_caller: self.origin.request.id_from_caller,
+            request: self.origin.request.facts(),
             parent: &self.span,
             api_call,
             facts: request,

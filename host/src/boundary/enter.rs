@@ -29,6 +29,8 @@ pub struct Entry {
     pub node: NodeId,
     /// The inputs as they will cross: a JSON object.
     pub inputs: Json,
+    /// What the flow was initialised with: a JSON object.
+    pub init: Json,
     /// What else the span says of the node.
     pub facts: Arc<NodeFacts>,
     pub grants: Arc<Grants>,
@@ -59,13 +61,12 @@ where
     F: FnOnce(NodeRun) -> R,
     R: Future<Output = Result<Answer, NodeError>>,
 {
-    let Entry { origin, node, inputs, facts, grants, outlet, timeout, io } = entry;
+    let Entry { origin, node, inputs, init, facts, grants, outlet, timeout, io } = entry;
     let usage = Usage::below(&origin.usage);
     let span = origin.telemetry.node(NodeStart {
         flow: &origin.flow,
         node: &node,
-        request: &origin.request.id,
-        request_from_caller: origin.request.id_from_caller,
+        request: origin.request.facts(),
         parent: &origin.parent,
         inputs: inputs.as_str(),
         facts: &facts,
@@ -75,6 +76,7 @@ where
     let node_run = NodeRun {
         node: node.clone(),
         origin,
+        init,
         deadline,
         outlet: outlet.clone(),
         notes: span.notes(),

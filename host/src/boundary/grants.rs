@@ -37,8 +37,8 @@ impl NodeRun {
 /// What a node's flow asks of one capability.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Ask<'a> {
-    /// `connection:` of an `llm` node: naming it there grants it.
-    pub connection: Option<&'a str>,
+    /// The connections that the node names, as `connection:` of an `llm` node does: naming one there grants it.
+    pub connections: &'a [&'a str],
     /// `grants.NAME` of the node as JSON text, where NAME is the capability's.
     pub grant: Option<&'a str>,
 }

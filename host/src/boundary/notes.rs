@@ -1,4 +1,4 @@
-//! What a guest says on the span it already has: attributes, events, log lines, chunks. These are no calls: they have
+//! What a guest says on the span it already has: attributes, events, metrics, log lines, chunks. These are no calls: they have
 //! no span of their own, need no grant, and never fail for the guest.
 
 use crate::boundary::GuestCalls;
@@ -30,6 +30,13 @@ impl GuestCalls<'_> {
             traceparent: run.notes.traceparent(),
             streaming: run.outlet.is_live(),
             remaining_ms: u64::try_from(remaining.as_millis()).unwrap_or(u64::MAX),
+        }
+    }
+
+    /// Tells a metric: on the span, and to whoever started the run. Leaves out what is over the bounds of either.
+    pub fn log_metric(&mut self, name: &str, value: f64) {
+        if self.run.notes.log_metric(name, value) {
+            self.run.origin.metrics.keep(name, value);
         }
     }
 

@@ -48,7 +48,7 @@ impl Capability for Settings {
 
     fn grant(&self, ask: Ask<'_>) -> Result<Option<Grant>, AskError> {
         let mut settings = BTreeMap::new();
-        if let Some(name) = ask.connection {
+        for name in ask.connections {
             settings.extend(self.plain_fields(name)?);
         }
         for name in ask.names(Self::NAME)? {
@@ -138,13 +138,14 @@ secrets: {token: t-1}
 
     #[track_caller]
     fn check(connection: Option<&str>, grant: Option<&str>, expected: &[(&str, &str)]) {
-        let granted = settings().grant(Ask { connection, grant }).expect("a grant").unwrap_or_default();
+        let granted =
+            settings().grant(Ask { connections: connection.as_slice(), grant }).expect("a grant").unwrap_or_default();
         assert_eq!(granted.iter().collect::<Vec<_>>(), expected);
     }
 
     #[track_caller]
     fn check_refused(grant: &str, expected: &str) {
-        let refused = settings().grant(Ask { connection: None, grant: Some(grant) }).expect_err("a refusal");
+        let refused = settings().grant(Ask { connections: &[], grant: Some(grant) }).expect_err("a refusal");
         assert_eq!(refused.to_string(), expected);
     }
 
@@ -165,7 +166,7 @@ secrets: {token: t-1}
 
     #[test]
     fn only_variables_are_in_the_environment() {
-        let ask = Ask { connection: Some("search"), grant: Some(r#"["GREETING"]"#) };
+        let ask = Ask { connections: &["search"], grant: Some(r#"["GREETING"]"#) };
         let granted = settings().grant(ask).expect("a grant").expect("settings");
         assert_eq!(granted.variables().collect::<Vec<_>>(), [("GREETING", "hi")]);
     }
@@ -183,13 +184,13 @@ secrets: {token: t-1}
 
     #[test]
     fn the_connections_of_settings_are_loaded() {
-        let ask = Ask { connection: None, grant: Some(r#"["a.b.key", "GREETING"]"#) };
+        let ask = Ask { connections: &[], grant: Some(r#"["a.b.key", "GREETING"]"#) };
         assert_eq!(Settings::connections(ask), ["a.b"]);
     }
 
     #[test]
     fn a_secret_is_not_shown() {
-        let ask = Ask { connection: None, grant: Some(r#"["search.token"]"#) };
+        let ask = Ask { connections: &[], grant: Some(r#"["search.token"]"#) };
         let shown = format!("{:?}", settings().grant(ask));
         assert!(shown.contains("******") && !shown.contains("t-1"), "{shown}");
     }

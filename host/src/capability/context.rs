@@ -1,4 +1,5 @@
-//! `weir:flow/context`: where a node runs, and notes on its span. Always granted, and bounded where the notes are kept.
+//! `weir:flow/context`: where a node runs, what it was initialised with, and notes on its span. Always granted, and
+//! bounded where the notes are kept.
 
 use crate::bindings::context as wit;
 use crate::boundary::GuestCalls;
@@ -19,6 +20,10 @@ impl wit::Host for GuestCalls<'_> {
         })
     }
 
+    fn init(&mut self) -> wasmtime::Result<String> {
+        Ok(self.run.init.as_str().to_owned())
+    }
+
     fn set_attribute(&mut self, key: String, value: wit::AttributeValue) -> wasmtime::Result<()> {
         self.run.notes.set_attribute(&key, value.into());
         Ok(())
@@ -27,6 +32,11 @@ impl wit::Host for GuestCalls<'_> {
     fn add_event(&mut self, name: String, attributes: Vec<(String, wit::AttributeValue)>) -> wasmtime::Result<()> {
         let attributes = attributes.into_iter().map(|(key, value)| (key, value.into())).collect();
         self.run.notes.add_event(&name, attributes);
+        Ok(())
+    }
+
+    fn log_metric(&mut self, name: String, value: f64) -> wasmtime::Result<()> {
+        GuestCalls::log_metric(self, &name, value);
         Ok(())
     }
 }

@@ -89,13 +89,13 @@ impl Capability for Http {
     fn grant(&self, ask: Ask<'_>) -> Result<Option<Grant>, AskError> {
         let mut services = Vec::new();
         let mut patterns = Vec::new();
-        if let Some(name) = ask.connection {
+        for name in ask.connections {
             services.extend(self.service(name)?);
         }
         for entry in entries(ask)? {
             match entry {
                 Entry::Pattern(text) => patterns.push(Pattern::parse(&text).map_err(unusable)?),
-                Entry::Connection(Named { connection }) if ask.connection == Some(&connection) => {}
+                Entry::Connection(Named { connection }) if ask.connections.contains(&&*connection) => {}
                 Entry::Connection(Named { connection }) => {
                     services.push(self.service(&connection)?.ok_or_else(|| without_address(&connection))?);
                 }

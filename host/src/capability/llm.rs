@@ -69,7 +69,8 @@ impl Capability for Llm {
     fn grant(&self, ask: Ask<'_>) -> Result<Option<Grant>, AskError> {
         let mut names = ask.names(Self::NAME)?;
         // A node's own connection may be of use for something else.
-        names.extend(ask.connection.filter(|name| !self.others.contains(*name)).map(str::to_owned));
+        let own = ask.connections.iter().filter(|name| !self.others.contains(**name));
+        names.extend(own.map(|name| (*name).to_owned()));
         let granted: Result<BTreeMap<_, _>, _> =
             names.into_iter().map(|name| self.backend(&name).map(|backend| (name, backend))).collect();
         Ok(Some(granted?).filter(|granted| !granted.is_empty()).map(Grant))

@@ -3,13 +3,19 @@
 use std::time::Instant;
 
 use crate::assembly;
-use crate::builder::{self, BuildError};
-use crate::cli::{Done, Error, FlowArgs, say, warn};
+use crate::builder::{self, BuildError, includes};
+use crate::cli::{BuildArgs, Done, Error, say, warn, wrong};
+use crate::config;
 use crate::folder::Folder;
 
-pub fn run(args: &FlowArgs) -> Done {
+pub fn run(args: &BuildArgs) -> Done {
     let folder = Folder::open(&args.flow).map_err(Error::wrong)?;
-    let (flow, warnings) = assembly::read_flow(&folder).map_err(Error::wrong)?;
+    let draft = assembly::read(&folder, &config::variable).map_err(Error::wrong)?;
+    let hidden = includes::copy(&folder, draft.flow().additional_includes()).map_err(Error::wrong)?;
+    hidden.iter().for_each(warn);
+    // Some of the nodes may be made of what was just included.
+    let draft = assembly::read(&folder, &config::variable).map_err(Error::wrong)?;
+    let (flow, warnings) = draft.finish().map_err(|problems| wrong(problems.into()))?;
     warnings.iter().for_each(warn);
     let paths = assembly::component_paths(&flow);
     let began = Instant::now();

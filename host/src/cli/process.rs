@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use tokio::runtime::{Builder, Runtime};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::assembly::Parts;
 use crate::cli::{Done, Error};
@@ -57,6 +58,31 @@ impl Process {
         self.guests.shutdown_timeout(ABANDON_TIMEOUT);
         self.telemetry.stop(FLUSH_TIMEOUT);
         done
+    }
+}
+
+/// What asks the process to stop: Ctrl-C, or SIGTERM, as Kubernetes asks.
+pub(super) struct StopSignals {
+    interrupt: Signal,
+    terminate: Signal,
+}
+
+impl StopSignals {
+    /// # Errors
+    /// If the system lets nobody listen.
+    pub(super) fn listen() -> anyhow::Result<Self> {
+        Ok(Self {
+            interrupt: signal(SignalKind::interrupt()).context("SIGINT cannot be heard")?,
+            terminate: signal(SignalKind::terminate()).context("SIGTERM cannot be heard")?,
+        })
+    }
+
+    /// Waits for the next one.
+    pub(super) async fn next(&mut self) {
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+        }
     }
 }
 

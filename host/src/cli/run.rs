@@ -1,4 +1,4 @@
-//! `weir run`: one request to a flow, without a server.
+//! `weir run`: one request to a flow, without a server. Many, one for each line of a data file: see batch.rs.
 
 use std::fs;
 use std::io::{IsTerminal as _, stderr};
@@ -8,51 +8,110 @@ use anyhow::Context as _;
 use indexmap::IndexMap;
 use opentelemetry::Context;
 
+use crate::assembly::Parts;
 use crate::cli::process::{Process, start_log};
-use crate::cli::{Done, Error, RunArgs, load, say};
+use crate::cli::{Done, Error, RunArgs, batch, load, say};
 use crate::config::{self, Environment};
-use crate::flow::inputs::Inputs;
+use crate::flow::Flow;
+use crate::flow::inputs::{InputError, Inputs};
 use crate::flow::value::Json;
 use crate::id::RequestId;
-use crate::scheduler::outcome::{Failure, Outcome};
-use crate::scheduler::{Call, ReplyMode};
-use crate::telemetry::{Telemetry, Terminal};
+use crate::images::Images;
+use crate::scheduler::outcome::{Failure, Outcome, Whole};
+use crate::scheduler::{Call, ReplyMode, Runner};
+use crate::telemetry::{Telemetry, Terminal, Usage};
 
 pub fn run(args: &RunArgs) -> Done {
     start_log()?;
-    let Environment { mut telemetry, components, .. } = Environment::read(&config::variable).map_err(Error::Wrong)?;
-    let parts = load(&args.flow, &args.connections, components)?;
-    let inputs = Inputs::new(&parts.flow, &given(args)?).map_err(Error::wrong)?;
-
+    let Environment { mut telemetry, components, images, .. } =
+        Environment::read(&config::variable).map_err(Error::Wrong)?;
     if args.trace {
         // Whoever asks for the trace here wants to see it here.
         telemetry.traces = None;
         telemetry.terminal = Some(Terminal { out: Box::new(stderr()), color: stderr().is_terminal() });
     }
-    let telemetry = Telemetry::start(telemetry).context("telemetry cannot be started")?;
-    let process = Process::start(telemetry)?;
-    let runner = process.runner(parts);
-    let call = Call {
+    let parts = load(&args.flow, components)?;
+    let images = Images::new(images, parts.folder.clone());
+    let start = move || Process::start(Telemetry::start(telemetry).context("telemetry cannot be started")?);
+    match &args.data {
+        Some(data) => batch::run(args, data, parts, images, start),
+        None => once(args, parts, images, start),
+    }
+}
+
+/// One request.
+fn once(args: &RunArgs, parts: Parts, images: Images, start: impl FnOnce() -> anyhow::Result<Process>) -> Done {
+    let inputs = Inputs::new(&parts.flow, &given(args, &parts.flow)?).map_err(|error| Error::wrong(unfit(&error)))?;
+    let process = start()?;
+    let asker = Asker { runner: process.runner(parts), images };
+    let answer = process.run(async { asker.ask(inputs, false, Usage::default()).await });
+    say(answer?.reply);
+    Ok(())
+}
+
+/// Runs a flow without a server.
+pub(super) struct Asker {
+    pub(super) runner: Runner,
+    pub(super) images: Images,
+}
+
+/// Why there is no answer.
+pub(super) enum NoAnswer {
+    /// The inputs are wrong.
+    Input(InputError),
+    Flow(Failure),
+}
+
+impl Asker {
+    /// Runs the flow once, as a request of its own, or as a line of a batch. What it costs counts in `usage`.
+    pub(super) async fn ask(&self, inputs: Inputs, line: bool, usage: Usage) -> Result<Whole, NoAnswer> {
+        let outstanding = inputs.find_images(&self.runner.flow).map_err(NoAnswer::Input)?;
+        let inputs = self.images.load(outstanding).await.map_err(NoAnswer::Input)?;
+        match self.runner.run(inputs, call(line, usage)).await.map_err(NoAnswer::Flow)? {
+            Outcome::Whole(whole) => Ok(whole),
+            // Nobody asked for a stream, so that none can begin.
+            Outcome::Streaming(_) => Err(NoAnswer::Flow(Failure::ManyStreams)),
+        }
+    }
+}
+
+/// A call that nobody has made by HTTP.
+pub(super) fn call(line: bool, usage: Usage) -> Call {
+    Call {
         parent: Context::new(),
         request: RequestId::new(uuid::Uuid::new_v4().to_string()),
         request_from_caller: false,
         reply: ReplyMode::Whole,
-    };
-    match process.run(async { runner.run(inputs, call).await }) {
-        Ok(Outcome::Whole(outputs)) => {
-            say(Json::object(outputs.iter().map(|(name, value)| (name.as_str(), value))));
-            Ok(())
+        line,
+        usage,
+    }
+}
+
+impl From<NoAnswer> for Error {
+    fn from(no_answer: NoAnswer) -> Self {
+        match no_answer {
+            NoAnswer::Input(error) => Self::wrong(error),
+            NoAnswer::Flow(failure) => Self::Failed(anyhow::anyhow!(words(&failure))),
         }
-        Ok(Outcome::Streaming(_)) => {
-            Err(anyhow::anyhow!("the flow streamed to someone who asked for no stream").into())
+    }
+}
+
+/// A failure in words that name the node.
+pub(super) fn words(failure: &Failure) -> String {
+    let words = failure.to_string();
+    match failure {
+        // The host's own words name it already.
+        Failure::Node { node, .. } if !words.contains(&format!("node {:?}", node.as_str())) => {
+            format!("node {:?}: {words}", node.as_str())
         }
-        Err(Failure::Node { node, error }) => Err(anyhow::anyhow!("node {:?}: {}", node.as_str(), error).into()),
-        Err(failure) => Err(anyhow::Error::new(failure).into()),
+        Failure::Node { .. } | Failure::Reference(_) | Failure::ManyStreams | Failure::Timeout | Failure::Stuck => {
+            words
+        }
     }
 }
 
 /// What the command line gives, by name: `--input` comes before what `--inputs` says.
-fn given(args: &RunArgs) -> Result<IndexMap<String, Json>, Error> {
+fn given(args: &RunArgs, flow: &Flow) -> Result<IndexMap<String, Json>, Error> {
     let mut given = match &args.inputs {
         Some(path) => members_of(path)?,
         None => IndexMap::new(),
@@ -60,10 +119,23 @@ fn given(args: &RunArgs) -> Result<IndexMap<String, Json>, Error> {
     for pair in &args.input {
         let (name, text) =
             pair.split_once('=').ok_or_else(|| Error::wrong(format_args!("--input {pair:?}: expected NAME=VALUE")))?;
+        if !flow.inputs().contains_key(name) {
+            let known = flow.inputs().keys().map(String::as_str).collect::<Vec<_>>().join(", ");
+            return Err(Error::wrong(format_args!("--input {pair:?}: the flow has no input {name:?}; it has {known}")));
+        }
         // Text, as on a form: the flow's types make numbers, lists and objects of it.
         given.insert(name.to_owned(), Json::string(text));
     }
     Ok(given)
+}
+
+fn unfit(error: &InputError) -> String {
+    match error {
+        InputError::Missing { missing } => {
+            format!("no value for {}; give it by --input NAME=VALUE or --inputs FILE", missing.join(", "))
+        }
+        other => other.to_string(),
+    }
 }
 
 fn members_of(path: &Path) -> Result<IndexMap<String, Json>, Error> {

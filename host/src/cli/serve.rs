@@ -4,48 +4,35 @@ use std::io::{IsTerminal as _, stdout};
 use std::sync::atomic::AtomicBool;
 
 use anyhow::Context as _;
-use tokio::signal::unix::{SignalKind, signal};
 
-use crate::cli::process::{Process, start_log};
+use crate::cli::process::{Process, StopSignals, start_log};
 use crate::cli::{Done, Error, load, say};
 use crate::config::{self, Environment, ServeArgs};
-use crate::scheduler::Runner;
+use crate::images::Images;
 use crate::server::{App, Server};
 use crate::telemetry::{Telemetry, Terminal};
 
 pub fn run(args: &ServeArgs) -> Done {
     start_log()?;
-    let Environment { mut telemetry, components, build_info } =
+    let Environment { mut telemetry, components, images, build_info } =
         Environment::read(&config::variable).map_err(Error::Wrong)?;
-    let parts = load(&args.flow, &args.connections, components)?;
+    let parts = load(&args.flow, components)?;
 
     telemetry.terminal = Some(Terminal { out: Box::new(stdout()), color: stdout().is_terminal() });
     let telemetry = Telemetry::start(telemetry).context("telemetry cannot be started")?;
     telemetry.describe().iter().for_each(say);
 
     let process = Process::start(telemetry)?;
-    let runner = process.runner(parts);
-    Ok(process.run(serve(args, runner, build_info))?)
+    let images = Images::new(images, parts.folder.clone());
+    let app = App { runner: process.runner(parts), images, build_info, ready: AtomicBool::new(true) };
+    Ok(process.run(serve(args, app))?)
 }
 
-async fn serve(args: &ServeArgs, runner: Runner, build_info: String) -> anyhow::Result<()> {
-    let stop = stop_signal()?;
-    let app = App { runner, build_info, ready: AtomicBool::new(true) };
+async fn serve(args: &ServeArgs, app: App) -> anyhow::Result<()> {
+    let mut signals = StopSignals::listen()?;
     let server = Server::bind(args.listen, args.admin_listen, app).await?;
     say(format_args!("admin on http://{}", server.admin_addr()?));
     say(format_args!("listening on http://{}", server.public_addr()?));
-    server.serve(stop).await;
+    server.serve(async move { signals.next().await }).await;
     Ok(())
-}
-
-/// Ready when the host is asked to stop: by Ctrl-C, or as Kubernetes asks.
-fn stop_signal() -> anyhow::Result<impl Future<Output = ()>> {
-    let mut interrupt = signal(SignalKind::interrupt()).context("SIGINT cannot be heard")?;
-    let mut terminate = signal(SignalKind::terminate()).context("SIGTERM cannot be heard")?;
-    Ok(async move {
-        tokio::select! {
-            _ = interrupt.recv() => {}
-            _ = terminate.recv() => {}
-        }
-    })
 }

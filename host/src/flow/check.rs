@@ -1,21 +1,29 @@
 //! The manifest against itself and the flow folder: every problem found, or a [`Flow`]. Not the shape of the file: see
 //! manifest.rs; not what each type of node needs: see check/kind.rs.
 
+mod flex;
 mod kind;
 mod names;
+mod parameters;
+mod prompty;
 
 use std::collections::BTreeSet;
 
 use indexmap::IndexMap;
 
+use super::draft::{Draft, Written};
 use super::fields::At;
 use super::manifest::{self, Manifest};
-use super::problem::{Findings, Problems, Span, Warning, listed, nearest};
+use super::problem::{Findings, Span, listed, nearest};
+use super::prompty::Prompty;
 use super::python;
 use super::types::Type;
 use super::units;
 use super::value::{Json, View};
-use super::{Activate, Binding, Files, Flow, Input, Limits, MessageFormat, Node, NodeIndex, NodeKind, Output, graph};
+use super::{
+    Activate, Aggregation, Binding, Flow, FlowKind, Input, Limits, MessageFormat, Node, NodeIndex, NodeKind, Output,
+    Surroundings, graph,
+};
 use crate::id::{FlowId, NodeId};
 use names::{Bound, Names};
 
@@ -25,52 +33,90 @@ const MAX_NODES: usize = 500;
 /// Most references between nodes.
 const MAX_EDGES: usize = 5000;
 
-pub(super) fn flow(
-    origin: &str,
-    text: &str,
-    folder_name: &str,
-    files: &dyn Files,
-) -> Result<(Flow, Vec<Warning>), Problems> {
-    let mut findings = Findings::default();
-    let checked = Manifest::parse(text, &mut findings).map(|manifest| {
-        let mut checker = Checker { names: Names::new(&manifest, &mut findings), files, findings: &mut findings };
-        checker.flow(&manifest, folder_name)
-    });
-    let warnings = findings.finish(origin, text)?;
-    Ok((checked.expect("a manifest that cannot be read has a problem"), warnings))
+pub(super) fn flow(origin: &str, text: &str, folder_name: &str, surroundings: &dyn Surroundings) -> Draft {
+    let mut findings = Findings::of(origin, text);
+    if is_prompty(origin) {
+        return prompty::flow(origin, text, folder_name, surroundings, findings);
+    }
+    let manifest = Manifest::parse(text, &mut findings).unwrap_or_default();
+    let manifest = flex::with_entry(manifest);
+    let names = Names::new(&manifest, &mut findings);
+    let configurations = IndexMap::new();
+    Checker { names, surroundings, findings, configurations, flow_prompty: None }.flow(&manifest, folder_name)
+}
+
+/// Whether a file of this name is a prompty.
+fn is_prompty(path: &str) -> bool {
+    path.to_lowercase().ends_with(".prompty")
 }
 
 struct Checker<'a> {
     names: Names<'a>,
-    files: &'a dyn Files,
-    findings: &'a mut Findings,
+    surroundings: &'a dyn Surroundings,
+    findings: Findings,
+    /// Model configurations of prompty files, by the name of the connection that stands for them.
+    configurations: IndexMap<String, IndexMap<String, String>>,
+    /// The flow itself, if it is a prompty.
+    flow_prompty: Option<Prompty>,
+}
+
+/// The nodes of a flow, on their way.
+#[derive(Default)]
+struct Nodes {
+    nodes: Vec<Node>,
+    written: Vec<Written>,
 }
 
 impl Checker<'_> {
     /// What is broken is left out, and has been found.
-    fn flow(&mut self, manifest: &Manifest, folder_name: &str) -> Flow {
+    fn flow(mut self, manifest: &Manifest, folder_name: &str) -> Draft {
         self.language(manifest.language.as_ref());
+        let kind = if manifest.flex.is_some() { FlowKind::Flex } else { FlowKind::Dag };
         let message_format = self.message_format(manifest.message_format.as_ref());
-        let inputs = manifest.inputs.iter().map(|input| self.input(input)).collect();
-        let outputs = manifest.outputs.iter().filter_map(|output| self.output(output)).collect();
-        let nodes = self.nodes(&manifest.nodes);
+        let inputs = manifest.inputs.iter().map(|input| self.input(input, kind)).collect();
+        let Nodes { mut nodes, mut written } = self.nodes(manifest);
         let waits_for: Vec<_> = nodes.iter().map(waits_for).collect();
         let order = self.order(&nodes, &waits_for, manifest);
-        let environment = manifest.environment_variables.iter().filter(|(_, value)| !value.value.is_null());
-        let description = manifest.description.as_ref().or(manifest.display_name.as_ref());
-        Flow {
+        let (order, aggregation) = split(order, &written);
+        if aggregation == Aggregation::LeftOut {
+            // They come last.
+            let served = order.len();
+            nodes.truncate(served);
+            written.truncate(served);
+        }
+        let mut flow = Flow {
             id: FlowId::new(folder_name),
+            kind,
             span_name: manifest.name.as_ref().map_or_else(|| span_name(folder_name), |name| name.value.clone()),
-            description: description.map(|text| text.value.clone()),
+            description: description(manifest),
             message_format,
             inputs,
-            outputs,
+            outputs: IndexMap::new(),
             nodes,
             waits_for,
             order,
-            environment_variables: environment.map(|(name, value)| (name.clone(), variable(&value.value))).collect(),
+            aggregation,
+            environment_variables: environment(manifest),
             additional_includes: self.additional_includes(manifest.additional_includes.as_ref()),
+            init: None,
+            sample: None,
+            configurations: IndexMap::new(),
+        };
+        match &manifest.flex {
+            None => {
+                flow.outputs = manifest.outputs.iter().filter_map(|output| self.output(output)).collect();
+                self.unused_nodes(&flow, &written);
+            }
+            Some(flex) => {
+                flow.outputs = flex::outputs(manifest);
+                flow.order = vec![NodeIndex(0)];
+                flow.init = Some(self.init(flex));
+                self.flex_nodes(&written);
+            }
         }
+        flow.configurations = self.configurations;
+        let variables = manifest.environment_variables.iter().map(|(name, value)| (name.clone(), value.span.clone()));
+        Draft { flow, written, variables: variables.collect(), findings: self.findings }
     }
 
     fn language(&mut self, language: Option<&At<String>>) {
@@ -82,22 +128,22 @@ impl Checker<'_> {
     }
 
     fn additional_includes(&mut self, includes: Option<&At<Vec<String>>>) -> Vec<String> {
-        let Some(includes) = includes.filter(|includes| !includes.value.is_empty()) else { return Vec::new() };
-        let message = "files of `additional_includes` are not copied into the flow by this version";
-        let warning = self.findings.warning("NotServed", &includes.span, message);
-        warning.help("copy those that nodes need into the flow folder");
+        let Some(includes) = includes else { return Vec::new() };
+        for include in &includes.value {
+            let name = include.trim_end_matches('/').rsplit('/').next().unwrap_or_default();
+            if !self.surroundings.exists(name) {
+                let message = format!("additional include {include:?} is not part of the flow folder yet");
+                let warning = self.findings.warning("AdditionalIncludeNotFound", &includes.span, message);
+                warning.help("run `weir build` on the flow folder, which copies it into `.weir`");
+            }
+        }
         includes.value.clone()
     }
 
     fn message_format(&mut self, format: Option<&At<String>>) -> MessageFormat {
         match format.map(|format| (format.value.as_str(), &format.span)) {
             None | Some(("basic", _)) => MessageFormat::Basic,
-            Some(("openai-vision", span)) => {
-                let message =
-                    "images in inputs are not looked for by this version: they reach nodes as the JSON they are";
-                self.findings.warning("NotServed", span, message);
-                MessageFormat::OpenaiVision
-            }
+            Some(("openai-vision", _)) => MessageFormat::OpenaiVision,
             Some((other, span)) => {
                 let message = format!("invalid message format {other:?}; supported are: basic, openai-vision");
                 self.findings.problem("InvalidFlow", span, message);
@@ -106,16 +152,16 @@ impl Checker<'_> {
         }
     }
 
-    fn input(&mut self, written: &manifest::Input) -> (String, Input) {
+    fn input(&mut self, written: &manifest::Input, flow: FlowKind) -> (String, Input) {
         let owner = format!("input {:?}", written.name.value);
-        let kind = self.kind_of_value(&owner, &written.name.span, written.kind.as_ref()).unwrap_or(Type::Object);
-        if let (Type::Image, Some(written)) = (kind, &written.kind) {
-            let message = format!("{owner}: inputs of type image are not served by this version");
-            let problem = self.findings.problem("UnsupportedType", &written.span, message);
-            problem.help("take the image's URL as a string");
-        }
+        // The entry of a flex flow may take any value.
+        let kind = match (flow, &written.kind) {
+            (FlowKind::Flex, None) => None,
+            _ => self.kind_of_value(&owner, &written.name.span, written.kind.as_ref()),
+        };
         let default = written.default.as_ref().filter(|default| !default.value.is_null());
-        if let Some(default) = default.filter(|default| kind.coerce("", &default.value).is_err()) {
+        let fits = |default: &&At<Json>| kind.is_none_or(|kind| kind.coerce("", &default.value).is_ok());
+        if let (Some(default), Some(kind)) = (default.filter(|default| !fits(default)), kind) {
             let name = kind.name();
             let message = format!("{owner}: the default is no {name}, so a request without this input will be refused");
             self.findings.warning("InputTypeError", &default.span, message);
@@ -123,6 +169,7 @@ impl Checker<'_> {
         let input = Input {
             kind,
             default: default.map(|default| default.value.clone()),
+            required: default.is_none(),
             description: written.description.as_ref().map(|text| text.value.clone()),
             is_chat_input: written.is_chat_input,
             is_chat_history: written.is_chat_history,
@@ -140,9 +187,9 @@ impl Checker<'_> {
             problem.help("add `reference: ${NODE.output}`");
             return None;
         };
-        let source = match self.names.of_output(&name.value, reference, self.findings)? {
+        let source = match self.names.of_output(&name.value, reference, &mut self.findings)? {
             Bound::To(source) => source,
-            Bound::ToAggregation(node) => {
+            Bound::ToAggregation(node, _) => {
                 let message = format!(
                     "output {:?} references the aggregation node {node:?}, which serving does not run; it is left out",
                     name.value
@@ -179,53 +226,92 @@ impl Checker<'_> {
         parsed
     }
 
-    fn nodes(&mut self, written: &[manifest::Node]) -> Vec<Node> {
-        let mut nodes: Vec<Node> = Vec::new();
-        for written in written {
-            if written.aggregation {
-                self.names.check_aggregation(written, self.findings);
-            } else if self.names.index(&written.name.value) == Some(NodeIndex(nodes.len())) {
-                nodes.push(self.node(written));
+    /// The nodes that a request may run, then those that run once per batch. What is found wrong with the latter is
+    /// but a warning: serving needs none of them.
+    fn nodes(&mut self, manifest: &Manifest) -> Nodes {
+        let mut nodes = Nodes::default();
+        let (aggregations, served): (Vec<_>, Vec<_>) = manifest.nodes.iter().partition(|node| node.aggregation);
+        for written in served.into_iter().chain(aggregations) {
+            // Of two nodes of one name the first counts.
+            if self.names.index(&written.name.value) != Some(NodeIndex(nodes.nodes.len())) {
+                continue;
             }
+            let before = self.findings.problems();
+            let (node, sound) = self.node(written);
+            nodes.nodes.push(node);
+            let sound = sound && self.findings.problems() == before;
+            nodes.written.push(Written { node: written.clone(), sound });
         }
-        let quoting: Vec<_> = nodes.iter().map(|node| quoting(node, &nodes)).collect();
-        for (node, quoting) in nodes.iter_mut().zip(quoting) {
+        let quoting: Vec<_> = nodes.nodes.iter().map(|node| quoting(node, &nodes.nodes)).collect();
+        for (node, quoting) in nodes.nodes.iter_mut().zip(quoting) {
             node.untrusted = flow_inputs(node).map(|(name, _)| name.to_owned()).collect();
             node.quoting = quoting;
         }
         nodes
     }
 
-    fn node(&mut self, written: &manifest::Node) -> Node {
-        let inputs = written.inputs.iter().filter(|(_, value)| !is_nothing(&value.value));
-        let inputs: IndexMap<_, _> = inputs
-            .filter_map(|(name, value)| {
-                let binding = self.names.of_node(&written.name.value, value, self.findings)?;
-                Some((name.value.clone(), binding))
-            })
-            .collect();
+    /// The node, and whether what it does was found sound.
+    fn node(&mut self, written: &manifest::Node) -> (Node, bool) {
+        let mut inputs = IndexMap::new();
+        for (name, value) in written.inputs.iter().filter(|(_, value)| !is_nothing(&value.value)) {
+            if let Some(binding) = self.names.of_node(written, value, &mut self.findings) {
+                inputs.insert(name.value.clone(), binding);
+            }
+        }
         let activate = written.activate.as_ref().and_then(|activate| {
-            let when = self.names.of_node(&written.name.value, &activate.when, self.findings)?;
+            let when = self.names.of_condition(written, &activate.when, &mut self.findings)?;
             Some(Activate { when, is: activate.is.value.clone() })
         });
-        Node {
+        let before = self.findings.problems();
+        let made = self.kind(written, &inputs);
+        inputs.retain(|name, _| !made.takes_over.contains(&name.as_str()));
+        for (name, value) in made.defaults {
+            inputs.entry(name).or_insert(Binding::Literal(value));
+        }
+        if self.findings.problems() == before {
+            self.parameters(written, &made.kind, &inputs);
+        }
+        let sound = self.findings.problems() == before;
+        if written.aggregation {
+            self.findings.demote(before);
+        }
+        let node = Node {
             id: NodeId::new(written.name.value.as_str()),
-            kind: self.kind(written),
+            kind: made.kind,
             inputs,
             activate,
             grants: written.grants.iter().map(|(name, ask)| (name.value.clone(), ask.value.clone())).collect(),
             limits: self.limits(written),
             untrusted: Vec::new(),
             quoting: Vec::new(),
+        };
+        (node, sound)
+    }
+
+    /// A node that nothing refers to still runs, and costs; mostly somebody forgot the reference. A flow without outputs
+    /// runs for what its nodes do.
+    fn unused_nodes(&mut self, flow: &Flow, written: &[Written]) {
+        if flow.outputs.is_empty() {
+            return;
+        }
+        let shown = |index| flow.outputs.values().any(|output| output.source.node() == Some(index));
+        for (index, node) in flow.nodes() {
+            let needed = flow.waits_for.iter().any(|needed| needed.contains(&index));
+            if !needed && !shown(index) && !written[index.0].node.aggregation {
+                let message = format!("node {:?} runs, but nothing uses its output", node.id.as_str());
+                self.findings.warning("UnusedNode", &written[index.0].node.name.span, message);
+            }
         }
     }
 
     fn limits(&mut self, written: &manifest::Node) -> Limits {
+        let name = &written.name.value;
         let mut read = |key: &str, text: &At<String>, error: String| {
-            let message = format!("node {:?}: limits.{key}: {error}", written.name.value);
+            let message = format!("node {name:?}: limits.{key}: {error}");
             self.findings.problem("InvalidLimit", &text.span, message);
         };
         let mut limits = Limits::default();
+        let written = &written.limits;
         if let Some(text) = &written.memory {
             limits.memory = units::bytes(&text.value).map_err(|error| read("memory", text, error)).ok();
         }
@@ -258,6 +344,14 @@ impl Checker<'_> {
     }
 }
 
+/// Of all nodes in order, those of a request and those of a batch. The latter are all left out if one of them cannot run.
+fn split(order: Vec<NodeIndex>, written: &[Written]) -> (Vec<NodeIndex>, Aggregation) {
+    let is_aggregation = |index: &NodeIndex| written[index.0].node.aggregation;
+    let (aggregation, order): (Vec<_>, Vec<_>) = order.into_iter().partition(is_aggregation);
+    let sound = aggregation.iter().all(|index| written[index.0].sound);
+    (order, if sound { Aggregation::Nodes(aggregation) } else { Aggregation::LeftOut })
+}
+
 /// A literal that means "not given".
 fn is_nothing(value: &Json) -> bool {
     value.is_null() || value.as_str() == "\"\""
@@ -280,7 +374,7 @@ fn flow_inputs(node: &Node) -> impl Iterator<Item = (&str, &str)> {
 
 /// The inputs of an llm node that hold the text of a prompt node, each with the flow inputs that went into it.
 fn quoting(node: &Node, nodes: &[Node]) -> Vec<(String, Vec<String>)> {
-    if !matches!(node.kind, NodeKind::Llm { .. }) {
+    if !matches!(node.kind, NodeKind::Llm(_)) {
         return Vec::new();
     }
     let quoted = |binding: &Binding| {
@@ -307,6 +401,16 @@ fn collect_quoted<'a>(
     for binding in node.inputs.values() {
         collect_quoted(binding, nodes, seen, found);
     }
+}
+
+fn description(manifest: &Manifest) -> Option<String> {
+    let text = manifest.description.as_ref().or(manifest.display_name.as_ref())?;
+    Some(text.value.clone())
+}
+
+fn environment(manifest: &Manifest) -> IndexMap<String, String> {
+    let set = manifest.environment_variables.iter().filter(|(_, value)| !value.value.is_null());
+    set.map(|(name, value)| (name.clone(), variable(&value.value))).collect()
 }
 
 /// A value of the environment: structures as JSON, the rest as Python prints it.

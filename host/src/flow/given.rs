@@ -4,21 +4,30 @@
 //! | kind | object |
 //! | --- | --- |
 //! | prompt | `template`, the inputs, `_inputs_to_escape` |
-//! | llm | `prompt`, `connection`, `api`, the inputs, `_inputs_to_escape`, `_texts_to_escape` |
+//! | llm | `prompt`, `connection`, `api`, the inputs, `_inputs_to_escape`, `_texts_to_escape`, `_service`, `_tool`, `_answer` |
+//! | package tools | the inputs, `_service` |
 //! | wasm | the inputs |
 //!
 //! `_inputs_to_escape` lists the inputs whose text was not written by the flow's author: those bound to flow inputs.
 //! Role words in them must not open a message of their own. The output of a prompt node is both: roles that its
 //! template wrote are meant, roles that came in by a flow input are not. So `_texts_to_escape` gives, for each input
 //! that holds such an output, the flow inputs that went into it; prompt flow carries the same knowledge on the string.
+//!
+//! `_tool` says which of prompt flow's package tools an llm node stands for: `llm`, or `vision` for those that take
+//! images; absent of a plain one. `_answer` is there if the node is a prompty: `response` is `first` or `all`, `outputs`
+//! lists the keys that count of an answer that is an object (absent for all of them), and `parameters` are those of the
+//! call. `_service` is the type of the connection, such as `azure_open_ai`.
 
 use indexmap::IndexMap;
 
 use super::value::Json;
-use super::{Binding, Node, NodeKind};
+use super::{Answer, Binding, Llm, LlmTool, Node, NodeKind, Package};
 
 const ESCAPE: &str = "_inputs_to_escape";
 const ESCAPE_WITHIN: &str = "_texts_to_escape";
+const TOOL: &str = "_tool";
+const ANSWER: &str = "_answer";
+const SERVICE: &str = "_service";
 
 /// Why another node's call of a node is refused before it runs. The caller of the flow never sees it.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -97,7 +106,7 @@ impl Node {
     }
 
     fn is_template(&self) -> bool {
-        !matches!(self.kind, NodeKind::Component { .. })
+        self.kind.template().is_some()
     }
 }
 
@@ -106,7 +115,8 @@ impl NodeKind {
     pub(super) fn reserved(&self) -> &'static [&'static str] {
         match self {
             Self::Prompt { .. } => &["template", ESCAPE],
-            Self::Llm { .. } => &["prompt", "connection", "api", ESCAPE, ESCAPE_WITHIN],
+            Self::Llm(_) => &["prompt", "connection", "api", ESCAPE, ESCAPE_WITHIN, SERVICE, TOOL, ANSWER],
+            Self::Package(_) => &[SERVICE],
             Self::Component { .. } => &[],
         }
     }
@@ -114,12 +124,42 @@ impl NodeKind {
     fn own_inputs(&self) -> Vec<(&str, Json)> {
         match self {
             Self::Prompt { template } => vec![("template", Json::string(&template.text))],
-            Self::Llm { template, connection, api } => vec![
-                ("prompt", Json::string(&template.text)),
-                ("connection", Json::string(connection)),
-                ("api", Json::string(&api.to_string())),
-            ],
+            Self::Llm(llm) => llm.own_inputs(),
+            Self::Package(Package { service, .. }) => of_service(*service).into_iter().collect(),
             Self::Component { .. } => Vec::new(),
         }
+    }
+}
+
+fn of_service(service: Option<&'static str>) -> Option<(&'static str, Json)> {
+    service.map(|service| (SERVICE, Json::string(service)))
+}
+
+impl Llm {
+    fn own_inputs(&self) -> Vec<(&str, Json)> {
+        let mut own = vec![
+            ("prompt", Json::string(&self.template.text)),
+            ("connection", Json::string(&self.connection)),
+            ("api", Json::string(&self.api.to_string())),
+        ];
+        own.extend(of_service(self.service));
+        match self.tool {
+            LlmTool::Node => {}
+            LlmTool::Package => own.push((TOOL, Json::string("llm"))),
+            LlmTool::Vision => own.push((TOOL, Json::string("vision"))),
+        }
+        own.extend(self.answer.as_ref().map(|answer| (ANSWER, answer.to_json())));
+        own
+    }
+}
+
+impl Answer {
+    fn to_json(&self) -> Json {
+        let response = Json::string(if self.all { "all" } else { "first" });
+        let outputs: Vec<_> = self.outputs.iter().map(|name| Json::string(name)).collect();
+        let outputs = (!outputs.is_empty()).then(|| Json::list(&outputs));
+        let outputs = outputs.as_ref().map(|outputs| ("outputs", outputs));
+        let parameters = self.parameters.as_ref().map(|parameters| ("parameters", parameters));
+        Json::object([("response", &response)].into_iter().chain(outputs).chain(parameters))
     }
 }

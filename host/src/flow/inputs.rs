@@ -3,6 +3,7 @@
 
 use indexmap::IndexMap;
 
+use super::images::ImageError;
 use super::types::Type;
 use super::value::Json;
 use super::{Flow, Input};
@@ -32,11 +33,6 @@ pub enum InputError {
     #[error("Required input fields {} are missing in request data", list(.missing))]
     Missing { missing: Vec<String> },
     #[error(
-        "The input for flow is incorrect. The value for flow input '{input}' is not provided in input data. Please \
-         review your input data or remove this input in your flow if it's no longer needed."
-    )]
-    NotFound { input: String },
-    #[error(
         "The input for flow is incorrect. The value for flow input '{input}' does not match the expected type \
          '{}'. Please change flow input type or adjust the input value in your input data.", .expected.name()
     )]
@@ -52,6 +48,8 @@ pub enum InputError {
          inputs are properly formatted.", .expected.name()
     )]
     Parse { input: String, expected: Type, problem: String },
+    #[error("Failed to load image for input '{input}': ({}) {error}", .error.name())]
+    Image { input: String, error: ImageError },
 }
 
 impl InputError {
@@ -61,9 +59,9 @@ impl InputError {
             Self::NotJson { .. } => "JsonPayloadRequiredForMultipleInputFields",
             Self::Unreadable { .. } | Self::NotAnObject { .. } | Self::NotText => "BadRequest",
             Self::Missing { .. } => "MissingRequiredFlowInput",
-            Self::NotFound { .. } => "InputNotFound",
             Self::Type { .. } | Self::NotFinite { .. } => "InputTypeError",
             Self::Parse { .. } => "InputParseError",
+            Self::Image { .. } => "LoadMultimediaDataError",
         }
     }
 }
@@ -87,21 +85,30 @@ impl Inputs {
     /// # Errors
     /// If a value is missing or does not fit.
     pub fn new(flow: &Flow, given: &IndexMap<String, Json>) -> Result<Self, InputError> {
-        let is_missing = |(name, input): &(&String, &Input)| input.default.is_none() && !given.contains_key(*name);
+        let given = flow.sample().filter(|_| given.is_empty()).unwrap_or(given);
+        let is_missing = |(name, input): &(&String, &Input)| input.required && !given.contains_key(*name);
         let missing: Vec<_> = flow.inputs().iter().filter(is_missing).map(|(name, _)| name.clone()).collect();
         if !missing.is_empty() {
             return Err(InputError::Missing { missing });
         }
-        let values = flow.inputs().iter().map(|(name, input)| {
-            let value = given.get(name).or(input.default.as_ref());
-            let value = value.ok_or_else(|| InputError::NotFound { input: name.clone() })?;
-            Ok((name.clone(), input.kind.coerce(name, value)?))
-        });
-        Ok(Self(values.collect::<Result<_, InputError>>()?))
+        let mut values = IndexMap::with_capacity(flow.inputs().len());
+        for (name, input) in flow.inputs() {
+            // One that need not be given and has no default is not there.
+            let Some(value) = given.get(name).or(input.default.as_ref()) else { continue };
+            let value = input.kind.map_or_else(|| Ok(value.clone()), |kind| kind.coerce(name, value))?;
+            values.insert(name.clone(), value);
+        }
+        Ok(Self(values))
     }
 
     pub fn get(&self, name: &str) -> Option<&Json> {
         self.0.get(name)
+    }
+
+    /// The same inputs with other values.
+    pub(super) fn map(self, mut value: impl FnMut(&str, Json) -> Result<Json, InputError>) -> Result<Self, InputError> {
+        let inputs = self.0.into_iter().map(|(name, old)| value(&name, old).map(|new| (name, new)));
+        Ok(Self(inputs.collect::<Result<_, _>>()?))
     }
 
     /// All inputs as one object, as the flow's span shows them.

@@ -1,5 +1,5 @@
-//! `flow.dag.yaml` as written: which keys there are and what shape their values have. Not whether names exist and
-//! files are there: see check.rs.
+//! `flow.dag.yaml` and `flow.flex.yaml` as written: which keys there are and what shape their values have. Not whether
+//! names exist and files are there: see check.rs.
 
 use super::fields::{At, Fields, json};
 use super::problem::{Findings, Span, listed};
@@ -19,6 +19,27 @@ pub(super) struct Manifest {
     pub(super) nodes: Vec<Node>,
     pub(super) environment_variables: Vec<(String, At<Json>)>,
     pub(super) additional_includes: Option<At<Vec<String>>>,
+    /// What only flex flows have.
+    pub(super) flex: Option<Flex>,
+}
+
+/// What a file with an `entry` says beside the rest.
+#[derive(Debug)]
+pub(super) struct Flex {
+    pub(super) entry: At<String>,
+    pub(super) init: Vec<Init>,
+    /// `sample.init`.
+    pub(super) sample_init: Option<At<Json>>,
+    pub(super) grants: Vec<(At<String>, At<Json>)>,
+    pub(super) limits: Limits,
+}
+
+/// A value that the entry is initialised with.
+#[derive(Debug)]
+pub(super) struct Init {
+    pub(super) name: At<String>,
+    pub(super) kind: Option<At<String>>,
+    pub(super) default: Option<At<Json>>,
 }
 
 #[derive(Debug)]
@@ -41,7 +62,7 @@ pub(super) struct Output {
     pub(super) is_chat_output: bool,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Node {
     pub(super) name: At<String>,
     pub(super) kind: Option<At<String>>,
@@ -53,11 +74,16 @@ pub(super) struct Node {
     pub(super) aggregation: bool,
     /// What the flow asks of each capability, by the capability's name.
     pub(super) grants: Vec<(At<String>, At<Json>)>,
+    pub(super) limits: Limits,
+}
+
+#[derive(Clone, Debug, Default)]
+pub(super) struct Limits {
     pub(super) memory: Option<At<String>>,
     pub(super) timeout: Option<At<String>>,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Source {
     pub(super) kind: Option<At<String>>,
     pub(super) path: Option<At<String>>,
@@ -65,7 +91,7 @@ pub(super) struct Source {
     pub(super) span: Span,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Activate {
     pub(super) when: At<Json>,
     pub(super) is: At<Json>,
@@ -76,11 +102,6 @@ impl Manifest {
     pub(super) fn parse(text: &str, findings: &mut Findings) -> Option<Self> {
         let root = Yaml::parse(text, findings)?;
         let mut fields = Fields::of("the flow", &root, findings)?;
-        if let Some(entry) = fields.entry("entry") {
-            let message = "flex flows (`entry`) are not served by this version, only flows with `nodes`";
-            findings.problem("FlexFlow", &entry.key_span, message);
-            return None;
-        }
         // What an editor, the cloud or another runtime reads; `tools` holds tool definitions of prompt flow's first files.
         fields.ignore(&["$schema", "id", "type", "tags", "environment", "tools"]);
         let variants = fields.named("node_variants", findings);
@@ -99,6 +120,7 @@ impl Manifest {
                 .map(|entry| (entry.key.clone(), json("environment_variables", &entry.value, findings)))
                 .collect(),
             additional_includes: fields.texts("additional_includes", findings),
+            flex: Flex::read(&mut fields, findings),
         };
         fields.finish(findings);
         Some(manifest)
@@ -118,8 +140,55 @@ fn pairs(entries: Vec<&Entry>, owner: &str, findings: &mut Findings) -> Vec<(At<
     entries.into_iter().map(pair).collect()
 }
 
-impl Input {
+impl Flex {
+    /// None: the flow has no `entry`, so it is none.
+    fn read(fields: &mut Fields<'_>, findings: &mut Findings) -> Option<Self> {
+        let entry = fields.text("entry", findings)?;
+        fields.ignore(&["code"]);
+        let sample = fields.section("sample").and_then(|node| Fields::of("sample", node, findings));
+        let sample_init = sample.and_then(|mut sample| {
+            sample.ignore(&["inputs"]);
+            let init = sample.section("init").map(|node| json("sample.init", node, findings));
+            sample.finish(findings);
+            init
+        });
+        Some(Self {
+            entry,
+            init: each(fields.named("init", findings), findings, Init::read),
+            sample_init,
+            grants: pairs(fields.named("grants", findings), "grants", findings),
+            limits: Limits::read("the flow", fields, findings),
+        })
+    }
+}
+
+impl Init {
     fn read(entry: &Entry, findings: &mut Findings) -> Option<Self> {
+        let mut fields = Fields::of(format!("init {:?}", entry.key), &entry.value, findings)?;
+        fields.ignore(&["description"]);
+        let init = Self {
+            name: name_of(entry),
+            kind: fields.text("type", findings),
+            default: fields.take("default").map(|node| json(fields.owner(), node, findings)),
+        };
+        fields.finish(findings);
+        Some(init)
+    }
+}
+
+impl Limits {
+    /// The `limits` of a mapping.
+    fn read(owner: &str, fields: &mut Fields<'_>, findings: &mut Findings) -> Self {
+        let limits = fields.section("limits").and_then(|node| Fields::of(format!("{owner}: limits"), node, findings));
+        let Some(mut limits) = limits else { return Self::default() };
+        let read = Self { memory: limits.text("memory", findings), timeout: limits.text("timeout", findings) };
+        limits.finish(findings);
+        read
+    }
+}
+
+impl Input {
+    pub(super) fn read(entry: &Entry, findings: &mut Findings) -> Option<Self> {
         let mut fields = Fields::of(format!("input {:?}", entry.key), &entry.value, findings)?;
         fields.ignore(&["enum"]);
         let input = Self {
@@ -189,8 +258,6 @@ impl Node {
         // `provider` and `module` follow from the connection; `enable_cache` never did anything.
         fields.ignore(&["name", "use_variants", "provider", "module", "enable_cache", "comment", "tool"]);
         let owner = fields.owner().to_owned();
-        let mut limits =
-            fields.section("limits").and_then(|node| Fields::of(format!("{owner}: limits"), node, findings));
         let node = Self {
             kind: fields.text("type", findings),
             source: fields.section("source").and_then(|node| Source::read(&owner, node, findings)),
@@ -200,14 +267,10 @@ impl Node {
             activate: fields.section("activate").and_then(|node| Activate::read(&owner, node, findings)),
             aggregation: fields.flag("aggregation", findings).or(fields.flag("reduce", findings)).unwrap_or(false),
             grants: pairs(fields.named("grants", findings), &format!("{owner}: grants"), findings),
-            memory: limits.as_mut().and_then(|limits| limits.text("memory", findings)),
-            timeout: limits.as_mut().and_then(|limits| limits.text("timeout", findings)),
+            limits: Limits::read(&owner, &mut fields, findings),
             name,
         };
         fields.finish(findings);
-        if let Some(limits) = limits {
-            limits.finish(findings);
-        }
         node
     }
 }

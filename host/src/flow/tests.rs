@@ -1,6 +1,9 @@
 //! Flow files by their text: what a good one becomes. What is said about a bad one: see tests/refused.rs.
 
+mod flex;
+mod prompty;
 mod refused;
+mod tools;
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -16,13 +19,17 @@ impl Folder {
     }
 }
 
-impl Files for Folder {
+impl Surroundings for Folder {
     fn text(&self, path: &str) -> Result<String, FileError> {
         self.0.get(path).cloned().ok_or(FileError::Missing)
     }
 
     fn exists(&self, path: &str) -> bool {
         self.0.contains_key(path)
+    }
+
+    fn variable(&self, name: &str) -> Option<String> {
+        (name == "SET").then(|| "from the environment".to_owned())
     }
 }
 
@@ -32,11 +39,16 @@ fn folder() -> Folder {
         ("hello.jinja2", "Hello {{name}}"),
         ("hot.jinja2", "It is {{ temperature }} degrees"),
         ("echo.wasm", ""),
+        ("basic.prompty", prompty::BASIC),
+        ("sample.json", r#"{"question": "from a file"}"#),
     ])
 }
 
 fn parse(manifest: &str) -> Result<(Flow, Vec<Warning>), Problems> {
-    Flow::parse("flow.dag.yaml", manifest, "my-flow", &folder())
+    let name = file_name(manifest);
+    let mut folder = folder();
+    folder.0.insert(name.to_owned(), manifest.to_owned());
+    Flow::parse(name, manifest, "my-flow", &folder)
 }
 
 /// A flow that has to be good.
@@ -45,18 +57,38 @@ pub(crate) fn flow(manifest: &str) -> Flow {
     parse(manifest).unwrap_or_else(|problems| panic!("{}", problems.plain())).0
 }
 
+/// Warnings about what a flow would do better without. Most flows of these tests are not about that.
+const ADVICE: [&str; 3] = ["UnusedNode", "UnusedInput", "VariableWithoutInput"];
+
 /// `expected` are the lines of the problems; of those that begin with `warning` the warnings.
 #[track_caller]
 fn check(manifest: &str, expected: &[&str]) {
+    assert_eq!(found(manifest, |warning| !ADVICE.contains(&warning.problem().code)), expected);
+}
+
+/// Like [`check`], of the warnings that are advice alone.
+#[track_caller]
+fn check_advice(manifest: &str, expected: &[&str]) {
+    assert_eq!(found(manifest, |warning| ADVICE.contains(&warning.problem().code)), expected);
+}
+
+/// The name that a flow file with this text would have.
+fn file_name(manifest: &str) -> &'static str {
+    match manifest {
+        _ if manifest.trim_start().starts_with("---") => "basic.prompty",
+        _ if manifest.contains("entry:") => "flow.flex.yaml",
+        _ => "flow.dag.yaml",
+    }
+}
+
+fn found(manifest: &str, counts: impl Fn(&Warning) -> bool) -> Vec<String> {
+    let short = |line: &str| line.trim().replace("flow.dag.yaml:", "").replace("flow.flex.yaml:", "");
     let (problems, warnings) = match parse(manifest) {
         Ok((_, warnings)) => (Vec::new(), warnings),
-        Err(found) => {
-            let lines = found.plain().lines().skip(1).map(|line| line.trim().replace("flow.dag.yaml:", "")).collect();
-            (lines, found.warnings().to_vec())
-        }
+        Err(problems) => (problems.plain().lines().skip(1).map(short).collect(), problems.warnings().to_vec()),
     };
-    let warnings = warnings.iter().map(|warning| format!("warning {warning}"));
-    assert_eq!(problems.into_iter().chain(warnings).collect::<Vec<_>>(), expected);
+    let warnings = warnings.iter().filter(|warning| counts(warning));
+    problems.into_iter().chain(warnings.map(|warning| format!("warning {}", short(&warning.to_string())))).collect()
 }
 
 const CHAT: &str = "\
@@ -93,12 +125,12 @@ fn a_chat_flow_is_read_whole() {
     let flow = flow(CHAT);
     assert_eq!((flow.id().as_str(), flow.span_name()), ("my-flow", "my_flow"));
     let question = &flow.inputs()["question"];
-    assert_eq!((question.kind, question.is_chat_input, question.default.as_ref()), (Type::String, true, None));
+    assert_eq!((question.kind, question.is_chat_input, question.default.as_ref()), (Some(Type::String), true, None));
     assert_eq!(question.description.as_deref(), Some("what to answer"));
     assert_eq!(flow.inputs()["chat_history"].default, Some(Json::parse("[]").unwrap()));
 
     let (index, chat) = flow.nodes().next().unwrap();
-    assert!(matches!(&chat.kind, NodeKind::Llm { connection, api: Api::Chat, .. } if connection == "offline"));
+    assert!(matches!(&chat.kind, NodeKind::Llm(Llm { connection, api: Api::Chat, .. }) if connection == "offline"));
     let names: Vec<_> = chat.inputs.keys().map(String::as_str).collect();
     assert_eq!(names, ["deployment_name", "max_tokens", "temperature", "question", "chat_history"]);
     assert_eq!(chat.limits, Limits { memory: Some(Bytes(64 << 20)), timeout: Some(Duration::from_secs(10)) });
@@ -112,8 +144,8 @@ fn a_chat_flow_is_read_whole() {
     check(
         CHAT,
         &[
-            "warning 4:22: files of `additional_includes` are not copied into the flow by this version; copy those that \
-           nodes need into the flow folder",
+            "warning 4:22: additional include \"../shared\" is not part of the flow folder yet; run `weir build` on the flow \
+             folder, which copies it into `.weir`",
         ],
     );
 }
@@ -253,12 +285,16 @@ nodes:
 - {name: old, type: python, source: {path: sum.py}, inputs: {x: '${n.output}'}, reduce: true}
 ";
     let flow = flow(manifest);
-    assert_eq!(flow.nodes().len(), 1);
+    assert_eq!((flow.nodes().len(), flow.aggregation()), (1, &Aggregation::LeftOut));
     assert_eq!(flow.outputs().keys().collect::<Vec<_>>(), ["text"]);
     check(
         manifest,
         &[
             "warning 3:36: output \"score\" references the aggregation node \"sum\", which serving does not run; it is left out",
+            "warning 7:21: node \"sum\": python nodes of source type code are not served by this version; compile the node to a \
+             component, with componentize-py or in another language, and make it `type: wasm`",
+            "warning 8:21: node \"old\": python nodes of source type code are not served by this version; compile the node to a \
+             component, with componentize-py or in another language, and make it `type: wasm`",
         ],
     );
 }

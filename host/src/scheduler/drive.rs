@@ -18,7 +18,7 @@ use crate::boundary::error::{NodeError, NodeFailure};
 use crate::boundary::outlet::Outlet;
 use crate::flow::value::Json;
 use crate::flow::{Flow, NodeIndex};
-use crate::scheduler::outcome::{Failure, Outcome, Streaming};
+use crate::scheduler::outcome::{Failure, Outcome, Streaming, Whole};
 use crate::scheduler::plan::{Plan, Step};
 use crate::scheduler::{NODE_CONCURRENCY, ReplyMode, Runner};
 use crate::telemetry::FlowSpan;
@@ -70,8 +70,9 @@ impl<'r> Drive<'r> {
         let begun = timeout_at(deadline, self.advance()).await.unwrap_or(Err(Failure::Timeout));
         match begun.and_then(|stream| Ok((self.request.outputs(stream.as_ref())?, stream))) {
             Ok((outputs, None)) => {
-                span.finish(&as_object(&outputs));
-                Ok(Outcome::Whole(outputs))
+                let reply = self.runner.flow.reply(&outputs);
+                span.finish(reply.as_str());
+                Ok(Outcome::Whole(Whole { reply, collected: self.request.plan.collected() }))
             }
             Ok((outputs, Some(stream))) => Ok(Outcome::Streaming(self.request.stream(stream, outputs, span))),
             Err(failure) => {
@@ -221,8 +222,8 @@ impl Running {
                     Some((Err(failure), None))
                 }
                 None => {
-                    let outputs = running.outputs(None).map_or_else(|_| "{}".to_owned(), |outputs| as_object(&outputs));
-                    span.finish_streamed(&outputs);
+                    let reply = running.outputs(None).map(|outputs| running.flow.reply(&outputs));
+                    span.finish_streamed(reply.as_ref().map_or("{}", Json::as_str));
                     None
                 }
             }
@@ -241,8 +242,4 @@ impl Running {
         let ended = self.tasks.join_next_with_id().await?;
         self.ended(ended).err().map(Err)
     }
-}
-
-fn as_object(outputs: &[(String, Json)]) -> String {
-    Json::object(outputs.iter().map(|(name, value)| (name.as_str(), value))).as_str().to_owned()
 }

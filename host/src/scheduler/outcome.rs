@@ -7,15 +7,24 @@ use futures_util::stream::BoxStream;
 use crate::boundary::error::NodeError;
 use crate::flow::value::Json;
 use crate::id::NodeId;
-use crate::scheduler::plan::{InvalidReferenceProperty, OutputsError};
+use crate::scheduler::plan::{Collected, InvalidReferenceProperty, OutputsError};
 
 /// A flow that gave an answer.
 #[derive(Debug)]
 pub enum Outcome {
-    /// All outputs, in the order of the flow file.
-    Whole(Vec<(String, Json)>),
+    Whole(Whole),
     /// One output comes as a stream.
     Streaming(Streaming),
+}
+
+/// An answer that is there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Whole {
+    /// What the caller is told: an object of the outputs, in the order of the flow file, or the one value of a flow that
+    /// has but one.
+    pub reply: Json,
+    /// Of a line of a batch, what aggregation nodes need.
+    pub collected: Collected,
 }
 
 /// An answer of which one output is still coming.

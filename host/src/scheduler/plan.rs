@@ -2,10 +2,12 @@
 
 use std::sync::Arc;
 
+use indexmap::IndexMap;
+
 use crate::flow::inputs::Inputs;
-use crate::flow::reference::Path;
+use crate::flow::reference::{Path, Reference};
 use crate::flow::value::Json;
-use crate::flow::{Binding, Flow, Node, NodeIndex, python};
+use crate::flow::{Aggregation, Binding, Flow, Node, NodeIndex, python};
 
 /// One run of a flow: what has become of each node, and what that allows next.
 ///
@@ -14,10 +16,28 @@ use crate::flow::{Binding, Flow, Node, NodeIndex, python};
 #[derive(Debug)]
 pub struct Plan {
     flow: Arc<Flow>,
-    inputs: Inputs,
+    over: Over,
+    /// The nodes that run, every one after those it waits for.
+    order: Vec<NodeIndex>,
+    /// Of every node of the flow; of one that does not run, it stays as it was.
     states: Vec<State>,
     failed: bool,
 }
+
+/// What a plan runs over.
+#[derive(Debug)]
+enum Over {
+    /// One request.
+    Request(Inputs),
+    /// One line of a batch: a request that shows all its outputs.
+    Line(Inputs),
+    /// A batch that is through: for each reference of an aggregation node, the list of what its lines gave.
+    Batch(IndexMap<String, Json>),
+}
+
+/// What one line of a batch gave for the aggregation nodes, by the text of their references.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Collected(IndexMap<String, Json>);
 
 #[derive(Debug)]
 enum State {
@@ -62,10 +82,57 @@ pub enum OutputsError {
     Unfinished { output: String, node: String },
 }
 
+impl Collected {
+    /// One JSON object.
+    pub fn to_json(&self) -> Json {
+        Json::object(self.0.iter().map(|(reference, value)| (reference.as_str(), value)))
+    }
+
+    /// What [`Collected::to_json`] gave. None: it is something else.
+    pub fn from_json(json: &Json) -> Option<Self> {
+        json.members().map(Self)
+    }
+
+    /// Whether the flow has nothing to aggregate.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
 impl Plan {
+    /// A request.
     pub fn new(flow: Arc<Flow>, inputs: Inputs) -> Self {
+        let order = flow.order().to_vec();
+        Self::over(flow, order, Over::Request(inputs))
+    }
+
+    /// A line of a batch: outputs for evaluation are shown as well.
+    pub fn of_line(flow: Arc<Flow>, inputs: Inputs) -> Self {
+        let order = flow.order().to_vec();
+        Self::over(flow, order, Over::Line(inputs))
+    }
+
+    /// The aggregation nodes, over what the lines of a batch gave. What a line did not give is null.
+    pub fn of_batch(flow: Arc<Flow>, lines: &[Collected]) -> Self {
+        let order = match flow.aggregation() {
+            Aggregation::Nodes(order) => order.clone(),
+            Aggregation::LeftOut => Vec::new(),
+        };
+        let null = Json::null();
+        let over = |reference: &String| Json::list(lines.iter().map(|line| line.0.get(reference).unwrap_or(&null)));
+        let lists = aggregated(&flow).map(|(reference, _)| (reference.clone(), over(&reference))).collect();
+        Self::over(flow, order, Over::Batch(lists))
+    }
+
+    fn over(flow: Arc<Flow>, order: Vec<NodeIndex>, over: Over) -> Self {
         let states = flow.nodes().map(|_| State::Waiting).collect();
-        Self { flow, inputs, states, failed: false }
+        Self { flow, over, order, states, failed: false }
+    }
+
+    /// What the aggregation nodes need of a line that is through. A part that is not there is null.
+    pub fn collected(&self) -> Collected {
+        let value = |binding: &Binding| self.value(binding).ok().flatten().unwrap_or_else(Json::null);
+        Collected(aggregated(&self.flow).map(|(reference, binding)| (reference, value(binding))).collect())
     }
 
     /// The steps that have become possible, in the order of dependency and, where that leaves a choice, of the file.
@@ -77,7 +144,7 @@ impl Plan {
         let mut steps = Vec::new();
         let flow = Arc::clone(&self.flow);
         // Nodes come after those they wait for, so one pass carries a bypass through to the end.
-        for &node in flow.order() {
+        for node in self.order.clone() {
             if self.failed || !self.can_start(node) {
                 continue;
             }
@@ -105,15 +172,13 @@ impl Plan {
 
     /// Nothing is left to wait for: all nodes have finished, or one has failed.
     pub fn is_done(&self) -> bool {
-        self.failed || self.states.iter().all(State::is_finished)
+        self.failed || self.running().all(|node| self.is_finished(node))
     }
 
     /// Only this node is left to wait for. Then the first frame of a streamed reply can be sent.
     pub fn waits_only_for(&self, node: NodeIndex) -> bool {
-        let others = self.states.iter().enumerate().filter(|(index, _)| *index != node.get());
-        !self.failed
-            && !self.states[node.get()].is_finished()
-            && others.into_iter().all(|(_, state)| state.is_finished())
+        let mut others = self.running().filter(|other| *other != node);
+        !self.failed && !self.is_finished(node) && others.all(|other| self.is_finished(other))
     }
 
     /// The flow's outputs, in the order the flow declares them. Outputs for evaluation only are left out; of a bypassed
@@ -134,11 +199,32 @@ impl Plan {
     }
 
     fn outputs_where(&self, wanted: impl Fn(&Binding) -> bool) -> Result<Vec<(&str, Json)>, OutputsError> {
+        if let Over::Batch(_) = &self.over {
+            return self.node_outputs();
+        }
+        let all = matches!(self.over, Over::Line(_));
         let outputs = self.flow.outputs().iter();
         outputs
-            .filter(|(_, output)| !output.evaluation_only && wanted(&output.source))
+            .filter(|(_, output)| (all || !output.evaluation_only) && wanted(&output.source))
             .map(|(name, output)| Ok((name.as_str(), self.output(name, &output.source)?)))
             .collect()
+    }
+
+    /// Of a batch: what each of its nodes gave, by the node's name.
+    fn node_outputs(&self) -> Result<Vec<(&str, Json)>, OutputsError> {
+        let output = |node: NodeIndex| {
+            let name = self.flow.node(node).id.as_str();
+            Ok((name, self.output(name, &Binding::Node { node, path: Path::default() })?))
+        };
+        self.running().map(output).collect()
+    }
+
+    fn running(&self) -> impl Iterator<Item = NodeIndex> {
+        self.order.iter().copied()
+    }
+
+    fn is_finished(&self, node: NodeIndex) -> bool {
+        self.states[node.get()].is_finished()
     }
 
     fn output(&self, name: &str, source: &Binding) -> Result<Json, OutputsError> {
@@ -159,9 +245,9 @@ impl Plan {
     }
 
     fn can_start(&self, node: NodeIndex) -> bool {
-        let waits_for = self.flow.waits_for(node);
-        matches!(self.states[node.get()], State::Waiting)
-            && waits_for.iter().all(|needed| self.states[needed.get()].is_finished())
+        // What a batch waits for beside its own nodes are lines, which are through.
+        let waits = |needed: &NodeIndex| self.order.contains(needed) && !self.is_finished(*needed);
+        matches!(self.states[node.get()], State::Waiting) && !self.flow.waits_for(node).iter().any(waits)
     }
 
     /// A condition decides alone, even if all inputs were bypassed; without one a node is bypassed with its inputs.
@@ -188,10 +274,17 @@ impl Plan {
 
     /// What a binding stands for. None: a node that was bypassed.
     fn value(&self, binding: &Binding) -> Result<Option<Json>, InvalidReferenceProperty> {
+        if let Over::Batch(lists) = &self.over
+            && let Some(list) = lists.get(&text_of(&self.flow, binding))
+        {
+            return Ok(Some(list.clone()));
+        }
         match binding {
             Binding::Literal(value) => Ok(Some(value.clone())),
-            // `Inputs` of a flow hold all that the flow declares.
-            Binding::Input(name) => Ok(self.inputs.get(name).cloned()),
+            Binding::Input(name) => Ok(match &self.over {
+                Over::Request(inputs) | Over::Line(inputs) => inputs.get(name).cloned(),
+                Over::Batch(_) => None,
+            }),
             Binding::Node { node, path } => match &self.states[node.get()] {
                 State::Completed(output) => self.part(*node, output, path).map(Some),
                 State::Waiting | State::Running | State::Bypassed => Ok(None),
@@ -210,6 +303,36 @@ impl Plan {
 impl State {
     fn is_finished(&self) -> bool {
         matches!(self, Self::Completed(_) | Self::Bypassed)
+    }
+}
+
+/// The references of a flow's aggregation nodes to what lines give, with their texts.
+fn aggregated(flow: &Flow) -> impl Iterator<Item = (String, &Binding)> {
+    let nodes = match flow.aggregation() {
+        Aggregation::Nodes(nodes) => nodes.as_slice(),
+        Aggregation::LeftOut => &[],
+    };
+    let of_line = move |binding: &&Binding| match binding {
+        Binding::Literal(_) => false,
+        Binding::Input(_) => true,
+        Binding::Node { node, .. } => !nodes.contains(node),
+    };
+    let bindings = nodes.iter().flat_map(move |index| {
+        let node = flow.node(*index);
+        node.inputs.values().chain(node.activate.iter().map(|activate| &activate.when))
+    });
+    bindings.filter(of_line).map(|binding| (text_of(flow, binding), binding))
+}
+
+/// A binding as a flow file writes it; of a literal, nothing.
+fn text_of(flow: &Flow, binding: &Binding) -> String {
+    match binding {
+        Binding::Literal(_) => String::new(),
+        Binding::Input(name) => Reference::Input(name.clone()).to_string(),
+        Binding::Node { node, path } => {
+            let name = flow.node(*node).id.as_str().to_owned();
+            Reference::Node { name, path: path.clone() }.to_string()
+        }
     }
 }
 

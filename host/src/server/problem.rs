@@ -95,8 +95,9 @@ impl From<InputError> for Problem {
             | InputError::Unreadable { .. }
             | InputError::NotAnObject { .. }
             | InputError::NotText => "InvalidJson",
-            InputError::Missing { .. } | InputError::NotFound { .. } => "InputMissing",
+            InputError::Missing { .. } => "InputMissing",
             InputError::Type { .. } | InputError::NotFinite { .. } | InputError::Parse { .. } => "InputTypeError",
+            InputError::Image { .. } => "ImageNotLoaded",
         };
         Self { exception: error.code().to_owned(), ..Self::new(StatusCode::BAD_REQUEST, code, error.to_string()) }
     }

@@ -57,10 +57,9 @@ fn is_refused(range: &str) -> bool {
     })
 }
 
-/// All outputs as one JSON object, in the order of the flow file.
-pub(super) fn whole(outputs: &[(String, Json)]) -> Response {
-    let body = Json::object(outputs.iter().map(|(name, value)| (name.as_str(), value)));
-    ([(header::CONTENT_TYPE, "application/json")], body.as_str().to_owned()).into_response()
+/// The flow's answer as it is.
+pub(super) fn whole(reply: &Json) -> Response {
+    ([(header::CONTENT_TYPE, "application/json")], reply.as_str().to_owned()).into_response()
 }
 
 /// Server-sent events: first all other outputs, if there are any, then one event for each chunk. A stream that fails

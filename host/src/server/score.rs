@@ -1,4 +1,4 @@
-//! POST /score: the body becomes inputs, the flow runs, its outputs become the reply.
+//! POST /score: the body becomes inputs, its images are loaded, the flow runs, its outputs become the reply.
 
 use std::sync::Arc;
 
@@ -16,6 +16,7 @@ use crate::server::App;
 use crate::server::edge::Arrived;
 use crate::server::problem::Problem;
 use crate::server::reply::{self, Accept};
+use crate::telemetry::Usage;
 
 pub(super) async fn score(
     State(app): State<Arc<App>>,
@@ -27,14 +28,21 @@ pub(super) async fn score(
     let flow = &app.runner.flow;
     // Before anything has run, or been paid for.
     accept.check(!flow.stream_candidates().is_empty())?;
-    let inputs = Inputs::decode(flow, &body?)?;
+    let inputs = app.images.load(Inputs::decode(flow, &body?)?.find_images(flow)?).await?;
     let reply = if accept.stream { ReplyMode::Stream } else { ReplyMode::Whole };
-    let call = Call { parent: arrived.span, request: arrived.id, request_from_caller: arrived.id_from_caller, reply };
+    let call = Call {
+        parent: arrived.span,
+        request: arrived.id,
+        request_from_caller: arrived.id_from_caller,
+        reply,
+        line: false,
+        usage: Usage::default(),
+    };
     match app.runner.run(inputs, call).await {
-        Ok(Outcome::Whole(outputs)) => {
+        Ok(Outcome::Whole(whole)) => {
             // The flow could have streamed, but this time it answered whole.
             accept.check(false)?;
-            Ok(reply::whole(&outputs))
+            Ok(reply::whole(&whole.reply))
         }
         Ok(Outcome::Streaming(streaming)) => Ok(reply::streamed(streaming)),
         Err(failure) => Err(Problem::from(&failure)),

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use super::images::named;
+
 /// How much of the content of requests and replies goes into spans. Keys and headers never do.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Content {
@@ -32,13 +34,14 @@ impl Content {
         match self {
             Self::None => None,
             Self::Truncated => Some(marked(text, CONTENT_BYTES)),
-            Self::Full => Some(text.into()),
+            Self::Full => Some(named(text).into()),
         }
     }
 }
 
-/// The text, or as much of it as fits followed by a marker that says how long it was.
+/// The text, or as much of it as fits followed by a marker that says how long it was; its images are named, not shown.
 pub(super) fn marked(text: &str, bytes: usize) -> Arc<str> {
+    let text = &*named(text);
     let head = cut(text, bytes);
     if head.len() == text.len() { text.into() } else { format!("{head}… [{} bytes]", text.len()).into() }
 }

@@ -37,7 +37,7 @@ pub mod attribute {
     pub const SPAN_TYPE: &str = "span_type";
     pub const FUNCTION: &str = "function";
     pub const NODE_NAME: &str = "node_name";
-    /// What executes the flow: `dag`.
+    /// What kind of flow is executed: `dag`, `flex` or `prompty`.
     pub const EXECUTION_TARGET: &str = "execution_target";
     /// The caller's request id, else a fresh UUID.
     pub const LINE_RUN_ID: &str = "line_run_id";
@@ -65,6 +65,8 @@ pub mod attribute {
     pub const EMBEDDINGS: &str = "embedding.embeddings";
     /// Of an event: the same JSON text that is the span's attribute.
     pub const PAYLOAD: &str = "payload";
+    /// Family of what nodes tell by `log-metric`: `metrics.NAME`, a number.
+    pub const METRICS: &str = "metrics";
     /// Notes of a guest that were over their bounds.
     pub const NOTES_LEFT_OUT: &str = "weir.notes_left_out";
     /// Of a `log` event.
@@ -197,7 +199,6 @@ pub mod dimension {
 /// Values with a meaning of their own.
 pub mod value {
     pub const FRAMEWORK: &str = "promptflow";
-    pub const DAG: &str = "dag";
     pub const ITERATED: &str = "iterated";
     /// Code of a run or call that nobody waited for any more. Its `run_status` is `Canceled`, not `Failed`.
     pub const CANCELLED: &str = "Cancelled";
@@ -210,7 +211,7 @@ pub mod value {
 }
 
 /// Keys that a guest may not set on its span: these, and whatever begins with one of them and a dot.
-pub const RESERVED: [&str; 26] = [
+pub const RESERVED: [&str; 27] = [
     "__computed__",
     "client",
     "embedding",
@@ -225,6 +226,7 @@ pub const RESERVED: [&str; 26] = [
     "line_run_id",
     "llm",
     "log",
+    attribute::METRICS,
     "network",
     "node_name",
     "output",

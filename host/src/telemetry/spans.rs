@@ -32,6 +32,17 @@ pub struct Server {
     pub port: Option<u16>,
 }
 
+/// The request that a span belongs to.
+#[derive(Clone, Copy, Debug)]
+pub struct RequestFacts<'a> {
+    /// The `line_run_id`.
+    pub id: &'a RequestId,
+    /// Whether the caller sent `id`; only then the span carries `request_id`.
+    pub id_from_caller: bool,
+    /// What kind of flow it asks for: `dag`, `flex` or `prompty`.
+    pub target: &'static str,
+}
+
 /// A span that has not ended.
 #[derive(Debug)]
 pub(super) struct Open {
@@ -214,15 +225,15 @@ impl Clock {
 }
 
 /// What prompt flow says on each of its spans: flow, node and rpc.
-fn common(span_type: &'static str, request: &RequestId, from_caller: bool) -> Vec<KeyValue> {
+fn common(span_type: &'static str, request: RequestFacts<'_>) -> Vec<KeyValue> {
     let mut attributes = vec![
         KeyValue::new(attribute::FRAMEWORK, value::FRAMEWORK),
         KeyValue::new(attribute::SPAN_TYPE, span_type),
-        KeyValue::new(attribute::EXECUTION_TARGET, value::DAG),
-        KeyValue::new(attribute::LINE_RUN_ID, request.to_string()),
+        KeyValue::new(attribute::EXECUTION_TARGET, request.target),
+        KeyValue::new(attribute::LINE_RUN_ID, request.id.to_string()),
     ];
-    if from_caller {
-        attributes.push(KeyValue::new(attribute::REQUEST_ID, request.to_string()));
+    if request.id_from_caller {
+        attributes.push(KeyValue::new(attribute::REQUEST_ID, request.id.to_string()));
     }
     attributes
 }

@@ -68,8 +68,7 @@ impl Rig {
             parent,
             flow: &self.flow,
             name: "chat_basic",
-            request: &self.request,
-            request_from_caller: true,
+            request: RequestFacts { id: &self.request, id_from_caller: true, target: "dag" },
             inputs: r#"{"question":"why?"}"#,
             usage: usage.clone(),
         })
@@ -84,8 +83,7 @@ impl Rig {
         self.telemetry.node(NodeStart {
             flow: &self.flow,
             node: &self.node,
-            request: &self.request,
-            request_from_caller: true,
+            request: RequestFacts { id: &self.request, id_from_caller: true, target: "dag" },
             parent,
             inputs: r#"{"question":"why?"}"#,
             facts,
@@ -97,8 +95,7 @@ impl Rig {
         self.telemetry.rpc(RpcStart {
             flow: &self.flow,
             node: &self.node,
-            request: &self.request,
-            request_from_caller: true,
+            request: RequestFacts { id: &self.request, id_from_caller: true, target: "dag" },
             parent,
             api_call: "openai_chat",
             facts,

@@ -2,15 +2,17 @@
 //! make parts of them.
 //!
 //! An image is an object of one of prompt flow's forms, wherever it is printed; or a text with a `data:image/…` or
-//! `http(s)` address, where the template says `![image]({{name}})`. A file of the flow (`;path`) has become data when
-//! it arrives here.
+//! `http(s)` address, where the template says `![image]({{name}})`; or, of a prompty, an input that is a text of the form
+//! `data:image/png;base64: …`. A file of the flow (`;path`) has become data when it arrives here.
 
 use std::hash::RandomState;
 
 use serde_json::{Map, Value, json};
 
-use crate::guard::random_id;
-use crate::markup::roles::trim;
+use crate::guard::random_number;
+use crate::inputs::Manner;
+use crate::markup::roles::{is_space, trim};
+use crate::request::Style;
 
 /// The images of a chat.
 pub(crate) struct Images {
@@ -18,15 +20,27 @@ pub(crate) struct Images {
     found: Vec<(String, String)>,
     /// Begins a line that `![image](…)` made.
     mark: String,
+    /// How closely the model looks at them.
+    detail: &'static str,
     random: RandomState,
 }
 
 impl Images {
-    /// Replaces the image objects among the variables by the lines that stand for them.
-    pub(crate) fn take(variables: &mut Map<String, Value>) -> Self {
+    /// Replaces the images among the variables by the lines that stand for them.
+    pub(crate) fn take(variables: &mut Map<String, Value>, style: Style) -> Self {
         let random = RandomState::new();
-        let mut images = Self { found: Vec::new(), mark: random_id(&random, usize::MAX), random };
-        variables.values_mut().for_each(|value| images.replace(value));
+        let mark = random_number(&random, usize::MAX);
+        let mut images = Self { found: Vec::new(), mark, detail: style.detail, random };
+        for value in variables.values_mut() {
+            match value {
+                Value::String(text) if style.manner == Manner::Prompty => {
+                    if let Some(url) = address_in_text(text) {
+                        *value = images.stand_in(url);
+                    }
+                }
+                value => images.replace(value),
+            }
+        }
         images
     }
 
@@ -51,19 +65,29 @@ impl Images {
         marked + rest
     }
 
+    /// A text without marks. An image within a line cannot be shown; it prints as `Image(1)`.
+    pub(crate) fn unmark(&self, text: &str) -> String {
+        let names = self.found.iter().enumerate().map(|(index, (line, _))| (line, format!("Image({})", index + 1)));
+        names.fold(text.replace(&self.mark, ""), |text, (line, name)| text.replace(line, &name))
+    }
+
     /// The content of a message: its text, or a list of parts if one of its lines is an image.
     pub(crate) fn content(&self, text: &str) -> Value {
         let text = trim(text);
         let parts: Vec<Part<'_>> = text.split('\n').map(|line| self.part(line)).collect();
         if !parts.iter().any(|part| matches!(part, Part::Image(_))) {
-            return Value::String(trim(&text.replace(&self.mark, "")).to_owned());
+            return Value::String(trim(&self.unmark(text)).to_owned());
         }
         let parts = parts.into_iter().filter_map(|part| match part {
-            Part::Image(url) => Some(json!({"type": "image_url", "image_url": {"url": url, "detail": "auto"}})),
+            Part::Image(url) => Some(self.image(url)),
             Part::Text(line) if trim(line).is_empty() => None,
-            Part::Text(line) => Some(json!({"type": "text", "text": line})),
+            Part::Text(line) => Some(json!({"type": "text", "text": self.unmark(line)})),
         });
         Value::Array(parts.collect())
+    }
+
+    fn image(&self, url: &str) -> Value {
+        json!({"type": "image_url", "image_url": {"url": url, "detail": self.detail}})
     }
 
     fn part<'a>(&'a self, line: &'a str) -> Part<'a> {
@@ -81,9 +105,7 @@ impl Images {
 
     fn replace(&mut self, value: &mut Value) {
         if let Some(url) = address(value) {
-            let stand_in = random_id(&self.random, self.found.len());
-            *value = Value::String(stand_in.clone());
-            self.found.push((stand_in, url));
+            *value = self.stand_in(url);
             return;
         }
         match value {
@@ -91,6 +113,12 @@ impl Images {
             Value::Object(entries) => entries.values_mut().for_each(|item| self.replace(item)),
             _ => {}
         }
+    }
+
+    fn stand_in(&mut self, url: String) -> Value {
+        let line = random_number(&self.random, self.found.len());
+        self.found.push((line.clone(), url));
+        Value::String(line)
     }
 }
 
@@ -122,10 +150,22 @@ fn address(value: &Value) -> Option<String> {
     let ((kind, content), None) = (entries.next()?, entries.next()) else {
         return None;
     };
-    let (kind, form) = kind.strip_prefix("data:image/")?.split_once(';')?;
-    let content = content.as_str()?;
+    let (kind, form) = kind.strip_prefix("data:image/")?.rsplit_once(';')?;
+    address_of(kind, form, content.as_str()?)
+}
+
+/// The address of an image in a prompty's text: `data:image/png;base64: …` or `data:image/png;url: …`.
+fn address_in_text(text: &str) -> Option<String> {
+    let text = text.strip_suffix('\n').unwrap_or(text);
+    let (kind, rest) = text.strip_prefix("data:image/").filter(|rest| !rest.contains('\n'))?.rsplit_once(';')?;
+    let (form, content) = rest.split_once(':')?;
+    address_of(kind, form, content.trim_start_matches(is_space))
+}
+
+fn address_of(kind: &str, form: &str, content: &str) -> Option<String> {
     match form {
-        "base64" => Some(format!("data:image/{kind};base64,{content}")),
+        // Some write a whole address.
+        "base64" => Some(format!("data:image/{kind};base64,{}", content.rsplit(',').next().unwrap_or(content))),
         "url" => Some(content.to_owned()),
         _ => None,
     }

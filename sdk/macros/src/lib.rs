@@ -19,6 +19,9 @@ use syn::parse_macro_input;
 /// underscore, Rust's mark of what is unused, does not count. Doc comments and `#[serde(…)]` or `#[schemars(…)]` on
 /// such an argument work as on a field.
 ///
+/// An argument with `#[init]` is no input: it takes what the flow was initialised with, as `context::init` does, and
+/// `describe` tells its schema. It may stand beside `inputs`.
+///
 /// The first paragraph of the function's doc comment is the node's summary. All keys of the attribute are optional:
 ///
 /// | key | meaning | default |

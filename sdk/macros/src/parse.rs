@@ -25,6 +25,7 @@ pub(crate) struct Function {
     /// The function as written, but for the attributes of its inputs.
     pub(crate) item: ItemFn,
     pub(crate) inputs: Inputs,
+    pub(crate) init: Option<Init>,
     /// The first paragraph of its doc comment, on one line.
     pub(crate) summary: String,
 }
@@ -35,6 +36,13 @@ pub(crate) enum Inputs {
     Whole(Box<Type>),
     /// One argument for each.
     Each(Vec<Input>),
+}
+
+/// An argument that is not an input: what the node was initialised with.
+pub(crate) struct Init {
+    /// Which argument it is.
+    pub(crate) position: usize,
+    pub(crate) r#type: Type,
 }
 
 /// An argument that is one input.
@@ -75,9 +83,10 @@ impl Parse for Function {
     fn parse(input: ParseStream<'_>) -> Result<Self> {
         let mut item = ItemFn::parse(input)?;
         refuse_unfit(&item)?;
-        let inputs = take_inputs(&mut item)?;
+        let init = take_init(&mut item)?;
+        let inputs = take_inputs(&mut item, init.as_ref())?;
         let summary = summary(&item.attrs);
-        Ok(Self { item, inputs, summary })
+        Ok(Self { item, inputs, init, summary })
     }
 }
 
@@ -108,9 +117,40 @@ fn refuse_unfit(item: &ItemFn) -> Result<()> {
     }
 }
 
+/// The argument with `#[init]`, if there is one.
+fn take_init(item: &mut ItemFn) -> Result<Option<Init>> {
+    let mut found = None;
+    for (position, argument) in item.sig.inputs.iter_mut().enumerate() {
+        let FnArg::Typed(argument) = argument else { continue };
+        let is_init = |attribute: &Attribute| attribute.path().is_ident("init");
+        let Some(mark) = argument.attrs.iter().find(|attribute| is_init(attribute)) else { continue };
+        if !matches!(mark.meta, Meta::Path(_)) {
+            return Err(Error::new_spanned(mark, "`#[init]` takes no arguments"));
+        }
+        if found.is_some() {
+            return Err(Error::new_spanned(
+                mark,
+                "a second `#[init]`: all values come together, so make them fields of one type",
+            ));
+        }
+        let field = argument.attrs.iter().find(|it| belongs_to_field(it) && !it.path().is_ident("doc"));
+        if let Some(field) = field {
+            return Err(Error::new_spanned(
+                field,
+                "an argument with `#[init]` is no field: put this on the fields of its type",
+            ));
+        }
+        argument.attrs.retain(|attribute| !is_init(attribute) && !belongs_to_field(attribute));
+        found = Some(Init { position, r#type: (*argument.ty).clone() });
+    }
+    Ok(found)
+}
+
 /// The function's inputs; what belongs to their fields is moved away from the arguments, where Rust refuses it.
-fn take_inputs(item: &mut ItemFn) -> Result<Inputs> {
-    let mut inputs: Vec<Input> = item.sig.inputs.iter_mut().map(take_input).collect::<Result<_>>()?;
+fn take_inputs(item: &mut ItemFn, init: Option<&Init>) -> Result<Inputs> {
+    let arguments = item.sig.inputs.iter_mut().enumerate();
+    let arguments = arguments.filter(|(position, _)| init.is_none_or(|init| init.position != *position));
+    let mut inputs: Vec<Input> = arguments.map(|(_, argument)| take_input(argument)).collect::<Result<_>>()?;
     let Some(whole) = inputs.iter().position(|input| input.name == "inputs") else {
         return Ok(Inputs::Each(inputs));
     };

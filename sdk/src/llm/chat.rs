@@ -31,6 +31,8 @@ pub struct Reply {
     pub finish_reason: String,
     /// What the answer cost; none if the service does not say.
     pub usage: Option<Usage>,
+    /// The service's answer as it wrote it; see [`raw`](Self::raw).
+    raw: String,
 }
 
 /// Begins a request to the chat model behind a connection.
@@ -126,6 +128,20 @@ impl Reply {
     pub fn text(&self) -> &str {
         self.message.get("content").and_then(Value::as_str).unwrap_or_default()
     }
+
+    /// The service's answer, whole: `{"id": "…", "choices": […], …}`, with all choices and what else it says.
+    ///
+    /// # Errors
+    ///
+    /// The answer is not JSON.
+    pub fn raw(&self) -> Result<Value, CallError> {
+        whole(&self.raw)
+    }
+}
+
+/// An answer as JSON. It is parsed only where it is asked for: few nodes want more than the first choice.
+pub(super) fn whole(raw: &str) -> Result<Value, CallError> {
+    serde_json::from_str(raw).map_err(|error| CallError::protocol(format!("answer is not JSON: {error}")))
 }
 
 impl TryFrom<wit::ChatReply> for Reply {
@@ -134,7 +150,8 @@ impl TryFrom<wit::ChatReply> for Reply {
     fn try_from(reply: wit::ChatReply) -> Result<Self, CallError> {
         let message = serde_json::from_str(&reply.message)
             .map_err(|error| CallError::protocol(format!("message of the answer is not JSON: {error}")))?;
-        Ok(Self { id: reply.id, model: reply.model, message, finish_reason: reply.finish_reason, usage: reply.usage })
+        let wit::ChatReply { id, model, message: _, finish_reason, usage, raw } = reply;
+        Ok(Self { id, model, message, finish_reason, usage, raw })
     }
 }
 
@@ -171,7 +188,9 @@ mod tests {
             message: r#"{"role":"assistant","content":null,"tool_calls":[]}"#.to_owned(),
             finish_reason: "tool_calls".to_owned(),
             usage: None,
+            raw: r#"{"choices":[]}"#.to_owned(),
         };
-        assert_eq!(Reply::try_from(reply).expect("the message is JSON").text(), "");
+        let reply = Reply::try_from(reply).expect("the message is JSON");
+        assert_eq!((reply.text(), reply.raw()), ("", Ok(json!({"choices": []}))));
     }
 }

@@ -1,10 +1,12 @@
 //! A request to a completion model, the older interface that continues a text.
 
 use serde::Serialize;
+use serde_json::Value;
 
 use crate::bindings::weir::flow::llm as wit;
 use crate::error::CallError;
 use crate::llm::Usage;
+use crate::llm::chat::whole;
 use crate::llm::parameters::Parameters;
 
 /// A request to a completion model, made by [`complete`].
@@ -30,6 +32,8 @@ pub struct Completion {
     pub finish_reason: String,
     /// What the answer cost; none if the service does not say.
     pub usage: Option<Usage>,
+    /// The service's answer as it wrote it; see [`raw`](Self::raw).
+    raw: String,
 }
 
 /// Begins a request to continue a text.
@@ -67,7 +71,18 @@ impl Complete {
             prompt: self.prompt,
             parameters: self.parameters.into_json()?,
         })?;
-        let wit::CompletionReply { id, model, text, finish_reason, usage } = reply;
-        Ok(Completion { id, model, text, finish_reason, usage })
+        let wit::CompletionReply { id, model, text, finish_reason, usage, raw } = reply;
+        Ok(Completion { id, model, text, finish_reason, usage, raw })
+    }
+}
+
+impl Completion {
+    /// The service's answer, whole: `{"id": "…", "choices": […], …}`, with all choices and what else it says.
+    ///
+    /// # Errors
+    ///
+    /// The answer is not JSON.
+    pub fn raw(&self) -> Result<Value, CallError> {
+        whole(&self.raw)
     }
 }

@@ -21,14 +21,16 @@ struct Description<'a> {
     #[serde(flatten)]
     about: &'a About,
     inputs: Schema,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    init: Option<Schema>,
     output: Schema,
     streams: bool,
 }
 
 /// The description as JSON text. `T` is the type of the value or of one chunk.
-pub(super) fn describe<T: JsonSchema>(about: &About, inputs: Schema, streams: bool) -> String {
-    let description =
-        Description { about, inputs, output: schema::<T>(SchemaSettings::draft2020_12().for_serialize()), streams };
+pub(super) fn describe<T: JsonSchema>(about: &About, inputs: Schema, init: Option<Schema>, streams: bool) -> String {
+    let output = schema::<T>(SchemaSettings::draft2020_12().for_serialize());
+    let description = Description { about, inputs, init, output, streams };
     serde_json::to_string(&description).expect("texts, booleans and schemas are JSON")
 }
 
@@ -105,9 +107,18 @@ mod tests {
     }
 
     #[test]
+    fn what_a_node_is_initialised_with_is_described_beside_its_inputs() {
+        let node = handler(inputs().with_init(), |(config, inputs): (Inputs, Inputs)| config.words + inputs.words);
+        let description = described(&*node, &ABOUT);
+        assert_eq!(description["init"]["required"], json!(["question"]));
+        assert_eq!(description["init"], description["inputs"]);
+    }
+
+    #[test]
     fn what_is_not_said_is_left_out() {
         let about = About { summary: "", uses: None, ..ABOUT };
         let description = described(&*handler(inputs(), |(): ()| ()), &about);
-        assert_eq!((description.get("summary"), description.get("uses")), (None, None));
+        let left_out = ["summary", "uses", "init"];
+        assert_eq!(left_out.map(|key| description.get(key)), [None; 3]);
     }
 }

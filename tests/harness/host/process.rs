@@ -20,6 +20,20 @@ pub struct Exit {
     pub stderr: String,
 }
 
+impl Exit {
+    /// What it said on standard error, with the lines that were wrapped in one again.
+    pub fn told(&self) -> String {
+        let mut told = String::new();
+        for line in self.stderr.lines() {
+            match line.trim_start().strip_prefix("│ ") {
+                Some(rest) => told.push_str(&format!(" {rest}")),
+                None => told.push_str(&format!("\n{line}")),
+            }
+        }
+        told
+    }
+}
+
 /// A process, watched by threads of its own, so that it is looked after while a test blocks.
 #[derive(Debug)]
 pub(crate) struct Process {

@@ -187,7 +187,7 @@ fn capability() -> Http {
 
 #[track_caller]
 fn check_ask(connection: Option<&str>, grant: Option<&str>, expected: Result<(usize, usize), &str>) {
-    let granted = capability().grant(Ask { connection, grant });
+    let granted = capability().grant(Ask { connections: connection.as_slice(), grant });
     let counts = granted.map(|grant| grant.map_or((0, 0), |grant| (grant.services.len(), grant.patterns.len())));
     assert_eq!(counts.map_err(|error| error.to_string()), expected.map_err(str::to_owned));
 }
@@ -231,5 +231,5 @@ fn a_wrong_ask_is_told_what_was_expected() {
 #[test]
 fn the_connections_of_an_ask_are_loaded() {
     let grant = Some(r#"["http://c.test", {"connection": "one"}]"#);
-    assert_eq!(Http::connections(Ask { connection: None, grant }), ["one"]);
+    assert_eq!(Http::connections(Ask { connections: &[], grant }), ["one"]);
 }

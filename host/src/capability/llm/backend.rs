@@ -104,6 +104,8 @@ pub struct ChatReply {
     pub message: String,
     pub finish_reason: String,
     pub usage: Option<Usage>,
+    /// JSON object: all that the service wrote.
+    pub raw: String,
 }
 
 /// See `completion-reply` in wit/llm.wit.
@@ -114,6 +116,8 @@ pub struct CompletionReply {
     pub text: String,
     pub finish_reason: String,
     pub usage: Option<Usage>,
+    /// JSON object: all that the service wrote.
+    pub raw: String,
 }
 
 /// See `embedding-reply` in wit/llm.wit.

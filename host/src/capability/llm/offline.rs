@@ -68,12 +68,17 @@ fn chat(request: &ChatRequest) -> Result<ChatReply, CallError> {
         .map_err(|_| invalid("messages: expected objects with the keys \"role\" and \"content\""))?;
     let spoken: Vec<String> = messages.iter().map(Message::text).collect();
     let answer = Answer::new(&reply_to(&messages, &spoken), max_tokens(&object));
+    let id = id(&spoken.join("\n"));
+    let usage = usage(spoken.iter().map(|text| words(text)).sum(), words(&answer.text));
+    let message = json!({"role": "assistant", "content": answer.text});
+    let choice = json!({"index": 0, "message": message, "finish_reason": answer.finish_reason});
     Ok(ChatReply {
-        id: id(&spoken.join("\n")),
+        raw: raw("chat.completion", &id, model, &choice, usage),
+        id,
         model: model.to_owned(),
-        message: json!({"role": "assistant", "content": answer.text}).to_string(),
+        message: message.to_string(),
         finish_reason: answer.finish_reason.to_owned(),
-        usage: Some(usage(spoken.iter().map(|text| words(text)).sum(), words(&answer.text))),
+        usage: Some(usage),
     })
 }
 
@@ -86,13 +91,26 @@ fn complete(request: &CompletionRequest) -> Result<CompletionReply, CallError> {
         format!("{PREFIX} the prompt was {:?}", quote(request.prompt.trim()))
     };
     let answer = Answer::new(&text, max_tokens(&object));
+    let id = id(&request.prompt);
+    let usage = usage(words(&request.prompt), words(&answer.text));
+    let choice = json!({"index": 0, "text": answer.text, "finish_reason": answer.finish_reason});
     Ok(CompletionReply {
-        id: id(&request.prompt),
+        raw: raw("text_completion", &id, model, &choice, usage),
+        id,
         model: model.to_owned(),
-        finish_reason: answer.finish_reason.to_owned(),
-        usage: Some(usage(words(&request.prompt), words(&answer.text))),
         text: answer.text,
+        finish_reason: answer.finish_reason.to_owned(),
+        usage: Some(usage),
     })
+}
+
+/// The whole answer as a service would have written it. It says no time: the same request has the same answer.
+fn raw(object: &str, id: &str, model: &str, choice: &Value, usage: Usage) -> String {
+    let Usage { prompt_tokens, completion_tokens, total_tokens } = usage;
+    let usage = json!({
+        "prompt_tokens": prompt_tokens, "completion_tokens": completion_tokens, "total_tokens": total_tokens,
+    });
+    json!({"id": id, "object": object, "created": 0, "model": model, "choices": [choice], "usage": usage}).to_string()
 }
 
 fn embed(request: &EmbeddingRequest) -> Result<EmbeddingReply, CallError> {

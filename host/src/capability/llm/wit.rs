@@ -125,8 +125,8 @@ impl From<wit::EmbeddingRequest> for To<EmbeddingRequest> {
 
 impl From<ChatReply> for wit::ChatReply {
     fn from(reply: ChatReply) -> Self {
-        let ChatReply { id, model, message, finish_reason, usage } = reply;
-        Self { id, model, message, finish_reason, usage: usage.map(Into::into) }
+        let ChatReply { id, model, message, finish_reason, usage, raw } = reply;
+        Self { id, model, message, finish_reason, usage: usage.map(Into::into), raw }
     }
 }
 
@@ -139,8 +139,8 @@ impl From<ChatDelta> for wit::ChatDelta {
 
 impl From<CompletionReply> for wit::CompletionReply {
     fn from(reply: CompletionReply) -> Self {
-        let CompletionReply { id, model, text, finish_reason, usage } = reply;
-        Self { id, model, text, finish_reason, usage: usage.map(Into::into) }
+        let CompletionReply { id, model, text, finish_reason, usage, raw } = reply;
+        Self { id, model, text, finish_reason, usage: usage.map(Into::into), raw }
     }
 }
 

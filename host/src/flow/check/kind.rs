@@ -1,17 +1,20 @@
-//! What a node of each type needs: its source, its connection, names its inputs may not have. Not its references: see
-//! names.rs.
+//! What a node of each type needs: its source, its connection, its tool. Not its references: see names.rs; not its
+//! inputs: see parameters.rs.
+
+use indexmap::IndexMap;
 
 use super::super::fields::At;
 use super::super::manifest::{self, Source};
 use super::super::problem::{Span, listed, nearest};
-use super::super::template::reserved_name;
-use super::super::{Api, NodeKind, Template};
-use super::Checker;
+use super::super::tools::{PACKAGE, PackageTool, Runs};
+use super::super::value::Json;
+use super::super::{Api, Binding, Llm, LlmTool, NodeKind, Package, Template};
+use super::{Checker, is_prompty};
 
 /// Types this version serves.
-const SERVED: [&str; 3] = ["llm", "prompt", "wasm"];
+const SERVED: [&str; 5] = ["llm", "prompt", "python", "custom_llm", "wasm"];
 
-/// Types of prompt flow that this version does not serve, and what to do about it.
+/// Types of prompt flow that are served only with a package tool for a source, and what else to do.
 const NOT_SERVED: [(&str, &str); 3] = [
     (
         "python",
@@ -21,69 +24,45 @@ const NOT_SERVED: [(&str, &str); 3] = [
     ("csharp", "compile the node to a component and make it `type: wasm`"),
 ];
 
-/// Parameters of a chat call. A template cannot use their names: an input of such a name sets the parameter.
-const CHAT: [&str; 19] = [
-    "prompt",
-    "deployment_name",
-    "model",
-    "temperature",
-    "top_p",
-    "n",
-    "stream",
-    "stop",
-    "max_tokens",
-    "presence_penalty",
-    "frequency_penalty",
-    "logit_bias",
-    "user",
-    "function_call",
-    "functions",
-    "tool_choice",
-    "tools",
-    "response_format",
-    "seed",
-];
+/// What a node was found to be.
+pub(super) struct Made {
+    pub(super) kind: NodeKind,
+    /// Inputs that the source of the node gives where the flow file does not.
+    pub(super) defaults: Vec<(String, Json)>,
+    /// Inputs of the flow file that are part of the kind, and so no inputs.
+    pub(super) takes_over: &'static [&'static str],
+}
 
-/// Parameters of a completion call, likewise.
-const COMPLETION: [&str; 17] = [
-    "prompt",
-    "deployment_name",
-    "model",
-    "suffix",
-    "max_tokens",
-    "temperature",
-    "top_p",
-    "n",
-    "stream",
-    "logprobs",
-    "echo",
-    "stop",
-    "presence_penalty",
-    "frequency_penalty",
-    "best_of",
-    "logit_bias",
-    "user",
-];
+impl From<NodeKind> for Made {
+    fn from(kind: NodeKind) -> Self {
+        Self { kind, defaults: Vec::new(), takes_over: &[] }
+    }
+}
 
 impl Checker<'_> {
     /// What the node does. What is broken has been found; then anything may stand for it.
-    pub(super) fn kind(&mut self, node: &manifest::Node) -> NodeKind {
-        let kind = match node.kind.as_ref().map(|kind| kind.value.as_str()) {
-            Some("prompt") => NodeKind::Prompt { template: self.template(node) },
-            Some("llm") => NodeKind::Llm {
+    pub(super) fn kind(&mut self, node: &manifest::Node, inputs: &IndexMap<String, Binding>) -> Made {
+        let made = match node.kind.as_ref().map(|kind| kind.value.as_str()) {
+            Some("prompt") => NodeKind::Prompt { template: self.template(node) }.into(),
+            Some("llm") if self.is_of_prompty(node) => self.prompty_node(node),
+            Some("llm" | "python" | "custom_llm") if is_package(node) => self.package(node, inputs),
+            Some("llm") => NodeKind::Llm(Llm {
                 template: self.template(node),
-                connection: self.connection(node),
+                connection: self.connection(node, None),
+                service: None,
                 api: self.api(node.api.as_ref(), &node.name.value),
-            },
-            Some("wasm") => NodeKind::Component { path: self.source_path(node).unwrap_or_default() },
+                tool: LlmTool::Node,
+                answer: None,
+            })
+            .into(),
+            Some("wasm") => NodeKind::Component { path: self.component(node) }.into(),
             other => {
                 self.not_served(node, other);
-                return NodeKind::Component { path: String::new() };
+                return nothing();
             }
         };
-        self.reserved_names(node, &kind);
-        self.keys_of_other_types(node, &kind);
-        kind
+        self.keys_of_other_types(node, &made.kind);
+        made
     }
 
     fn not_served(&mut self, node: &manifest::Node, kind: Option<&str>) {
@@ -97,7 +76,8 @@ impl Checker<'_> {
         };
         let known = NOT_SERVED.iter().find(|(known, _)| *known == kind);
         let message = match known {
-            Some(_) => format!("node {name:?}: {kind} nodes are not served by this version"),
+            Some(("csharp", _)) => format!("node {name:?}: csharp nodes are not served by this version"),
+            Some(_) => format!("node {name:?}: {kind} nodes of source type code are not served by this version"),
             None => format!("node {name:?}: unknown type {kind:?}; types are: {served}"),
         };
         let problem = self.findings.problem("UnsupportedNodeType", place, message);
@@ -108,22 +88,94 @@ impl Checker<'_> {
         }
     }
 
+    /// A node whose source is one of prompt flow's package tools.
+    fn package(&mut self, node: &manifest::Node, inputs: &IndexMap<String, Binding>) -> Made {
+        let owner = format!("node {:?}", node.name.value);
+        let source = node.source.as_ref();
+        let Some(id) = source.and_then(|source| source.tool.as_ref()) else {
+            let span = source.map_or(&node.name.span, |source| &source.span);
+            let problem = self.findings.problem("InvalidSource", span, format!("{owner}: source names no tool"));
+            problem.help("add `tool: ID`, such as promptflow.tools.embedding.embedding");
+            return nothing();
+        };
+        let Some(tool) = PackageTool::find(&id.value) else {
+            self.unknown_tool(&owner, id);
+            return nothing();
+        };
+        match tool.runs {
+            Runs::Nothing(why) => {
+                let message = format!("{owner}: package tool {:?} is not served", id.value);
+                self.findings.problem("PackageToolNotServed", &id.span, message).help(why);
+                nothing()
+            }
+            Runs::Plugin(plugin) => {
+                let connection = self.connection(node, inputs.get("connection"));
+                let defaults = vec![("connection".to_owned(), Json::string(&connection))];
+                let package = Package { tool: tool.id, plugin, connection, service: None };
+                Made { kind: NodeKind::Package(package), defaults, takes_over: &[] }
+            }
+            Runs::Llm { vision } => {
+                let api = inputs.get("api").and_then(literal_text);
+                let api = api.map(|value| At { value, span: node.name.span.clone() });
+                Made {
+                    kind: NodeKind::Llm(Llm {
+                        template: self.template(node),
+                        connection: self.connection(node, inputs.get("connection")),
+                        service: None,
+                        api: self.api(api.as_ref().or(node.api.as_ref()), &node.name.value),
+                        tool: if vision { LlmTool::Vision } else { LlmTool::Package },
+                        answer: None,
+                    }),
+                    defaults: Vec::new(),
+                    takes_over: &["connection", "api"],
+                }
+            }
+        }
+    }
+
+    fn unknown_tool(&mut self, owner: &str, id: &At<String>) {
+        let served: Vec<_> =
+            PACKAGE.iter().filter(|tool| !matches!(tool.runs, Runs::Nothing(_))).map(|tool| tool.id).collect();
+        let message = format!("{owner}: package tool {:?} is not found", id.value);
+        let problem = self.findings.problem("PackageToolNotFoundError", &id.span, message);
+        problem.help(match nearest(&id.value, served.iter().copied()) {
+            Some(near) => format!("did you mean {near:?}?"),
+            None => format!("package tools are: {}", listed(served)),
+        });
+    }
+
+    fn is_of_prompty(&self, node: &manifest::Node) -> bool {
+        let path = node.source.as_ref().and_then(|source| source.path.as_ref());
+        path.is_some_and(|path| is_prompty(&path.value))
+    }
+
     fn template(&mut self, node: &manifest::Node) -> Template {
         let path = self.source_path(node).unwrap_or_default();
-        let text = if path.is_empty() { String::new() } else { self.template_text(node, &path) };
+        let text = if path.is_empty() { String::new() } else { self.source_text(node, &path) };
         Template { path, text }
     }
 
-    fn template_text(&mut self, node: &manifest::Node, path: &str) -> String {
-        self.files.text(path).unwrap_or_else(|error| {
+    pub(super) fn source_text(&mut self, node: &manifest::Node, path: &str) -> String {
+        self.surroundings.text(path).unwrap_or_else(|error| {
             let message = format!("load tool failed for node {:?}: template {path:?}: {error}", node.name.value);
             self.findings.problem("InvalidSource", &source_span(node), message);
             String::new()
         })
     }
 
+    fn component(&mut self, node: &manifest::Node) -> String {
+        let written = node.source.as_ref().and_then(|source| source.path.as_ref());
+        if let Some(path) = written.filter(|path| is_python_entry(&path.value)) {
+            let message = format!("entry {:?} is Python, which is not served by this version", path.value);
+            let problem = self.findings.problem("InvalidFlexFlowEntry", &path.span, message);
+            problem.help("name a component: a .wasm file, or the folder of a Rust crate that `weir build` compiles");
+            return String::new();
+        }
+        self.source_path(node).unwrap_or_default()
+    }
+
     /// The file or folder that the node is made of. None: broken, and found.
-    fn source_path(&mut self, node: &manifest::Node) -> Option<String> {
+    pub(super) fn source_path(&mut self, node: &manifest::Node) -> Option<String> {
         let owner = format!("node {:?}", node.name.value);
         let Some(source) = &node.source else {
             let problem = self.findings.problem("InvalidSource", &node.name.span, format!("{owner} has no source"));
@@ -142,7 +194,7 @@ impl Checker<'_> {
             problem.help("write a path inside of the flow folder, relative to it");
             return None;
         }
-        if !self.files.exists(&path.value) {
+        if !self.surroundings.exists(&path.value) {
             let message = format!("load tool failed for {owner}: file {:?} cannot be found", path.value);
             self.findings.problem("InvalidSource", &path.span, message);
             return None;
@@ -151,32 +203,34 @@ impl Checker<'_> {
     }
 
     fn source_type(&mut self, owner: &str, source: &Source) -> Option<()> {
-        let Some(kind) = source.kind.as_ref().filter(|kind| kind.value != "code") else { return Some(()) };
-        let tool = source.tool.as_ref().map(|tool| format!(" ({})", tool.value)).unwrap_or_default();
-        let message = match kind.value.as_str() {
-            "package" | "package_with_prompt" => {
-                format!("{owner}: package tools{tool} are not served by this version, only source type code")
-            }
-            other => format!("{owner}: unknown source type {other:?}; types are: code"),
+        let known = ["code", "package", "package_with_prompt"];
+        let Some(kind) = source.kind.as_ref().filter(|kind| !known.contains(&kind.value.as_str())) else {
+            return Some(());
         };
+        let message = format!("{owner}: unknown source type {:?}; types are: {}", kind.value, listed(known));
         self.findings.problem("InvalidSource", &kind.span, message);
         None
     }
 
-    fn connection(&mut self, node: &manifest::Node) -> String {
-        match node.connection.as_ref().filter(|connection| !connection.value.is_empty()) {
-            Some(connection) => connection.value.clone(),
-            None => {
-                let place = node.connection.as_ref().map_or(&node.name.span, |connection| &connection.span);
-                let message = format!("llm node {:?} names no connection", node.name.value);
-                let problem = self.findings.problem("GetConnectionError", place, message);
-                problem.help("add `connection: NAME`; the connection named offline needs no key and no network");
-                String::new()
-            }
+    /// The connection of a node that needs one: its own key, or its input of that name, which has to be a literal.
+    pub(super) fn connection(&mut self, node: &manifest::Node, input: Option<&Binding>) -> String {
+        let own = node.connection.as_ref().filter(|connection| !connection.value.is_empty());
+        if let Some(connection) = own.map(|connection| connection.value.clone()).or(input.and_then(literal_text)) {
+            return connection;
         }
+        let place = node.connection.as_ref().map_or(&node.name.span, |connection| &connection.span);
+        let kind = node.kind.as_ref().map_or("llm", |kind| kind.value.as_str());
+        let message = match input {
+            Some(_) => format!("{kind} node {:?}: a connection has to be named in the flow file", node.name.value),
+            None => format!("{kind} node {:?} names no connection", node.name.value),
+        };
+        let problem = self.findings.problem("GetConnectionError", place, message);
+        problem.help("add `connection: NAME`; the connection named offline needs no key and no network");
+        String::new()
     }
 
-    fn api(&mut self, api: Option<&At<String>>, node: &str) -> Api {
+    /// The API of a model that is meant: `chat` if none is named.
+    pub(super) fn api(&mut self, api: Option<&At<String>>, node: &str) -> Api {
         match api.map(|api| (api.value.as_str(), &api.span)) {
             None | Some(("chat", _)) => Api::Chat,
             Some(("completion", _)) => Api::Completion,
@@ -188,28 +242,9 @@ impl Checker<'_> {
         }
     }
 
-    /// Names that an input or a variable of the template cannot have, because they mean something else already.
-    fn reserved_names(&mut self, node: &manifest::Node, kind: &NodeKind) {
-        for (input, _) in node.inputs.iter().filter(|(input, _)| kind.reserved().contains(&input.value.as_str())) {
-            let message = duplicated(&node.name.value, &input.value, kind);
-            self.findings.problem("NodeInputValidationError", &input.span, message).help("rename the input");
-        }
-        let (template, parameters): (_, &[&str]) = match kind {
-            NodeKind::Prompt { template } => (template, &["template"]),
-            NodeKind::Llm { template, api: Api::Chat, .. } => (template, &CHAT),
-            NodeKind::Llm { template, api: Api::Completion, .. } => (template, &COMPLETION),
-            NodeKind::Component { .. } => return,
-        };
-        if let Some(name) = reserved_name(&template.text, parameters) {
-            let message = format!("{}: template {:?} uses it", duplicated(&node.name.value, name, kind), template.path);
-            let problem = self.findings.problem("NodeInputValidationError", &source_span(node), message);
-            problem.help("rename the variable");
-        }
-    }
-
     /// Keys that prompt flow passes over on other nodes. Somebody expects something of them.
     fn keys_of_other_types(&mut self, node: &manifest::Node, kind: &NodeKind) {
-        if matches!(kind, NodeKind::Llm { .. }) {
+        if kind.connection().is_some() {
             return;
         }
         for (key, value) in [("connection", &node.connection), ("api", &node.api)] {
@@ -223,21 +258,36 @@ impl Checker<'_> {
     }
 }
 
-fn duplicated(node: &str, name: &str, kind: &NodeKind) -> String {
-    let of = match kind {
-        NodeKind::Llm { api, .. } => format!("the parameters of llm ({api})"),
-        NodeKind::Prompt { .. } | NodeKind::Component { .. } => "the reserved parameters of prompt tool".to_owned(),
-    };
-    format!("invalid input {name:?} in prompt template of node {node:?}, duplicated with {of}")
+/// Stands for a node that is broken, and found.
+fn nothing() -> Made {
+    NodeKind::Component { path: String::new() }.into()
 }
 
-fn source_span(node: &manifest::Node) -> Span {
+fn is_package(node: &manifest::Node) -> bool {
+    let kind = node.source.as_ref().and_then(|source| source.kind.as_ref());
+    kind.is_some_and(|kind| matches!(kind.value.as_str(), "package" | "package_with_prompt"))
+}
+
+/// `module:function`, as prompt flow writes an entry.
+fn is_python_entry(path: &str) -> bool {
+    let is_word = |word: &str| !word.is_empty() && word.chars().all(|c| c.is_alphanumeric() || c == '_' || c == '.');
+    path.split_once(':').is_some_and(|(module, name)| is_word(module) && is_word(name))
+}
+
+fn literal_text(binding: &Binding) -> Option<String> {
+    match binding {
+        Binding::Literal(value) => value.as_text(),
+        Binding::Input(_) | Binding::Node { .. } => None,
+    }
+}
+
+pub(super) fn source_span(node: &manifest::Node) -> Span {
     let path = node.source.as_ref().and_then(|source| source.path.as_ref());
     path.map_or_else(|| node.name.span.clone(), |path| path.span.clone())
 }
 
 /// Why a path is not one inside of the flow folder, as far as its text tells.
-fn leaves_folder(path: &str) -> Option<&'static str> {
+pub(super) fn leaves_folder(path: &str) -> Option<&'static str> {
     let drive = path.as_bytes().get(1) == Some(&b':');
     if path.is_empty() {
         Some("it is empty")

@@ -1,6 +1,6 @@
 //! What the references of a flow file refer to. Not how they are written: see reference.rs.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::fmt;
 
 use super::super::fields::At;
@@ -16,14 +16,15 @@ pub(super) struct Names<'a> {
     /// In the order of the file.
     nodes: Vec<&'a str>,
     served: HashMap<&'a str, NodeIndex>,
-    aggregations: HashSet<&'a str>,
+    /// Their indices follow those of the served ones.
+    aggregations: HashMap<&'a str, NodeIndex>,
 }
 
 /// What a reference was found to mean.
 pub(super) enum Bound {
     To(Binding),
-    /// The node of this name, which serving leaves out.
-    ToAggregation(String),
+    /// The aggregation node of this name, which serving leaves out.
+    ToAggregation(String, Binding),
 }
 
 /// Who refers, for messages: a node or an output.
@@ -39,10 +40,13 @@ impl<'a> Names<'a> {
             inputs: manifest.inputs.iter().map(|input| input.name.value.as_str()).collect(),
             nodes: Vec::new(),
             served: HashMap::new(),
-            aggregations: HashSet::new(),
+            aggregations: HashMap::new(),
         };
         for node in &manifest.nodes {
             names.declare(node, findings);
+        }
+        for index in names.aggregations.values_mut() {
+            index.0 += names.served.len();
         }
         names
     }
@@ -57,23 +61,25 @@ impl<'a> Names<'a> {
         }
         self.nodes.push(name);
         if node.aggregation {
-            self.aggregations.insert(name);
+            self.aggregations.insert(name, NodeIndex(self.aggregations.len()));
         } else {
             self.served.insert(name, NodeIndex(self.served.len()));
         }
     }
 
-    /// The index of a node that is served.
+    /// The index of a node.
     pub(super) fn index(&self, node: &str) -> Option<NodeIndex> {
-        self.served.get(node).copied()
+        self.served.get(node).or_else(|| self.aggregations.get(node)).copied()
     }
 
     /// What an input or the condition of a node is. None: broken, and found.
-    pub(super) fn of_node(&self, node: &str, value: &At<Json>, findings: &mut Findings) -> Option<Binding> {
-        match self.bind(Referrer::Node(node), value, findings)? {
+    pub(super) fn of_node(&self, node: &manifest::Node, value: &At<Json>, findings: &mut Findings) -> Option<Binding> {
+        let name = node.name.value.as_str();
+        match self.bind(Referrer::Node(name), value, findings)? {
             Bound::To(binding) => Some(binding),
-            Bound::ToAggregation(other) => {
-                let message = format!("non-aggregation node {node:?} cannot reference the aggregation node {other:?}");
+            Bound::ToAggregation(_, binding) if node.aggregation => Some(binding),
+            Bound::ToAggregation(other, _) => {
+                let message = format!("non-aggregation node {name:?} cannot reference the aggregation node {other:?}");
                 let problem = findings.problem("InvalidNodeReference", &value.span, message);
                 problem.help("an aggregation node runs once per batch, after all others, and never in serving");
                 None
@@ -81,26 +87,29 @@ impl<'a> Names<'a> {
         }
     }
 
+    /// The condition of a node. None: broken, and found.
+    pub(super) fn of_condition(
+        &self,
+        node: &manifest::Node,
+        when: &At<Json>,
+        findings: &mut Findings,
+    ) -> Option<Binding> {
+        let binding = self.of_node(node, when, findings)?;
+        let referred = binding.node().and_then(|index| self.served.iter().find(|(_, served)| **served == index));
+        if let Some((other, _)) = referred.filter(|_| node.aggregation) {
+            let message = format!(
+                "non-aggregation node {other:?} cannot be referenced in the activate config of the aggregation node {:?}",
+                node.name.value
+            );
+            findings.problem("InvalidNodeReference", &when.span, message);
+            return None;
+        }
+        Some(binding)
+    }
+
     /// What an output is. None: broken, and found.
     pub(super) fn of_output(&self, output: &str, value: &At<Json>, findings: &mut Findings) -> Option<Bound> {
         self.bind(Referrer::Output(output), value, findings)
-    }
-
-    /// An aggregation node is left out, but what it refers to has to exist.
-    pub(super) fn check_aggregation(&self, node: &manifest::Node, findings: &mut Findings) {
-        let name = node.name.value.as_str();
-        for (_, value) in &node.inputs {
-            self.bind(Referrer::Node(name), value, findings);
-        }
-        let Some(activate) = &node.activate else { return };
-        let bound = self.bind(Referrer::Node(name), &activate.when, findings);
-        if let Some(Bound::To(Binding::Node { node: other, .. })) = bound {
-            let other = self.served.iter().find(|(_, index)| **index == other).map_or("", |(name, _)| name);
-            let message = format!(
-                "non-aggregation node {other:?} cannot be referenced in the activate config of the aggregation node {name:?}"
-            );
-            findings.problem("InvalidNodeReference", &activate.when.span, message);
-        }
     }
 
     fn bind(&self, referrer: Referrer<'_>, value: &At<Json>, findings: &mut Findings) -> Option<Bound> {
@@ -143,11 +152,11 @@ impl<'a> Names<'a> {
         place: &Span,
         findings: &mut Findings,
     ) -> Option<Bound> {
-        if let Some(node) = self.index(&name) {
+        if let Some(&node) = self.served.get(name.as_str()) {
             return Some(Bound::To(Binding::Node { node, path }));
         }
-        if self.aggregations.contains(name.as_str()) {
-            return Some(Bound::ToAggregation(name));
+        if let Some(&node) = self.aggregations.get(name.as_str()) {
+            return Some(Bound::ToAggregation(name, Binding::Node { node, path }));
         }
         let message = format!("{referrer} references a non-existent node {name:?} in your flow");
         let problem = findings.problem(referrer.code("NodeReferenceNotFound"), place, message);

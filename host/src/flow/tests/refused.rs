@@ -35,6 +35,8 @@ nodes:
              per batch, after all others, and never in serving",
             "4:65: non-aggregation node \"n\" cannot be referenced in the activate config of the aggregation node \"sum\"",
             "4:100: node \"sum\" references a non-existent node \"gone\" in your flow; nodes are: n, sum",
+            "warning 4:21: node \"sum\": python nodes of source type code are not served by this version; compile the node to a \
+             component, with componentize-py or in another language, and make it `type: wasm`",
         ],
     );
 }
@@ -110,7 +112,7 @@ fn types_of_nodes_that_are_not_served_say_what_to_do() {
         "
 nodes:
 - {name: a, type: python, source: {path: a.py}}
-- {name: b, type: custom_llm, source: {type: package_with_prompt, tool: x}}
+- {name: b, type: custom_llm, source: {type: code, path: x}}
 - {name: c, type: lmm, source: {path: chat.jinja2}}
 - {name: d, source: {path: chat.jinja2}}
 - {name: e, type: llm, connection: offline, source: {type: package, tool: promptflow.tools.llm.llm}}
@@ -118,13 +120,13 @@ nodes:
 - {type: prompt}
 ",
         &[
-            "3:19: node \"a\": python nodes are not served by this version; compile the node to a component, with \
+            "3:19: node \"a\": python nodes of source type code are not served by this version; compile the node to a component, with \
              componentize-py or in another language, and make it `type: wasm`",
-            "4:19: node \"b\": custom_llm nodes are not served by this version; use `type: llm` with a connection, or a \
+            "4:19: node \"b\": custom_llm nodes of source type code are not served by this version; use `type: llm` with a connection, or a \
              component (`type: wasm`) that asks the model",
-            "5:19: node \"c\": unknown type \"lmm\"; types are: llm, prompt, wasm; did you mean `llm`?",
-            "6:10: node \"d\" has no type; types are: llm, prompt, wasm",
-            "7:60: node \"e\": package tools (promptflow.tools.llm.llm) are not served by this version, only source type code",
+            "5:19: node \"c\": unknown type \"lmm\"; types are: llm, prompt, python, custom_llm, wasm; did you mean `llm`?",
+            "6:10: node \"d\" has no type; types are: llm, prompt, python, custom_llm, wasm",
+            "7:53: node \"e\": source has no path; add `path: FILE`",
             "8:10: node with name \"a\" appears more than once; make sure your node names are unique",
             "9:3: a node has no name; add `name: …`",
         ],
@@ -207,7 +209,6 @@ nodes:
             "2:17: invalid message format \"html\"; supported are: basic, openai-vision",
             "4:13: input \"n\": unknown type \"integer\"; types are: int, double, bool, string, list, object, image, \
              secret, prompt_template, file_path, assistant_definition",
-            "5:13: input \"p\": inputs of type image are not served by this version; take the image's URL as a string",
             "6:10: `outputs` of the flow must be a mapping, not a number",
             "8:9: llm node \"a\" names no connection; add `connection: NAME`; the connection named offline needs no key \
              and no network",
@@ -240,29 +241,27 @@ nodes:
             "warning 2:34: input \"n\": the default is no int, so a request without this input will be refused",
             "warning 6:15: node \"a\": `connection` has no effect on a wasm node; to let the node use it, write `grants: {llm: [my_conn]}`",
             "warning 8:15: node \"a\": `-` has no meaning in `${b.output.a-b}`, which is read as a path; a key that is no plain word is written ['key']",
-            "warning 9:52: node \"b\": unknown key `flavour`; it has no effect; known keys: name, use_variants, limits, type, \
-             source, inputs, connection, api, activate, aggregation, reduce, grants",
+            "warning 9:52: node \"b\": unknown key `flavour`; it has no effect; known keys: name, use_variants, type, source, \
+             inputs, connection, api, activate, aggregation, reduce, grants, limits",
         ],
     );
 }
 
 #[test]
 fn what_this_version_does_not_serve_is_said_so() {
-    check("entry: flow:run\n", &["1:1: flex flows (`entry`) are not served by this version, only flows with `nodes`"]);
+    check(
+        "entry: flow:run\n",
+        &[
+            "1:8: entry \"flow:run\" is Python, which is not served by this version; name a component: a .wasm file, or the \
+             folder of a Rust crate that `weir build` compiles",
+        ],
+    );
     check(
         "language: csharp\n",
         &[
             "1:11: flows in \"csharp\" are not served, only those in python; nodes of any language are served as components \
            (`type: wasm`); then drop `language`",
         ],
-    );
-}
-
-#[test]
-fn images_are_warned_of() {
-    check(
-        "message_format: openai-vision\n",
-        &["warning 1:17: images in inputs are not looked for by this version: they reach nodes as the JSON they are"],
     );
 }
 
@@ -315,7 +314,7 @@ fn a_problem_is_shown_with_its_line_and_a_caret() {
             "",
             "Error: UnsupportedNodeType",
             "",
-            "  × node \"a\": unknown type \"lmm\"; types are: llm, prompt, wasm",
+            "  × node \"a\": unknown type \"lmm\"; types are: llm, prompt, python, custom_llm, wasm",
             "   ╭─[flow.dag.yaml:2:19]",
             " 1 │ nodes:",
             " 2 │ - {name: a, type: lmm, source: {path: chat.jinja2}}",

@@ -3,9 +3,9 @@
 use opentelemetry::trace::SpanKind;
 use opentelemetry::{Context, KeyValue};
 
-use crate::id::{FlowId, RequestId};
+use crate::id::FlowId;
 
-use super::{End, Open, common};
+use super::{End, Open, RequestFacts, common};
 use crate::telemetry::names::{attribute, event, semconv, value};
 use crate::telemetry::{Telemetry, Usage};
 
@@ -17,10 +17,7 @@ pub struct FlowStart<'a> {
     pub flow: &'a FlowId,
     /// Name of the span: the flow's `name`, else its folder's.
     pub name: &'a str,
-    /// The `line_run_id`.
-    pub request: &'a RequestId,
-    /// Whether the caller sent `request`; only then the spans carry `request_id`.
-    pub request_from_caller: bool,
+    pub request: RequestFacts<'a>,
     /// JSON object of the flow's inputs.
     pub inputs: &'a str,
     /// What the request costs. Its sum is written when the span ends.
@@ -37,7 +34,7 @@ pub struct FlowSpan {
 impl Telemetry {
     /// Opens the span of a flow.
     pub fn flow(&self, start: FlowStart<'_>) -> FlowSpan {
-        let mut attributes = common("Flow", start.request, start.request_from_caller);
+        let mut attributes = common("Flow", start.request);
         attributes.push(KeyValue::new(semconv::OPERATION, "invoke_workflow"));
         attributes.push(KeyValue::new(semconv::WORKFLOW, start.flow.to_string()));
         let open = Open::start(self, start.name.to_owned(), SpanKind::Internal, start.parent, attributes);

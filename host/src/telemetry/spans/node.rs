@@ -6,10 +6,10 @@ use opentelemetry::trace::SpanKind;
 use opentelemetry::{Context, KeyValue};
 use serde_json::value::RawValue;
 
-use crate::id::{FlowId, NodeId, RequestId};
+use crate::id::{FlowId, NodeId};
 
 use super::notes::NodeNotes;
-use super::{End, Open, common};
+use super::{End, Open, RequestFacts, common};
 use crate::telemetry::metrics::{NodeRun, RunStatus};
 use crate::telemetry::names::{attribute, event, semconv, value};
 use crate::telemetry::{Telemetry, Usage};
@@ -47,10 +47,7 @@ pub struct PromptFacts {
 pub struct NodeStart<'a> {
     pub flow: &'a FlowId,
     pub node: &'a NodeId,
-    /// The `line_run_id`.
-    pub request: &'a RequestId,
-    /// Whether the caller sent `request`; only then the span carries `request_id`.
-    pub request_from_caller: bool,
+    pub request: RequestFacts<'a>,
     /// The flow's span, or the span of the call by which another node called this one.
     pub parent: &'a Context,
     /// JSON object of the node's inputs.
@@ -75,7 +72,7 @@ impl Telemetry {
     /// Opens the span of a run of a node. DOOR 2.
     pub fn node(&self, start: NodeStart<'_>) -> NodeSpan {
         let NodeStart { flow, node, facts, .. } = start;
-        let mut attributes = common("Function", start.request, start.request_from_caller);
+        let mut attributes = common("Function", start.request);
         attributes.push(KeyValue::new(attribute::FUNCTION, facts.function.clone()));
         attributes.push(KeyValue::new(attribute::NODE_NAME, node.to_string()));
         if facts.kind == NodeKind::Tool {

@@ -1,4 +1,4 @@
-//! What a guest says on its node's span: attributes, events, log lines, within the bounds of wit/context.wit.
+//! What a guest says on its node's span: attributes, events, metrics, log lines, within the bounds of wit/context.wit.
 //!
 //! Nothing here fails. What does not fit is left out, and how much that was is on the span.
 
@@ -19,6 +19,9 @@ pub(in crate::telemetry) const MAX_KEY: usize = 100;
 pub(in crate::telemetry) const MAX_TEXT: usize = 4 * 1024;
 /// Attributes that one run may set, and that one of its events may have.
 pub(in crate::telemetry) const MAX_ATTRIBUTES: usize = 32;
+/// Metrics that one run may tell: as many as an evaluation has, and with [`MAX_ATTRIBUTES`] and the host's own attributes
+/// below the 128 that the SDK keeps of a span.
+pub(in crate::telemetry) const MAX_METRICS: usize = 64;
 /// Events that one run may add.
 pub(in crate::telemetry) const MAX_EVENTS: usize = 32;
 /// Log lines of one run that are kept. With [`MAX_EVENTS`] and the host's own events they stay below the 128 that the
@@ -57,6 +60,8 @@ pub struct NodeNotes {
 struct Kept {
     /// Written when the span ends: a later value replaces an earlier one, which a span cannot.
     attributes: Vec<KeyValue>,
+    /// Written with them.
+    metrics: Vec<KeyValue>,
     events: usize,
     log_lines: usize,
     left_out: i64,
@@ -74,14 +79,22 @@ impl NodeNotes {
             kept.left_out += 1;
             return;
         }
-        let known = kept.attributes.iter().position(|it| it.key.as_str() == key);
-        match known {
-            Some(at) => kept.attributes[at].value = value.bounded(),
-            None if kept.attributes.len() < MAX_ATTRIBUTES => {
-                kept.attributes.push(KeyValue::new(key.to_owned(), value.bounded()));
-            }
-            None => kept.left_out += 1,
+        if !replace(&mut kept.attributes, MAX_ATTRIBUTES, key.to_owned(), value.bounded()) {
+            kept.left_out += 1;
         }
+    }
+
+    /// Tells a metric; a later value replaces an earlier one. Says whether it was within the bounds.
+    pub fn log_metric(&self, name: &str, value: f64) -> bool {
+        let mut kept = self.kept();
+        let fits = !name.is_empty()
+            && name.len() <= MAX_KEY
+            && value.is_finite()
+            && replace(&mut kept.metrics, MAX_METRICS, format!("{}.{name}", attribute::METRICS), Value::F64(value));
+        if !fits {
+            kept.left_out += 1;
+        }
+        fits
     }
 
     /// Adds an event.
@@ -133,6 +146,7 @@ impl NodeNotes {
         let mut kept = self.kept();
         let span = self.cx.span();
         span.set_attributes(std::mem::take(&mut kept.attributes));
+        span.set_attributes(std::mem::take(&mut kept.metrics));
         if kept.left_out > 0 {
             span.set_attribute(KeyValue::new(attribute::NOTES_LEFT_OUT, kept.left_out));
         }
@@ -170,6 +184,16 @@ impl LogLevel {
             Self::Critical => "critical",
         }
     }
+}
+
+/// Sets the value of a key, if it is there or there is room for one more.
+fn replace(list: &mut Vec<KeyValue>, most: usize, key: String, value: Value) -> bool {
+    match list.iter().position(|it| it.key.as_str() == key) {
+        Some(at) => list[at].value = value,
+        None if list.len() < most => list.push(KeyValue::new(key, value)),
+        None => return false,
+    }
+    true
 }
 
 /// Whether a guest may use this key.

@@ -7,9 +7,9 @@ use opentelemetry::trace::SpanKind;
 use opentelemetry::{Array, Context, KeyValue, StringValue, Value};
 use serde_json::value::RawValue;
 
-use crate::id::{FlowId, NodeId, RequestId};
+use crate::id::{FlowId, NodeId};
 
-use super::{End, Open, Server, common};
+use super::{End, Open, RequestFacts, Server, common};
 use crate::telemetry::content::{LABEL_BYTES, cut};
 use crate::telemetry::metrics::{Consumption, RpcCall};
 use crate::telemetry::names::{attribute, event, semconv, value};
@@ -77,10 +77,7 @@ pub struct RpcReply {
 pub struct RpcStart<'a> {
     pub flow: &'a FlowId,
     pub node: &'a NodeId,
-    /// The `line_run_id`.
-    pub request: &'a RequestId,
-    /// Whether the caller sent `request`; only then the span carries `request_id`.
-    pub request_from_caller: bool,
+    pub request: RequestFacts<'a>,
     /// The node's span.
     pub parent: &'a Context,
     /// Name of the span and of the call, such as `openai_chat`: a small set.
@@ -114,7 +111,7 @@ impl Telemetry {
     pub fn rpc(&self, start: RpcStart<'_>) -> RpcSpan {
         let RpcStart { flow, node, api_call, facts, usage, .. } = start;
         let span_type = facts.kind.span_type();
-        let mut attributes = common(span_type, start.request, start.request_from_caller);
+        let mut attributes = common(span_type, start.request);
         attributes.push(KeyValue::new(attribute::FUNCTION, api_call));
         attributes.push(KeyValue::new(attribute::NODE_NAME, node.to_string()));
         attributes.extend(facts.labels());

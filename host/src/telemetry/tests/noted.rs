@@ -1,7 +1,7 @@
 //! What guests say on their spans, and its bounds.
 
 use super::*;
-use crate::telemetry::spans::notes::{MAX_ATTRIBUTES, MAX_EVENTS, MAX_LOG_LINES, MAX_TEXT};
+use crate::telemetry::spans::notes::{MAX_ATTRIBUTES, MAX_EVENTS, MAX_LOG_LINES, MAX_METRICS, MAX_TEXT};
 
 /// The attributes that a guest's notes left on its span, beside the host's own.
 fn noted(note: impl FnOnce(&NodeNotes)) -> BTreeMap<String, String> {
@@ -31,9 +31,17 @@ fn a_later_value_replaces_an_earlier_one() {
 
 #[test]
 fn keys_of_the_host_are_left_out_and_counted() {
-    for key in
-        ["inputs", "output", "llm.usage.total_tokens", "gen_ai.x", "__computed__.x", "weir.x", "", &"k".repeat(101)]
-    {
+    for key in [
+        "inputs",
+        "output",
+        "llm.usage.total_tokens",
+        "gen_ai.x",
+        "__computed__.x",
+        "weir.x",
+        "metrics.x",
+        "",
+        &"k".repeat(101),
+    ] {
         let noted = noted(|notes| notes.set_attribute(key, NoteValue::Integer(1)));
         assert_eq!(noted, labels([("weir.notes_left_out", "1")]), "{key:?}");
     }
@@ -52,6 +60,23 @@ fn there_are_only_so_many_attributes() {
     assert_eq!(noted.len(), MAX_ATTRIBUTES + 1);
     assert_eq!(noted["weir.notes_left_out"], "3");
     assert_eq!(noted["k0"], "7", "one that is there can still be replaced");
+}
+
+#[test]
+fn metrics_are_a_family_of_attributes_with_bounds_of_their_own() {
+    let noted = noted(|notes| {
+        assert!(notes.log_metric("accuracy", 0.25));
+        assert!(notes.log_metric("accuracy", 0.5));
+        for (name, value) in [("", 1.0), (&*"k".repeat(101), 1.0), ("nan", f64::NAN), ("inf", f64::INFINITY)] {
+            assert!(!notes.log_metric(name, value), "{name:?}");
+        }
+        for n in 1..MAX_METRICS {
+            assert!(notes.log_metric(&format!("m{n}"), 1.0));
+        }
+        assert!(!notes.log_metric("one_too_many", 1.0));
+    });
+    assert_eq!(noted.len(), MAX_METRICS + 1);
+    assert_eq!((&*noted["metrics.accuracy"], &*noted["weir.notes_left_out"]), ("0.5", "5"));
 }
 
 #[test]

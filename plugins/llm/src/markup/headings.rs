@@ -3,8 +3,9 @@
 
 use serde_json::Value;
 
+use crate::inputs::Manner;
 use crate::markup::literal;
-use crate::markup::roles::is_space;
+use crate::markup::roles::{is_space, trim};
 
 /// The value under one heading and what follows `content:`. Prompt flow's pattern is
 /// `\n*#{0,2}\s*HEADING\s*:\s*\n+\s*(\S+)\s*\n*#{0,2}\s*content\s*:\s*\n?(.*)`.
@@ -18,12 +19,14 @@ pub(crate) fn value_and_content<'a>(body: &'a str, heading: &str) -> Option<(&'a
     })
 }
 
-/// The list under `tool_calls:`; none if there is none, or if it is not a Python literal. Prompt flow takes the text up
-/// to the first `]`, and so loses calls that hold a list; here the literal ends where it ends.
-pub(crate) fn tool_calls(body: &str) -> Option<Value> {
+/// The list under `tool_calls:`; none if there is none, or if it is not a Python literal. Prompt flow's nodes take the
+/// text up to the first `]`, and so lose calls that hold a list; here the literal ends where it ends. In a prompty
+/// nothing may follow the list.
+pub(crate) fn tool_calls(body: &str, manner: Manner) -> Option<Value> {
     places(body, "tool_calls").find_map(|after| {
         let list = skip_line_break(skip_colon(after)?)?;
-        if list.starts_with('[') { literal::parse_start(list) } else { None }
+        let (calls, rest) = if list.starts_with('[') { literal::parse_start(list)? } else { return None };
+        (manner != Manner::Prompty || trim(rest).is_empty()).then_some(calls)
     })
 }
 
@@ -78,8 +81,8 @@ mod tests {
     fn tool_calls_are_a_python_list() {
         let body = "\n## tool_calls:\n[{'id': 'a', 'function': {'arguments': '[1]'}, 'index': None}]\n";
         let expected = json!([{"id": "a", "function": {"arguments": "[1]"}, "index": null}]);
-        assert_eq!(tool_calls(body), Some(expected));
-        assert_eq!(tool_calls("## tool_calls:\n[broken"), None);
-        assert_eq!(tool_calls("tool_calls: none"), None);
+        assert_eq!(tool_calls(body, Manner::Node), Some(expected));
+        assert_eq!(tool_calls("## tool_calls:\n[broken", Manner::Node), None);
+        assert_eq!(tool_calls("tool_calls: none", Manner::Node), None);
     }
 }

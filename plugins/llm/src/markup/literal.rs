@@ -5,9 +5,10 @@ use serde_json::{Map, Number, Value};
 /// Deeper nesting is refused: a prompt is a caller's text, and the stack has an end.
 const MAX_DEPTH: usize = 64;
 
-/// The literal at the start of a text; what follows it does not matter. None if there is none.
-pub(crate) fn parse_start(text: &str) -> Option<Value> {
-    Reader { rest: text, depth: 0 }.value()
+/// The literal at the start of a text and what follows it. None if there is none.
+pub(crate) fn parse_start(text: &str) -> Option<(Value, &str)> {
+    let mut reader = Reader { rest: text, depth: 0 };
+    Some((reader.value()?, reader.rest))
 }
 
 struct Reader<'a> {
@@ -163,7 +164,7 @@ mod tests {
 
     #[track_caller]
     fn check(text: &str, expected: impl Into<Option<Value>>) {
-        assert_eq!(parse_start(text), expected.into());
+        assert_eq!(parse_start(text).map(|(value, _)| value), expected.into());
     }
 
     #[test]

@@ -25,6 +25,8 @@ fn check(messages: &Value, parameters: &str, content: &str, finish_reason: &str,
     assert_eq!(reply.message, json!({"role": "assistant", "content": content}).to_string());
     assert_eq!((reply.model.as_str(), reply.finish_reason.as_str()), (MODEL, finish_reason));
     assert_eq!(reply.usage, Some(usage(tokens.0, tokens.1)));
+    let raw: Value = serde_json::from_str(&reply.raw).expect("JSON");
+    assert_eq!(raw["choices"][0]["message"]["content"], content);
     assert_eq!(now(Offline.chat(request, outbound())), Ok(reply), "the same again");
 }
 
@@ -122,6 +124,12 @@ fn it_completes_a_prompt() {
         text: r#"offline model: the prompt was "once upon""#.to_owned(),
         finish_reason: "stop".to_owned(),
         usage: Some(usage(2, 7)),
+        raw: concat!(
+            r#"{"id":"offline-a40e72f846f5bbbc","object":"text_completion","created":0,"model":"any","#,
+            r#""choices":[{"index":0,"text":"offline model: the prompt was \"once upon\"","finish_reason":"stop"}],"#,
+            r#""usage":{"prompt_tokens":2,"completion_tokens":7,"total_tokens":9}}"#,
+        )
+        .to_owned(),
     };
     assert_eq!(now(Offline.complete(request, outbound())), Ok(reply));
 }

@@ -38,8 +38,11 @@ fn constant(json: &str) -> Box<RawValue> {
     RawValue::from_string(json.to_owned()).expect("a constant that is JSON")
 }
 
+const CHAT: &str = "the reply is no chat completion";
+const COMPLETION: &str = "the reply is no completion";
+
 pub(super) fn chat_reply(body: &[u8]) -> Result<ChatReply, Wrong> {
-    let reply: Answer<ChatChoice<'_>> = read(body, "the reply is no chat completion")?;
+    let reply: Answer<ChatChoice<'_>> = read(body, CHAT)?;
     let choice = first(reply.choices, |choice| choice.index, "the reply has no choice")?;
     Ok(ChatReply {
         id: reply.id.unwrap_or_default(),
@@ -47,11 +50,12 @@ pub(super) fn chat_reply(body: &[u8]) -> Result<ChatReply, Wrong> {
         message: choice.message.get().to_owned(),
         finish_reason: choice.finish_reason.unwrap_or_default(),
         usage: reply.usage.map(Into::into),
+        raw: whole(body, CHAT)?,
     })
 }
 
 pub(super) fn completion_reply(body: &[u8]) -> Result<CompletionReply, Wrong> {
-    let reply: Answer<TextChoice> = read(body, "the reply is no completion")?;
+    let reply: Answer<TextChoice> = read(body, COMPLETION)?;
     let choice = first(reply.choices, |choice| choice.index, "the reply has no choice")?;
     Ok(CompletionReply {
         id: reply.id.unwrap_or_default(),
@@ -59,6 +63,7 @@ pub(super) fn completion_reply(body: &[u8]) -> Result<CompletionReply, Wrong> {
         text: choice.text,
         finish_reason: choice.finish_reason.unwrap_or_default(),
         usage: reply.usage.map(Into::into),
+        raw: whole(body, COMPLETION)?,
     })
 }
 
@@ -107,6 +112,14 @@ fn read<'a, T: Deserialize<'a>>(body: &'a [u8], expected: &'static str) -> Resul
     match serde_json::from_slice::<Refusal>(body) {
         Ok(Refusal { error }) if !error.is_null() => Err(Wrong::Refusal(Upstream::of(&error))),
         _ => serde_json::from_slice(body).map_err(|_| Wrong::Shape(expected)),
+    }
+}
+
+/// The body as it is. What is passed over in reading is not held against UTF-8; here it is.
+fn whole(body: &[u8], expected: &'static str) -> Result<String, Wrong> {
+    match serde_json::from_slice::<&RawValue>(body) {
+        Ok(json) => Ok(json.get().to_owned()),
+        Err(_) => Err(Wrong::Shape(expected)),
     }
 }
 
@@ -229,8 +242,9 @@ mod tests {
             message: message.to_owned(),
             finish_reason: String::new(),
             usage: None,
+            raw: body.clone(),
         };
-        assert_eq!(chat_reply(body.as_bytes()), Ok(expected));
+        assert_eq!(chat_reply(format!(" {body}\n").as_bytes()), Ok(expected));
     }
 
     #[track_caller]

@@ -1,7 +1,10 @@
 //! What a failed call is called: the kind for programs, and prompt flow's words for people.
 //!
 //! Messages have the form `OpenAI API hits <Class>: <what> [Error reference: <link>]`, where the class is that of the
-//! OpenAI client, since flows and dashboards look for it. They name the connection, never its address or key.
+//! OpenAI client, since flows and dashboards look for it. Some refusals are told in better words than the service's: see
+//! failure/hints.rs. They name the connection, never its address or key.
+
+mod hints;
 
 use std::time::SystemTime;
 use std::{error, io};
@@ -17,6 +20,7 @@ use crate::identity::NoToken;
 /// Longest message, in bytes: what a service says goes to guests, callers and traces.
 const MAX_MESSAGE: usize = 1024;
 
+/// Names the error reference that ends a message; see [`hints`] for messages that need none.
 const REFERENCE: &str = "https://platform.openai.com/docs/guides/error-codes/api-errors";
 
 /// A try that failed.
@@ -35,7 +39,11 @@ impl Failure {
             (message, _) => message,
         };
         let kind = kind(status, &upstream.code);
-        let error = told(class(status), kind, &format!("Error code: {} - {message}", status.as_u16()));
+        let detail = format!("Error code: {} - {message}", status.as_u16());
+        let error = match hints::of(status, &upstream.message) {
+            Some(hint) => said(class(status), kind, &hint.with(&detail), ""),
+            None => told(class(status), kind, &detail),
+        };
         let again = match status.as_u16() {
             // An account without credit has none in a second either.
             429 if upstream.code == "insufficient_quota" => Again::Never,
@@ -205,14 +213,18 @@ fn tls(error: &rustls::Error) -> String {
     .to_owned()
 }
 
-/// An error in prompt flow's words. What is too long is cut in the middle, so that class and reference stay.
+/// An error in prompt flow's words.
 fn told(class: &str, kind: CallErrorKind, detail: &str) -> CallError {
-    let room =
-        MAX_MESSAGE - format!("Exceed max retry times. OpenAI API hits {class}:  [Error reference: {REFERENCE}]").len();
+    said(class, kind, detail, &format!(" [Error reference: {REFERENCE}]"))
+}
+
+/// An error that ends with `end`. What is too long is cut in the middle, so that class and end stay.
+fn said(class: &str, kind: CallErrorKind, detail: &str, end: &str) -> CallError {
+    let room = MAX_MESSAGE - format!("Exceed max retry times. OpenAI API hits {class}: {end}").len();
     let detail: String = detail.chars().map(|sign| if sign.is_control() { ' ' } else { sign }).collect();
     let detail =
         if detail.len() > room { format!("{}…", &detail[..detail.floor_char_boundary(room - 3)]) } else { detail };
-    CallError::new(kind, format!("OpenAI API hits {class}: {detail} [Error reference: {REFERENCE}]"))
+    CallError::new(kind, format!("OpenAI API hits {class}: {detail}{end}"))
 }
 
 #[cfg(test)]
@@ -248,6 +260,16 @@ mod tests {
         ] {
             check(status, body, kind, again, &format!("{class}: Error code: {status} - no"));
         }
+    }
+
+    #[test]
+    fn a_hint_needs_no_reference() {
+        let body = r#"{"error": {"message": "Principal does not have access to API/Operation."}}"#;
+        let upstream = Upstream::read(body.as_bytes());
+        let failure = Failure::refused(StatusCode::UNAUTHORIZED, &HeaderMap::new(), &upstream);
+        let start = "OpenAI API hits AuthenticationError: Principal does not have access to API/Operation. If you are";
+        assert!(failure.error.message.starts_with(start), "{}", failure.error.message);
+        assert!(!failure.error.message.contains(REFERENCE));
     }
 
     #[test]

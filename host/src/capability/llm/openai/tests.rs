@@ -66,6 +66,7 @@ fn reply() -> ChatReply {
         message: r#"{"content":  "hi"}"#.to_owned(),
         finish_reason: "stop".to_owned(),
         usage: Some(Usage { prompt_tokens: 1, completion_tokens: 2, total_tokens: 3 }),
+        raw: REPLY.to_owned(),
     }
 }
 

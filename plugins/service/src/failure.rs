@@ -4,7 +4,8 @@
 
 use weir_sdk::{CallError, CallErrorKind, NodeError};
 
-pub(crate) fn as_prompt_flow(error: CallError) -> NodeError {
+/// The failure as prompt flow reports it.
+pub fn as_prompt_flow(error: CallError) -> NodeError {
     match exception(&error) {
         Some(name) => NodeError::user(name, error.message),
         None => NodeError::system(error.kind.code(), error.message),

@@ -1,0 +1,126 @@
+//! The connections that a flow names, wherever it does, and the variables that it declares.
+
+use std::path::PathBuf;
+
+use indexmap::IndexMap;
+
+use crate::capability::Capabilities;
+use crate::capability::connection::{Connections, Field, Problem, environment};
+use crate::flow::init::Resolved;
+use crate::flow::{Draft, NodeIndex, Place};
+
+/// What an operator has set up for a flow.
+#[derive(Default)]
+pub(super) struct Connected {
+    pub(super) connections: Connections,
+    /// The variables that the flow declares, with their values. Some may be secrets.
+    pub(super) environment: IndexMap<String, Field>,
+}
+
+/// Where a flow names a connection.
+enum Named {
+    Connection(NodeIndex),
+    Grant(NodeIndex, &'static str),
+    Variable(String),
+    Init,
+}
+
+impl Named {
+    fn place(&self) -> Place<'_> {
+        match self {
+            Self::Connection(node) => Place::Connection(*node),
+            Self::Grant(node, capability) => Place::Grant(*node, capability),
+            Self::Variable(name) => Place::Variable(name),
+            Self::Init => Place::Elsewhere,
+        }
+    }
+}
+
+/// Finds everything that the flow names. None: something cannot be had, which is then found, at each place that names it.
+pub(super) fn connect(
+    draft: &mut Draft,
+    init: Option<&Resolved>,
+    paths: &[PathBuf],
+    process: &dyn Fn(&str) -> Option<String>,
+) -> Option<Connected> {
+    let declared = draft.flow().environment_variables().clone();
+    let named = named(draft, init, &declared, process);
+    let own = draft.flow().configurations().clone();
+    let wanted: Vec<_> = named.iter().map(|(name, _)| name.as_str()).filter(|name| !own.contains_key(*name)).collect();
+    // The process's own environment comes before what the flow file says. What stands for a value of a connection cannot
+    // complete one.
+    let plain = |value: &&String| environment::reference(value).is_none();
+    let env = |name: &str| process(name).or_else(|| declared.get(name).filter(plain).cloned());
+    let (mut connections, warnings) = match Connections::load(paths, &wanted, &env) {
+        Ok(loaded) => loaded,
+        Err(problems) => {
+            tell(draft, &named, problems);
+            return None;
+        }
+    };
+    for warning in warnings {
+        draft.warning(Place::Elsewhere, "Connection", warning.to_string());
+    }
+    let mut problems = Vec::new();
+    for (name, configuration) in &own {
+        problems.extend(connections.insert_model_configuration(name, configuration, &env).err().into_iter().flatten());
+    }
+    for index in draft.sound_nodes() {
+        let connection = draft.flow().node(index).kind.connection().and_then(|name| connections.get(name).ok());
+        if let Some(service) = connection.map(|connection| connection.type_name()) {
+            draft.served_by(index, service);
+        }
+    }
+    let environment = environment::environment(&declared, process, &connections);
+    let sound = problems.is_empty() && environment.is_ok();
+    tell(draft, &named, problems);
+    let environment = environment.unwrap_or_else(|problems| {
+        for problem in problems {
+            let variable = problem.place.rsplit('.').next().unwrap_or_default();
+            draft.problem(Place::Variable(variable), "GetConnectionError", problem.to_string());
+        }
+        IndexMap::new()
+    });
+    sound.then_some(Connected { connections, environment })
+}
+
+/// What is wrong with a connection is told where the flow names it.
+fn tell(draft: &mut Draft, named: &[(String, Named)], problems: Vec<Problem>) {
+    for problem in problems {
+        let mut places = named.iter().filter(|(name, _)| problem.connection.as_deref() == Some(name)).peekable();
+        if places.peek().is_none() {
+            draft.problem(Place::Elsewhere, "GetConnectionError", problem.to_string());
+        }
+        for (_, named) in places {
+            draft.problem(named.place(), "GetConnectionError", problem.to_string());
+        }
+    }
+}
+
+/// The connections a flow names, and where it does.
+fn named(
+    draft: &Draft,
+    init: Option<&Resolved>,
+    declared: &IndexMap<String, String>,
+    process: &dyn Fn(&str) -> Option<String>,
+) -> Vec<(String, Named)> {
+    let flow = draft.flow();
+    let mut named = Vec::new();
+    for index in draft.sound_nodes() {
+        let node = flow.node(index);
+        if let Some(name) = node.kind.connection() {
+            named.push((name.to_owned(), Named::Connection(index)));
+        }
+        let asks: Vec<_> = node.grants.iter().map(|(name, ask)| (name.as_str(), ask.as_str())).collect();
+        let granted = Capabilities::connections(&asks);
+        named.extend(granted.into_iter().map(|(capability, name)| (name, Named::Grant(index, capability))));
+    }
+    for (variable, value) in declared {
+        let value = process(variable).unwrap_or_else(|| value.clone());
+        if let Some((name, _)) = environment::reference(&value) {
+            named.push((name.to_owned(), Named::Variable(variable.clone())));
+        }
+    }
+    named.extend(init.into_iter().flat_map(|init| &init.connections).map(|name| (name.clone(), Named::Init)));
+    named
+}

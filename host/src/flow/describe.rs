@@ -1,0 +1,164 @@
+//! What a component says of itself, as far as a flow is checked by it. Not how it is asked: see sandbox/describe.rs.
+
+use std::fmt;
+
+use indexmap::IndexMap;
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::value::{Json, View};
+
+/// The description of a component: see `describe` in wit/handler.wit. What it does not say is `None`.
+#[derive(Clone, Debug, Default)]
+pub struct Description {
+    pub inputs: Option<Ports>,
+    /// What it is initialised with.
+    pub init: Option<Ports>,
+    pub streams: Option<bool>,
+}
+
+/// The members of an object that a component takes.
+#[derive(Clone, Debug, Default)]
+pub struct Ports {
+    ports: IndexMap<String, Port>,
+    /// Whether it takes other members as well.
+    pub open: bool,
+}
+
+/// One member.
+#[derive(Clone, Debug, Default)]
+pub struct Port {
+    /// Names of JSON Schema; empty: any, or more than a name can say.
+    types: Vec<String>,
+    pub required: bool,
+}
+
+/// What [`Description::parse`] reads.
+#[derive(Deserialize)]
+struct Written {
+    inputs: Option<Schema>,
+    init: Option<Schema>,
+    streams: Option<bool>,
+}
+
+#[derive(Deserialize)]
+struct Schema {
+    #[serde(default)]
+    properties: Option<IndexMap<String, Value>>,
+    #[serde(default)]
+    required: Vec<String>,
+    #[serde(default, rename = "additionalProperties")]
+    additional: Option<Value>,
+}
+
+impl Description {
+    /// Reads what a component answered. What does not fit the contract is as good as not said: a description is there
+    /// to help.
+    pub fn parse(text: &str) -> Self {
+        let Ok(written) = serde_json::from_str::<Written>(text) else { return Self::default() };
+        Self {
+            inputs: written.inputs.and_then(Ports::of),
+            init: written.init.and_then(Ports::of),
+            streams: written.streams,
+        }
+    }
+}
+
+impl Ports {
+    fn of(schema: Schema) -> Option<Self> {
+        let Schema { properties, required, additional } = schema;
+        let open = !matches!(additional, None | Some(Value::Bool(false)));
+        let port = |(name, schema): (String, Value)| {
+            let required = required.contains(&name);
+            (name, Port { types: types(&schema), required })
+        };
+        let ports = properties.map(|properties| properties.into_iter().map(port).collect());
+        // A schema without properties that forbids nothing says nothing.
+        match (ports, open) {
+            (Some(ports), open) => Some(Self { ports, open }),
+            (None, true) => None,
+            (None, false) => Some(Self::default()),
+        }
+    }
+
+    pub fn get(&self, name: &str) -> Option<&Port> {
+        self.ports.get(name)
+    }
+
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.ports.keys().map(String::as_str)
+    }
+
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &Port)> {
+        self.ports.iter().map(|(name, port)| (name.as_str(), port))
+    }
+
+    /// Names of those that have to be given.
+    pub fn required(&self) -> impl Iterator<Item = &str> {
+        self.iter().filter(|(_, port)| port.required).map(|(name, _)| name)
+    }
+}
+
+impl Port {
+    /// Whether a value is of one of the types, as far as names of types tell.
+    pub fn takes(&self, value: &Json) -> bool {
+        let is = |kind: &String| match (kind.as_str(), value.view()) {
+            ("null", View::Null) | ("boolean", View::Bool(_)) | ("string", View::Text(_)) => true,
+            ("array", View::List(_)) | ("object", View::Object(_)) | ("number", View::Number(_)) => true,
+            ("integer", View::Number(text)) => !text.contains(['.', 'e', 'E']) || text.ends_with(".0"),
+            _ => false,
+        };
+        self.types.is_empty() || self.types.iter().any(is)
+    }
+
+    /// The only type, but for null.
+    pub(super) fn one_type(&self) -> Option<&str> {
+        let mut types = self.types.iter().filter(|kind| *kind != "null");
+        types.next().filter(|_| types.next().is_none()).map(String::as_str)
+    }
+}
+
+/// `integer`, `string or null`
+impl fmt::Display for Port {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if self.types.is_empty() { "any value" } else { "" })?;
+        f.write_str(&self.types.join(" or "))
+    }
+}
+
+fn types(schema: &Value) -> Vec<String> {
+    match &schema["type"] {
+        Value::String(kind) => vec![kind.clone()],
+        Value::Array(kinds) => kinds.iter().filter_map(Value::as_str).map(str::to_owned).collect(),
+        _ => Vec::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_description_names_members_and_their_types() {
+        let description = Description::parse(
+            r#"{"name":"n","inputs":{"type":"object","required":["a"],"properties":{"a":{"type":"integer"},
+               "b":{"type":["string","null"]},"c":{"$ref":"x"}}},"streams":true,"unknown":[]}"#,
+        );
+        let inputs = description.inputs.expect("inputs");
+        assert_eq!(inputs.required().collect::<Vec<_>>(), ["a"]);
+        let takes = |name: &str, value: &str| inputs.get(name).unwrap().takes(&Json::parse(value).unwrap());
+        assert!(takes("a", "1") && takes("a", "1.0") && !takes("a", "1.5") && !takes("a", "null"));
+        assert!(takes("b", "null") && takes("b", "\"x\"") && !takes("b", "1"));
+        assert!(takes("c", "[]"));
+        assert_eq!((description.streams, inputs.open, description.init.is_none()), (Some(true), false, true));
+        assert_eq!(inputs.get("b").unwrap().to_string(), "string or null");
+    }
+
+    #[test]
+    fn what_says_nothing_is_nothing() {
+        for text in ["", "5", "[]", "{}", r#"{"inputs": 5}"#, r#"{"inputs": {"additionalProperties": true}}"#] {
+            assert!(Description::parse(text).inputs.is_none(), "{text}");
+        }
+        assert_eq!(Description::parse(r#"{"inputs": {"type": "object"}}"#).inputs.unwrap().names().count(), 0);
+    }
+}

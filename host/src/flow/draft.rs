@@ -1,0 +1,251 @@
+//! A flow on its way: read as far as it can be read, not yet known to be good. Components, connections and grants add
+//! what they find; [`Draft::finish`] decides. So all that is wrong with a flow is told at once, each with its place.
+
+use indexmap::IndexMap;
+
+use super::describe::Description;
+use super::images::{Image, ImageError};
+use super::init::Resolved;
+use super::manifest;
+use super::problem::{Findings, Problem, Problems, Span, Warning, listed, nearest};
+use super::{Binding, Flow, FlowKind, Input, NodeIndex, NodeKind};
+
+/// A flow that may still have problems.
+#[derive(Debug)]
+pub struct Draft {
+    pub(super) flow: Flow,
+    /// Of each node of the flow, how it is written.
+    pub(super) written: Vec<Written>,
+    /// Of each variable that the flow declares, where it does.
+    pub(super) variables: Vec<(String, Span)>,
+    pub(super) findings: Findings,
+}
+
+/// A node as it stands in the file.
+#[derive(Debug)]
+pub(super) struct Written {
+    pub(super) node: manifest::Node,
+    /// Whether nothing was found wrong with it.
+    pub(super) sound: bool,
+}
+
+/// What of a flow file a problem is about.
+#[derive(Clone, Copy, Debug)]
+pub enum Place<'a> {
+    Node(NodeIndex),
+    Source(NodeIndex),
+    Connection(NodeIndex),
+    /// An input, by its name.
+    Input(NodeIndex, &'a str),
+    /// The grant for a capability.
+    Grant(NodeIndex, &'a str),
+    /// A limit, by its key.
+    Limit(NodeIndex, &'a str),
+    /// A variable of `environment_variables`.
+    Variable(&'a str),
+    /// No place in the file; the message says where.
+    Elsewhere,
+}
+
+impl Draft {
+    /// The flow as far as it was read. Take nothing for granted but that it is in one piece: parts that are wrong are
+    /// missing.
+    pub fn flow(&self) -> &Flow {
+        &self.flow
+    }
+
+    /// The nodes that nothing was found wrong with so far.
+    pub fn sound_nodes(&self) -> Vec<NodeIndex> {
+        let sound = |(index, written): (usize, &Written)| written.sound.then_some(NodeIndex(index));
+        self.written.iter().enumerate().filter_map(sound).collect()
+    }
+
+    /// Adds a problem; a node that it is about is no longer sound.
+    pub fn problem(&mut self, place: Place<'_>, code: &'static str, message: impl Into<String>) -> &mut Problem {
+        let Some((node, span)) = self.span(place) else { return self.findings.problem_elsewhere(code, message) };
+        if let Some(node) = node {
+            self.written[node.0].sound = false;
+        }
+        self.findings.problem(code, &span, message)
+    }
+
+    /// Adds a warning.
+    pub fn warning(&mut self, place: Place<'_>, code: &'static str, message: impl Into<String>) {
+        match self.span(place) {
+            Some((_, span)) => _ = self.findings.warning(code, &span, message),
+            None => self.findings.warning_elsewhere(code, message),
+        }
+    }
+
+    /// Tells a node what type its connection is of, such as `azure_open_ai`.
+    pub fn served_by(&mut self, index: NodeIndex, service: &'static str) {
+        match &mut self.flow.nodes[index.0].kind {
+            NodeKind::Llm(llm) => llm.service = Some(service),
+            NodeKind::Package(package) => package.service = Some(service),
+            NodeKind::Prompt { .. } | NodeKind::Component { .. } => {}
+        }
+    }
+
+    /// Puts the images in place that the file gives to its nodes; `read` reads a file of the flow folder.
+    pub fn load_images(&mut self, read: &dyn Fn(&str) -> Result<Image, ImageError>) {
+        for error in self.flow.load_images(read).err().into_iter().flatten() {
+            let node = self.flow.find(error.node.as_str()).expect("the flow has the node that it tells of");
+            self.problem(Place::Input(node, &error.input), "ImageNotLoaded", error.to_string());
+        }
+    }
+
+    /// Holds what a node is given against what its component says it takes. Of the entry of a flex flow, also makes
+    /// what the component takes the inputs of the flow.
+    pub fn described(&mut self, index: NodeIndex, description: &Description) {
+        if self.flow.entry() == Some(index) {
+            self.entry_described(index, description);
+        } else {
+            self.node_described(index, description);
+        }
+    }
+
+    /// What the entry is initialised with: see [`super::init::Init::resolve`]. None: nothing, or found wrong.
+    pub fn initialise(&mut self, command_line: &IndexMap<String, String>, config: Option<&str>) -> Option<Resolved> {
+        let Some(init) = &self.flow.init else {
+            if let Some(name) = command_line.keys().next() {
+                let message = format!("--init {name}: only flex flows are initialised, and this is none");
+                self.findings.problem_elsewhere("InvalidFlowInitConfig", message);
+            }
+            return None;
+        };
+        match init.resolve(command_line, config) {
+            Ok(resolved) => Some(resolved),
+            Err(errors) => {
+                for error in errors {
+                    self.findings.problem_elsewhere(error.code(), error.to_string());
+                }
+                None
+            }
+        }
+    }
+
+    /// The flow, if nothing is wrong with it, and what is odd about it.
+    ///
+    /// # Errors
+    /// Everything that is wrong, in the order of the file.
+    pub fn finish(self) -> Result<(Flow, Vec<Warning>), Problems> {
+        let warnings = self.findings.finish()?;
+        Ok((self.flow, warnings))
+    }
+
+    fn span(&self, place: Place<'_>) -> Option<(Option<NodeIndex>, Span)> {
+        let (index, span) = match place {
+            Place::Node(index) => (index, None),
+            Place::Source(index) => (index, self.source_span(index)),
+            Place::Connection(index) => (index, self.connection_span(index)),
+            Place::Input(index, name) => {
+                let inputs = &self.written[index.0].node.inputs;
+                (index, inputs.iter().find(|(key, _)| key.value == name).map(|(_, value)| value.span.clone()))
+            }
+            Place::Grant(index, name) => {
+                let grants = &self.written[index.0].node.grants;
+                (index, grants.iter().find(|(key, _)| key.value == name).map(|(key, _)| key.span.clone()))
+            }
+            Place::Limit(index, key) => {
+                let limits = &self.written[index.0].node.limits;
+                let limit = if key == "memory" { &limits.memory } else { &limits.timeout };
+                (index, limit.as_ref().map(|text| text.span.clone()))
+            }
+            Place::Variable(name) => {
+                let (_, span) = self.variables.iter().find(|(variable, _)| variable == name)?;
+                return Some((None, span.clone()));
+            }
+            Place::Elsewhere => return None,
+        };
+        Some((Some(index), span.unwrap_or_else(|| self.written[index.0].node.name.span.clone())))
+    }
+
+    fn source_span(&self, index: NodeIndex) -> Option<Span> {
+        let source = self.written[index.0].node.source.as_ref()?;
+        Some(
+            source.path.as_ref().or(source.tool.as_ref()).map_or_else(|| source.span.clone(), |path| path.span.clone()),
+        )
+    }
+
+    fn connection_span(&self, index: NodeIndex) -> Option<Span> {
+        let node = &self.written[index.0].node;
+        let input = node.inputs.iter().find(|(name, _)| name.value == "connection").map(|(_, value)| &value.span);
+        node.connection.as_ref().map(|connection| &connection.span).or(input).cloned()
+    }
+
+    fn node_described(&mut self, index: NodeIndex, description: &Description) {
+        let Some(ports) = &description.inputs else { return };
+        let (node, written) = (&self.flow.nodes[index.0], &self.written[index.0].node);
+        let owner = format!("node {:?}", node.id.as_str());
+        let mut wrong = Vec::new();
+        for (name, value) in &written.inputs {
+            match ports.get(&name.value) {
+                None if ports.open || !node.inputs.contains_key(&name.value) => {}
+                None => {
+                    let known = listed(ports.names());
+                    let message = format!("{owner}: its component takes no input {:?}; it has no effect", name.value);
+                    let warning = self.findings.warning("UnknownInput", &name.span, message);
+                    warning.help(match nearest(&name.value, ports.names()) {
+                        Some(near) => format!("did you mean {near:?}? inputs are: {known}"),
+                        None => format!("inputs are: {known}"),
+                    });
+                }
+                Some(port) => {
+                    if let Some(Binding::Literal(literal)) = node.inputs.get(&name.value)
+                        && !port.takes(literal)
+                    {
+                        wrong.push((
+                            value.span.clone(),
+                            format!("{owner}: input {:?} is {literal}, but its component takes {port}", name.value),
+                        ));
+                    }
+                }
+            }
+        }
+        // A node that does not always run may be there for others to call, and they give it what it needs.
+        let is_called = self.flow.kind == FlowKind::Flex || node.activate.is_some();
+        let missing = ports.required().filter(|name| !is_called && !node.inputs.contains_key(*name));
+        wrong.extend(missing.map(|name| {
+            let message = format!("{owner}: its component needs the input {name:?}, which is not given");
+            (written.name.span.clone(), message)
+        }));
+        for (span, message) in wrong {
+            self.findings.problem("NodeInputValidationError", &span, message);
+            self.written[index.0].sound = false;
+        }
+    }
+
+    /// The inputs that the file declares and those that the entry takes have to be the same; the entry says which must
+    /// be given, the file what is read into them and what stands for one that is missing.
+    fn entry_described(&mut self, index: NodeIndex, description: &Description) {
+        if let Some(init) = &mut self.flow.init {
+            init.described(description.init.clone());
+        }
+        let Some(ports) = &description.inputs else { return };
+        let declared = std::mem::take(&mut self.flow.inputs);
+        let unknown: Vec<_> =
+            declared.keys().map(String::as_str).filter(|name| !ports.open && ports.get(name).is_none()).collect();
+        if !unknown.is_empty() {
+            let message = format!(
+                "the flow declares inputs that its entry does not take: {}; inputs of the entry are: {}",
+                listed(unknown),
+                listed(ports.names())
+            );
+            let span = self.written[index.0].node.name.span.clone();
+            self.findings.problem("InvalidFlexFlowEntry", &span, message);
+        }
+        let mut inputs: IndexMap<String, Input> = ports
+            .iter()
+            .map(|(name, port)| {
+                let input = declared.get(name).cloned().unwrap_or_default();
+                (name.to_owned(), Input { required: port.required, ..input })
+            })
+            .collect();
+        for (name, input) in declared {
+            inputs.entry(name).or_insert(input);
+        }
+        let bound = inputs.keys().map(|name| (name.clone(), Binding::Input(name.clone())));
+        self.flow.nodes[index.0].inputs = bound.collect();
+        self.flow.inputs = inputs;
+    }
+}

@@ -1,0 +1,118 @@
+//! Flow files with an entry.
+
+use super::super::describe::Description;
+use super::super::inputs::Inputs;
+use super::*;
+
+const FLEX: &str = "\
+$schema: https://azuremlschemas.azureedge.net/promptflow/latest/Flow.schema.json
+entry: echo.wasm
+inputs:
+  question: {type: string}
+  n: {type: int, default: 9}
+outputs: {answer: {type: string}}
+init:
+  con: {type: CustomConnection, default: offline}
+  depth: {type: int}
+sample: {inputs: {question: hi}, init: {depth: 3}}
+grants: {nodes: [hello]}
+limits: {memory: 64MiB}
+nodes:
+- {name: hello, type: prompt, source: {path: hello.jinja2}, inputs: {name: you}}
+";
+
+/// A description of what FLEX's entry takes.
+const DESCRIBED: &str = r#"{"inputs": {"type": "object", "properties": {"question": {"type": "string"},
+    "n": {"type": "integer"}, "more": {"type": "array"}}, "required": ["question"]}}"#;
+
+fn draft(manifest: &str) -> Draft {
+    Flow::draft("flow.flex.yaml", manifest, "my-flow", &folder())
+}
+
+#[test]
+fn a_request_runs_the_entry_alone() {
+    let flow = flow(FLEX);
+    assert_eq!((flow.kind(), flow.order()), (FlowKind::Flex, &[NodeIndex(0)][..]));
+    let (index, entry) = flow.nodes().next().unwrap();
+    assert_eq!(entry.id.as_str(), "echo");
+    assert!(matches!(&entry.kind, NodeKind::Component { path } if path == "echo.wasm"));
+    assert_eq!(entry.limits.memory, Some(Bytes(64 << 20)));
+    assert_eq!(entry.grants["nodes"].as_str(), r#"["hello"]"#);
+    assert_eq!(flow.stream_candidates(), [(index, "output")]);
+    let value = Json::string("bare");
+    assert_eq!(flow.reply(&[("output".to_owned(), value.clone())]), value);
+}
+
+#[test]
+fn what_the_entry_takes_decides_what_must_be_given_and_the_file_what_becomes_of_it() {
+    let mut draft = draft(FLEX);
+    draft.described(NodeIndex(0), &Description::parse(DESCRIBED));
+    let (flow, _) = draft.finish().unwrap();
+    let decode = |body: &str| match Inputs::decode(&flow, body.as_bytes()) {
+        Ok(inputs) => inputs.to_json().to_string(),
+        Err(error) => error.code().to_owned(),
+    };
+    assert_eq!(decode(r#"{"question":"q","n":"5","other":1}"#), r#"{"question":"q","n":5}"#);
+    assert_eq!(decode(r#"{"question":"q","more":[1]}"#), r#"{"question":"q","n":9,"more":[1]}"#);
+    assert_eq!(decode(r#"{"n":1}"#), "MissingRequiredFlowInput");
+    assert_eq!(decode(r#"{"question":"q","n":"zz"}"#), "InputTypeError");
+    let entry = flow.node(NodeIndex(0));
+    let inputs = Inputs::decode(&flow, br#"{"question":"q"}"#).unwrap();
+    let value = |binding: &Binding| match binding {
+        Binding::Input(name) => Ok::<_, ()>(inputs.get(name).cloned()),
+        _ => Err(()),
+    };
+    assert_eq!(entry.assemble(value).unwrap().as_str(), r#"{"question":"q","n":9}"#);
+}
+
+#[test]
+fn inputs_that_the_entry_does_not_take_are_refused() {
+    let mut draft = draft("entry: echo.wasm\ninputs: {q: {type: string}}\n");
+    draft.described(NodeIndex(0), &Description::parse(DESCRIBED));
+    assert_eq!(
+        draft.finish().unwrap_err().plain(),
+        "flow.flex.yaml has 1 problem\n  flow.flex.yaml:1:8: the flow declares inputs that its entry does not take: q; inputs \
+         of the entry are: question, n, more"
+    );
+}
+
+#[test]
+fn an_entry_is_initialised() {
+    let mut draft = draft(FLEX);
+    let resolved = draft.initialise(&IndexMap::new(), Some(r#"{"depth":"5"}"#)).unwrap();
+    assert_eq!(resolved.values.as_str(), r#"{"depth":5,"con":"offline"}"#);
+    assert_eq!(resolved.connections, ["offline"]);
+    let given = IndexMap::from([("dpth".to_owned(), "1".to_owned())]);
+    assert_eq!(draft.initialise(&given, None), None);
+    assert_eq!(
+        draft.finish().unwrap_err().plain(),
+        "flow.flex.yaml has 1 problem\n  --init: the flow has no init value \"dpth\"; init values are: con, depth"
+    );
+}
+
+#[test]
+fn nodes_of_a_flex_flow_are_given_their_inputs_by_their_caller() {
+    check(
+        "
+entry: echo.wasm
+inputs: {q: {type: string}}
+init: {x: {type: strange}}
+sample: {init: '${file:./gone.json}'}
+nodes:
+- {name: a, type: prompt, source: {path: hello.jinja2}, inputs: {name: '${inputs.q}'}, activate: {when: 1, is: 1}}
+- {name: echo, type: prompt, source: {path: hello.jinja2}}
+- {name: c, type: wasm, source: {path: echo.wasm}, aggregation: true}
+",
+        &[
+            "4:18: init \"x\": unknown type \"strange\"; types are: int, double, bool, string, list, object, image, secret, \
+             prompt_template, file_path, assistant_definition, a connection (such as CustomConnection), \
+             AzureOpenAIModelConfiguration, OpenAIModelConfiguration",
+            "5:16: sample.init: \"./gone.json\": there is no such file",
+            "7:72: node \"a\": input \"name\" is a reference, and a flex flow has none; give the input where the entry calls \
+             the node; write only what is always the same here",
+            "8:10: node with name \"echo\" appears more than once; make sure your node names are unique",
+            "9:10: node \"c\": a flex flow has no aggregation nodes",
+            "warning 7:105: node \"a\": `activate` has no effect, because the entry decides what runs",
+        ],
+    );
+}

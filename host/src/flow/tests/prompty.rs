@@ -1,0 +1,148 @@
+//! Prompty files, as flows and as sources of llm nodes.
+
+use super::super::inputs::Inputs;
+use super::*;
+
+pub(super) const BASIC: &str = "\
+---
+name: Basic Chat
+description: a chat
+model:
+  api: chat
+  configuration:
+    type: azure_openai
+    azure_deployment: gpt-4o
+    connection: offline
+  parameters:
+    max_tokens: 256
+    stop: ${env:SET}
+    user: ${env:UNSET}
+    response_format: {type: json_object}
+  response: all
+inputs:
+  question: {type: string, default: hi}
+  history: {type: array}
+outputs:
+  answer: {type: string}
+sample: ${file:./sample.json}
+---
+system:
+You are kind. {{history}}
+user:
+{{question}}
+";
+
+/// What the first node of a flow is given, if every flow input is its name.
+fn given(flow: &Flow, node: usize) -> String {
+    let value = |binding: &Binding| {
+        Ok::<_, ()>(match binding {
+            Binding::Literal(value) => Some(value.clone()),
+            Binding::Input(name) => Some(Json::string(name)),
+            Binding::Node { .. } => None,
+        })
+    };
+    flow.node(NodeIndex(node)).assemble(value).unwrap().to_string()
+}
+
+#[test]
+fn a_prompty_is_a_flow_of_one_node() {
+    let flow = flow(BASIC);
+    assert_eq!((flow.kind(), flow.span_name(), flow.description()), (FlowKind::Prompty, "Basic Chat", Some("a chat")));
+    assert_eq!(
+        given(&flow, 0),
+        r#"{"prompt":"system:\nYou are kind. {{history}}\nuser:\n{{question}}\n","connection":"offline","api":"chat","#
+            .to_owned()
+            + r#""_answer":{"response":"all","outputs":["answer"],"parameters":{"max_tokens":256,"stop":"from the environment","#
+            + r#""user":"${env:UNSET}","response_format":{"type":"json_object"}}},"#
+            + r#""question":"question","history":"history","deployment_name":"gpt-4o","#
+            + r#""_inputs_to_escape":["question","history"]}"#
+    );
+    assert_eq!(flow.stream_candidates(), [(NodeIndex(0), "output")]);
+}
+
+#[test]
+fn a_request_that_gives_nothing_is_the_sample() {
+    let text = "---\nmodel: {configuration: {connection: offline}}\nsample: {q: hi}\n---\nuser:\n{{q}}\n";
+    let flow = flow(text);
+    assert_eq!(Inputs::decode(&flow, b"{}").unwrap().to_json().as_str(), r#"{"q":"hi"}"#);
+    assert_eq!(Inputs::decode(&flow, br#"{"q":5}"#).unwrap().to_json().as_str(), r#"{"q":"5"}"#);
+}
+
+#[test]
+fn without_inputs_and_sample_the_variables_of_the_template_are_the_inputs() {
+    let flow = flow("---\nmodel: {configuration: {connection: offline}}\n---\nuser:\n{{b}} {{a}}\n");
+    assert_eq!(flow.inputs().keys().collect::<Vec<_>>(), ["a", "b"]);
+    let error = Inputs::decode(&flow, b"{}").unwrap_err();
+    assert_eq!(error.code(), "MissingRequiredFlowInput");
+}
+
+#[test]
+fn a_configuration_of_its_own_becomes_a_connection_of_its_own() {
+    let text = "------\nmodel: {configuration: {type: openai, model: gpt-4o, api_key: '${env:SET}'}}\n---\nuser:\nhi\n";
+    let flow = flow(text);
+    let Some(name) = flow.node(NodeIndex(0)).kind.connection() else { panic!("no connection") };
+    let configuration = &flow.configurations()[name];
+    // A key is looked up where connections are, not here.
+    assert_eq!(configuration["api_key"], "${env:SET}");
+    assert_eq!(configuration["type"], "openai");
+    assert!(given(&flow, 0).contains(r#""model":"gpt-4o""#));
+}
+
+#[test]
+fn an_llm_node_may_be_made_of_a_prompty() {
+    let flow = flow(
+        "
+inputs: {q: {type: string}}
+nodes:
+- name: a
+  type: llm
+  source: {path: basic.prompty}
+  inputs: {question: '${inputs.q}', max_tokens: 5, history: []}
+",
+    );
+    let given = given(&flow, 0);
+    assert!(given.contains(r#""connection":"offline""#), "{given}");
+    assert!(given.contains(r#""max_tokens":5"#), "{given}");
+    assert!(given.contains(r#""deployment_name":"gpt-4o""#), "{given}");
+}
+
+#[test]
+fn what_is_wrong_is_pointed_at_in_the_prompty() {
+    check(
+        "---
+model:
+  api: talk
+  response: most
+  parameters: {temperature: hot}
+  flavour: sweet
+inputs: {q: {type: strange}}
+sample: 5
+---
+user:
+{{q}} {{r}}
+",
+        &[
+            "basic.prompty:3:8: node \"basic\": unknown api \"talk\"; apis are: chat, completion",
+            "basic.prompty:4:13: model.response: unknown response \"most\"; responses are: first, all",
+            "basic.prompty:5:29: parameter \"temperature\" of prompty \"basic\" of value \"hot\" is not type double",
+            "basic.prompty:8:9: sample must be a mapping of inputs by name, not a number",
+            "warning basic.prompty:6:3: model: unknown key `flavour`; it has no effect; known keys: api, configuration, \
+             parameters, response",
+            "warning basic.prompty:7:20: input \"q\": unknown type \"strange\"; any value is taken",
+        ],
+    );
+    check_advice(
+        "---\nmodel: {configuration: {connection: offline}}\ninputs: {q: {type: string}}\n---\nuser:\n{{q}} {{r}}\n",
+        &[
+            "warning basic.prompty:6:9: node \"basic\": variable \"r\" has no input, so it prints nothing; did you mean \
+             \"q\"?",
+        ],
+    );
+    check(
+        "--- \nno end",
+        &[
+            "basic.prompty:1:1: illegal formatting of prompty: the file has to begin with front matter in YAML, between two \
+           lines of `---`, and then the template",
+        ],
+    );
+}

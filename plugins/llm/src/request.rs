@@ -1,0 +1,151 @@
+//! From what a node is given to a request: whom to ask what, with which parameters, and in which form the answer is
+//! wanted. Pure; asking is lib.rs.
+
+use std::mem;
+
+use serde_json::{Map, Value};
+use weir_sdk::NodeError;
+use weir_template::{Lists, render};
+
+use crate::form::Form;
+use crate::guard::Guard;
+use crate::images::Images;
+use crate::inputs::{Api, Inputs, Manner};
+use crate::markup;
+use crate::parameters::{self, Parameters};
+
+/// A request to a model, ready to be sent.
+#[derive(Debug)]
+pub(crate) struct Request {
+    pub(crate) connection: String,
+    /// Empty if the connection is to decide.
+    pub(crate) model: String,
+    pub(crate) question: Question,
+    pub(crate) parameters: Parameters,
+    pub(crate) form: Form,
+}
+
+#[derive(Debug)]
+pub(crate) enum Question {
+    /// The messages.
+    Chat(Vec<Value>),
+    /// The prompt.
+    Completion(String),
+}
+
+impl Request {
+    /// # Errors
+    ///
+    /// Any fault of the template, of the markup in its text or of a parameter, as the flow author's.
+    pub(crate) fn build(mut inputs: Inputs) -> Result<Self, NodeError> {
+        let (manner, api, azure) = (inputs.manner(), inputs.api(), inputs.named().is_azure());
+        // From here on `rest` holds the variables alone.
+        let parameters = match (manner, api) {
+            (Manner::Prompty, _) => {
+                let given = inputs.answer.as_mut().and_then(|wanted| wanted.parameters.take());
+                parameters::of_prompty(given, api, &mut inputs.rest)?
+            }
+            (Manner::Vision, _) => parameters::of_vision(&mut inputs.rest)?,
+            (Manner::Node, Api::Chat) => parameters::of_chat(&mut inputs.rest, azure)?,
+            (Manner::Node, Api::Completion) => parameters::of_completion(&mut inputs.rest)?,
+        };
+        let variables = mem::take(&mut inputs.rest);
+        let style = Style { manner, lists: inputs.lists(), detail: parameters.detail };
+        let question = match api {
+            Api::Chat => Question::Chat(messages(&inputs.prompt, variables, Callers::of(&inputs), style)?),
+            Api::Completion => Question::Completion(completion(&inputs.prompt, variables, style)?),
+        };
+        let model = inputs.named().name().to_owned();
+        let form = Form::new(inputs.answer, &parameters.values);
+        Ok(Self { connection: inputs.connection, model, question, parameters, form })
+    }
+
+    /// Whether the model's stream is the answer to one who reads a stream. Tool calls and whatever must be read to its
+    /// end have no text to stream.
+    ///
+    /// # Errors
+    ///
+    /// Prompt flow does not stream with `functions`, the older form of tools.
+    pub(crate) fn relays(&self) -> Result<bool, NodeError> {
+        let Parameters { functions, tools, stream, .. } = self.parameters;
+        match self.form {
+            Form::Prompty { .. } => Ok(stream && !tools && self.form.is_text()),
+            Form::Node { .. } if functions => Err(NodeError::user(
+                "FunctionCallNotSupportedInStreamMode",
+                "Function calling has not been supported by stream mode yet.",
+            )),
+            Form::Node { .. } => Ok(!tools),
+        }
+    }
+}
+
+/// Where in the variables text of callers stands.
+#[derive(Clone, Copy)]
+pub(crate) enum Callers<'a> {
+    /// Anywhere.
+    Everywhere,
+    Named {
+        /// Names of variables that are callers' text as a whole.
+        inputs: &'a [String],
+        /// Of variables that quote callers, the texts.
+        quoted: Option<&'a Map<String, Value>>,
+    },
+}
+
+impl<'a> Callers<'a> {
+    fn of(inputs: &'a Inputs) -> Self {
+        match inputs.manner() {
+            Manner::Prompty => Self::Everywhere,
+            Manner::Node | Manner::Vision => Self::Named {
+                inputs: inputs.inputs_to_escape.as_deref().unwrap_or_default(),
+                quoted: inputs.texts_to_escape.as_ref(),
+            },
+        }
+    }
+}
+
+/// What differs between those whose ways are followed, from template to messages.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Style {
+    pub(crate) manner: Manner,
+    pub(crate) lists: Lists,
+    /// How closely a model looks at images.
+    pub(crate) detail: &'static str,
+}
+
+/// The messages of a chat, from the text of its template.
+pub(crate) fn messages(
+    template: &str,
+    mut variables: Map<String, Value>,
+    callers: Callers<'_>,
+    style: Style,
+) -> Result<Vec<Value>, NodeError> {
+    let mut guard = match callers {
+        Callers::Everywhere => Guard::over(variables.values_mut()),
+        Callers::Named { inputs, .. } => Guard::over(named(&mut variables, inputs)),
+    };
+    if let Callers::Named { quoted: Some(quoted), .. } = callers {
+        guard.within(&mut variables, quoted);
+    }
+    let images = Images::take(&mut variables, style);
+    let rendered = render(&images.mark(template), &variables, style.lists).map_err(NodeError::from);
+    let messages = rendered.and_then(|text| markup::parse(&text, &images, style.manner));
+    match messages {
+        Ok(messages) => Ok(messages.into_iter().map(|message| guard.restore(message)).collect()),
+        Err(error) => Err(NodeError { message: guard.restore_text(error.message), ..error }),
+    }
+}
+
+fn named<'a>(variables: &'a mut Map<String, Value>, names: &'a [String]) -> impl Iterator<Item = &'a mut Value> {
+    variables.iter_mut().filter(|(name, _)| names.contains(name)).map(|(_, value)| value)
+}
+
+/// The prompt of a completion. Roles and images mean nothing there; a prompty only sets `![image](…)` on its own line.
+fn completion(template: &str, mut variables: Map<String, Value>, style: Style) -> Result<String, NodeError> {
+    let images = Images::take(&mut variables, style);
+    let rendered = match style.manner {
+        Manner::Prompty => render(&images.mark(template), &variables, Lists::Python),
+        Manner::Node | Manner::Vision => render(template, &variables, Lists::Python),
+    };
+    Ok(images.unmark(&rendered?))
+}

@@ -1,0 +1,11 @@
+#[weir_sdk::node]
+fn answer(
+    #[init]
+    #[serde(default)]
+    times: usize,
+    text: String,
+) -> String {
+    text.repeat(times)
+}
+
+fn main() {}
