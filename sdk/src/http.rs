@@ -88,8 +88,8 @@ pub fn request(method: impl Into<String>, url: impl Into<String>) -> Request {
 
 impl Request {
     /// Adds a parameter to the URL, escaped as forms are.
-    pub fn query(mut self, name: impl Into<String>, value: impl ToString) -> Self {
-        self.query.push((name.into(), value.to_string()));
+    pub fn query(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.query.push((name.into(), value.into()));
         self
     }
 

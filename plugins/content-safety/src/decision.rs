@@ -122,12 +122,12 @@ mod tests {
 
     /// Sensitivities and severities in the order of [`Category`].
     #[track_caller]
-    fn check(found: &Value, sensitivities: [&str; 4], expected: Result<Value, NodeError>) {
+    fn check(found: &Value, sensitivities: [&str; 4], expected: &Result<Value, NodeError>) {
         let categories = [Category::Hate, Category::SelfHarm, Category::Sexual, Category::Violence];
         let threshold = |at: usize| Threshold::of("input", Some(sensitivities[at])).expect("a sensitivity");
         let thresholds = [0, 1, 2, 3].map(|at| (categories[at], threshold(at)));
         let decided = decide(found, &thresholds);
-        assert_eq!(decided.map(|decision| serde_json::to_value(decision).expect("a value")), expected);
+        assert_eq!(&decided.map(|decision| serde_json::to_value(decision).expect("a value")), expected);
     }
 
     /// A reply of the version 2023-10-01.
@@ -146,16 +146,16 @@ mod tests {
     #[test]
     fn a_severity_at_its_threshold_is_rejected() {
         let sensitivities = ["low_sensitivity", MEDIUM, "high_sensitivity", "disable"];
-        check(&reply([5, 3, 1, 7]), sensitivities, actions("Accept", ["Accept"; 4]));
-        check(&reply([6, 4, 2, 7]), sensitivities, actions("Reject", ["Reject", "Reject", "Reject", "Accept"]));
-        check(&reply([0, 0, 2, 0]), sensitivities, actions("Reject", ["Accept", "Accept", "Reject", "Accept"]));
+        check(&reply([5, 3, 1, 7]), sensitivities, &actions("Accept", ["Accept"; 4]));
+        check(&reply([6, 4, 2, 7]), sensitivities, &actions("Reject", ["Reject", "Reject", "Reject", "Accept"]));
+        check(&reply([0, 0, 2, 0]), sensitivities, &actions("Reject", ["Accept", "Accept", "Reject", "Accept"]));
     }
 
     #[test]
     fn a_text_on_a_block_list_is_rejected() {
         let mut found = reply([0; 4]);
         found["blocklistsMatch"] = json!([{"blocklistName": "words"}]);
-        check(&found, [MEDIUM; 4], actions("Reject", ["Accept"; 4]));
+        check(&found, [MEDIUM; 4], &actions("Reject", ["Accept"; 4]));
     }
 
     #[test]
@@ -164,19 +164,19 @@ mod tests {
             "hateResult": {"category": "Hate", "severity": 4}, "selfHarmResult": {"severity": 0},
             "sexualResult": {"severity": 0}, "violenceResult": {"severity": 0}, "blocklistsMatchResults": [],
         });
-        check(&found, [MEDIUM; 4], actions("Reject", ["Reject", "Accept", "Accept", "Accept"]));
+        check(&found, [MEDIUM; 4], &actions("Reject", ["Reject", "Accept", "Accept", "Accept"]));
         found["hateResult"]["severity"] = json!(0);
         found["blocklistsMatchResults"] = json!([{}]);
-        check(&found, [MEDIUM; 4], actions("Reject", ["Accept"; 4]));
+        check(&found, [MEDIUM; 4], &actions("Reject", ["Accept"; 4]));
     }
 
     #[test]
     fn a_reply_that_lacks_a_category_is_an_error_in_the_originals_words() {
         let mut found = reply([0; 4]);
         found["categoriesAnalysis"].as_array_mut().expect("a list").remove(1);
-        check(&found, [MEDIUM; 4], Err(NodeError::user(INPUT_VALUE_ERROR, "Invalid Category Category.SelfHarm")));
+        check(&found, [MEDIUM; 4], &Err(NodeError::user(INPUT_VALUE_ERROR, "Invalid Category Category.SelfHarm")));
         let missing = NodeError::system(SYSTEM_ERROR, "Can not find detection result for Category.Hate");
-        check(&json!({}), [MEDIUM; 4], Err(missing.clone()));
-        check(&json!({"categoriesAnalysis": [{"category": "Hate"}]}), [MEDIUM; 4], Err(missing));
+        check(&json!({}), [MEDIUM; 4], &Err(missing.clone()));
+        check(&json!({"categoriesAnalysis": [{"category": "Hate"}]}), [MEDIUM; 4], &Err(missing));
     }
 }

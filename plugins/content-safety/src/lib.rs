@@ -37,8 +37,10 @@ struct Inputs {
 /// Decides whether a text is harmful.
 #[node(uses = ["http", "config"])]
 fn analyze_text(inputs: Inputs) -> Result<Decision, NodeError> {
+    // Before the service is asked, which costs.
     let thresholds = thresholds(&inputs)?;
-    decide(&detect(&inputs.connection, &inputs.text)?, &thresholds)
+    let Inputs { connection, text, .. } = inputs;
+    decide(&detect(&connection, &text)?, &thresholds)
 }
 
 fn thresholds(inputs: &Inputs) -> Result<[(Category, Threshold); 4], NodeError> {

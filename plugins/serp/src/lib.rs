@@ -37,10 +37,9 @@ struct Inputs {
 /// Searches the web.
 #[node(uses = ["http", "config"])]
 fn search(inputs: Inputs) -> Result<Value, NodeError> {
-    let parameters = parameters(&inputs)?;
     let base = config::get(&format!("{}.api_base", inputs.connection)).unwrap_or_else(|| SERP.to_owned());
     let mut request = http::get(format!("{}/search", base.trim_end_matches('/')));
-    for (name, value) in parameters {
+    for (name, value) in parameters(inputs)? {
         request = request.query(name, value);
     }
     let reply = request.send().map_err(unreached)?;
@@ -48,12 +47,12 @@ fn search(inputs: Inputs) -> Result<Value, NodeError> {
 }
 
 /// What is asked of SerpAPI, in the names of the engine.
-fn parameters(inputs: &Inputs) -> Result<Vec<(&'static str, String)>, NodeError> {
+fn parameters(inputs: Inputs) -> Result<Vec<(&'static str, String)>, NodeError> {
     let engine = inputs.engine.as_deref().filter(|engine| !engine.is_empty()).unwrap_or("google");
     let is_google = engine.eq_ignore_ascii_case("google");
-    let mut parameters = vec![("q", inputs.query.clone())];
-    if let Some(location) = inputs.location.as_deref().filter(|location| !location.is_empty()) {
-        parameters.push(("location", location.to_owned()));
+    let mut parameters = vec![("q", inputs.query)];
+    if let Some(location) = inputs.location.filter(|location| !location.is_empty()) {
+        parameters.push(("location", location));
     }
     parameters.push(("engine", engine.to_owned()));
     if inputs.safe.as_deref() == Some("active") {
@@ -118,7 +117,7 @@ mod tests {
         inputs["connection"] = "serp".into();
         inputs["query"] = "weirs".into();
         let inputs = serde_json::from_value(inputs).expect("inputs");
-        let found = parameters(&inputs).expect("parameters");
+        let found = parameters(inputs).expect("parameters");
         let found: Vec<_> = found.iter().map(|(name, value)| (*name, value.as_str())).collect();
         assert_eq!(found, expected);
     }
