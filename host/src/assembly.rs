@@ -66,6 +66,9 @@ pub enum Fault {
 /// Variable with the values that the entry of a flex flow is initialised with.
 const INIT_CONFIG: &str = "PF_FLOW_INIT_CONFIG";
 
+/// Variables with the outputs that replies show, the first that is set: a JSON list of names.
+const INCLUDED_FIELDS: [&str; 2] = ["PROMPTFLOW_RESPONSE_INCLUDED_FIELDS", "PF_RESPONSE_INCLUDED_FIELDS"];
+
 /// Reads the flow of a folder, as far as it can be read.
 ///
 /// # Errors
@@ -99,6 +102,9 @@ pub fn prepare(folder: &Folder, settings: Settings<'_>) -> Result<Parts, Fault> 
     draft.load_images(&|path| images::read_file(folder, path));
     let components = load(folder, &mut draft, &workshop)?;
     let init = draft.initialise(settings.init, (settings.env)(INIT_CONFIG).as_deref());
+    if let Some((variable, names)) = INCLUDED_FIELDS.iter().find_map(|name| Some((name, (settings.env)(name)?))) {
+        draft.show_only(variable, &names);
+    }
     let connected = connect::connect(&mut draft, init.as_ref(), settings.connections, settings.env);
     let has_connections = connected.is_some();
     let Connected { connections, environment } = connected.unwrap_or_default();

@@ -124,6 +124,28 @@ impl Draft {
         }
     }
 
+    /// Lets replies have these outputs and no others, whatever the file says of evaluation. `written` is what `variable`
+    /// holds: a JSON list of names. A name of no output shows nothing. A flow whose reply is one bare value shows it.
+    pub fn show_only(&mut self, variable: &str, written: &str) {
+        if self.flow.kind != FlowKind::Dag {
+            return;
+        }
+        let Ok(names) = serde_json::from_str::<Vec<String>>(written) else {
+            let message =
+                format!("{variable}: expected a JSON list of outputs by name, such as [\"answer\"], found {written}");
+            self.findings.problem_elsewhere("InvalidResponseIncludedFields", message);
+            return;
+        };
+        for unknown in names.iter().filter(|name| !self.flow.outputs.contains_key(*name)) {
+            let known = listed(self.flow.outputs.keys().map(String::as_str));
+            let message = format!("{variable}: the flow has no output {unknown:?}; outputs are: {known}");
+            self.findings.warning_elsewhere("OutputNotFound", message);
+        }
+        for (name, output) in &mut self.flow.outputs {
+            output.evaluation_only = !names.contains(name);
+        }
+    }
+
     /// The flow, if nothing is wrong with it, and what is odd about it.
     ///
     /// # Errors
