@@ -94,8 +94,8 @@ impl Draft {
         }
     }
 
-    /// Holds what a node is given against what its component says it takes. Of the entry of a flex flow, also makes
-    /// what the component takes the inputs of the flow.
+    /// Holds what a node is given against what its component says it takes, and reads the literals among it as that. Of
+    /// the entry of a flex flow, also makes what the component takes the inputs of the flow.
     pub fn described(&mut self, index: NodeIndex, description: &Description) {
         if self.flow.entry() == Some(index) {
             self.entry_described(index, description);
@@ -197,7 +197,7 @@ impl Draft {
 
     fn node_described(&mut self, index: NodeIndex, description: &Description) {
         let Some(ports) = &description.inputs else { return };
-        let (node, written) = (&self.flow.nodes[index.0], &self.written[index.0].node);
+        let (node, written) = (&mut self.flow.nodes[index.0], &self.written[index.0].node);
         let owner = format!("node {:?}", node.id.as_str());
         let mut wrong = Vec::new();
         for (name, value) in &written.inputs {
@@ -213,13 +213,13 @@ impl Draft {
                     });
                 }
                 Some(port) => {
-                    if let Some(Binding::Literal(literal)) = node.inputs.get(&name.value)
-                        && !port.takes(literal)
-                    {
-                        wrong.push((
+                    let Some(Binding::Literal(literal)) = node.inputs.get_mut(&name.value) else { continue };
+                    match port.read(literal) {
+                        Some(fitting) => *literal = fitting,
+                        None => wrong.push((
                             value.span.clone(),
                             format!("{owner}: input {:?} is {literal}, but its component takes {port}", name.value),
-                        ));
+                        )),
                     }
                 }
             }
