@@ -241,6 +241,17 @@ impl Draft {
     /// be given, the file what is read into them and what stands for one that is missing.
     fn entry_described(&mut self, index: NodeIndex, description: &Description) {
         if let Some(init) = &mut self.flow.init {
+            if let (Some(ports), span) = (&description.init, &self.written[index.0].node.name.span) {
+                let unknown: Vec<_> = init.names().filter(|name| !ports.open && ports.get(name).is_none()).collect();
+                if !unknown.is_empty() {
+                    let message = format!(
+                        "the flow declares init values that its entry does not take: {}; init values of the entry are: {}",
+                        listed(unknown),
+                        listed(ports.names())
+                    );
+                    self.findings.problem("InvalidFlexFlowEntry", span, message);
+                }
+            }
             init.described(description.init.clone());
         }
         let Some(ports) = &description.inputs else { return };
