@@ -1,5 +1,7 @@
 //! Flow files by their text: what a good one becomes. What is said about a bad one: see tests/refused.rs.
 
+mod accepted;
+mod chat;
 mod flex;
 mod prompty;
 mod refused;
