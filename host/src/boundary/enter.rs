@@ -111,9 +111,8 @@ async fn settle(node: &NodeId, answer: Answer, outlet: &Outlet) -> Result<Json, 
             NodeFailure::OutputTooLarge,
             format!("node {:?} gave {} bytes, more than the {MAX_OUTPUT} it may", node.as_str(), value.len()),
         )),
-        Answer::Value(value) => {
-            Json::parse(&value).map_err(|error| broken(node, &format!("returned text that is not JSON: {error}")))
-        }
+        Answer::Value(value) => Json::parse(&value)
+            .map_err(|error| broken(node, &format!("returned text that is not JSON: {error}{}", hint(&value)))),
         Answer::Emitted => Ok(outlet.joined()),
         Answer::Relayed(chunks) => {
             relay(node, chunks, outlet).await?;
@@ -161,6 +160,15 @@ fn upstream(error: CallError) -> NodeError {
 
 fn broken(node: &NodeId, what: &str) -> NodeError {
     NodeError::new(NodeFailure::Protocol, format!("node {:?} {what}", node.as_str()))
+}
+
+/// What many a language writes for numbers that JSON does not have.
+fn hint(text: &str) -> &'static str {
+    if text.contains("NaN") || text.contains("Infinity") {
+        "; JSON has neither NaN nor Infinity: return null in their place"
+    } else {
+        ""
+    }
 }
 
 fn out_of_time(node: &NodeId, timeout: Duration) -> NodeError {
