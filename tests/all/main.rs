@@ -11,10 +11,12 @@ mod contract;
 mod floors;
 mod scenarios;
 
+mod activate;
 mod cli;
 mod connections;
 mod examples;
 mod feedback;
+mod flex;
 mod http;
 mod images;
 mod run;
