@@ -4,6 +4,7 @@ mod connect;
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use indexmap::IndexMap;
 
@@ -37,6 +38,8 @@ pub struct Parts {
     /// Held as long as anything runs: its engine's clock ends with it.
     workshop: Workshop,
     pub warnings: Vec<Warning>,
+    /// Wall time of a request.
+    pub timeout: Duration,
 }
 
 /// What an operator says about a flow that is to run.
@@ -115,7 +118,8 @@ pub fn prepare(folder: &Folder, settings: Settings<'_>) -> Result<Parts, Fault> 
     let mut assembling = Assembling { draft, capabilities, init: init.as_ref(), has_connections };
     let nodes: Vec<_> = components.into_iter().filter_map(|(index, code)| assembling.node(index, code)).collect();
     let (flow, warnings) = assembling.draft.finish()?;
-    Ok(Parts { flow: Arc::new(flow), folder: folder.clone(), nodes, workshop, warnings })
+    let flow = Arc::new(flow);
+    Ok(Parts { flow, folder: folder.clone(), nodes, workshop, warnings, timeout: DEFAULT_FLOW_TIMEOUT })
 }
 
 impl Parts {
@@ -123,7 +127,7 @@ impl Parts {
     pub fn runner(self, telemetry: Telemetry, threads: Threads) -> Runner {
         let guests = threads.guests.clone();
         let nodes = Nodes::new(self.flow.clone(), self.nodes, self.workshop, threads);
-        Runner { flow: self.flow, nodes, telemetry, guests, timeout: DEFAULT_FLOW_TIMEOUT }
+        Runner { flow: self.flow, nodes, telemetry, guests, timeout: self.timeout }
     }
 }
 

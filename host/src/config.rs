@@ -5,6 +5,7 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::Args;
 
@@ -20,6 +21,8 @@ pub const LOG: &str = "WEIR_LOG";
 /// `10.1.2.3:8080` or `10.0.0.0/8`, separated by commas, from which images are fetched although they are not public.
 /// Default: public hosts alone.
 pub const IMAGE_HOSTS: &str = "WEIR_IMAGE_HOSTS";
+/// Wall time of a whole request, in seconds: prompt flow's variable. Default: 300.
+pub const LINE_TIMEOUT: &str = "PF_LINE_TIMEOUT_SEC";
 /// Told by `/version`, as the original does.
 pub const BUILD_INFO: &str = "BUILD_INFO";
 
@@ -67,6 +70,8 @@ pub struct Environment {
     pub telemetry: telemetry::Config,
     pub components: component::Config,
     pub images: images::Config,
+    /// Wall time of a whole request, if the operator says it.
+    pub flow_timeout: Option<Duration>,
     pub build_info: String,
 }
 
@@ -80,21 +85,29 @@ impl Environment {
     /// # Errors
     /// All variables that cannot be understood, one text each.
     pub fn read(get: &dyn Fn(&str) -> Option<String>) -> Result<Self, Vec<String>> {
-        let (telemetry, images) = (telemetry::Config::from_env(get), images(get));
-        let (telemetry, images) = match (telemetry, images) {
-            (Ok(telemetry), Ok(images)) => (telemetry, images),
-            (telemetry, images) => {
-                return Err(telemetry.err().into_iter().flatten().chain(images.err()).collect());
+        let (telemetry, images, timeout) = (telemetry::Config::from_env(get), images(get), flow_timeout(get));
+        let (telemetry, images, flow_timeout) = match (telemetry, images, timeout) {
+            (Ok(telemetry), Ok(images), Ok(timeout)) => (telemetry, images, timeout),
+            (telemetry, images, timeout) => {
+                let problems = telemetry.err().into_iter().flatten();
+                return Err(problems.chain(images.err()).chain(timeout.err()).collect());
             }
         };
         let components = component::Config { cache_dir: cache_dir(get) };
-        Ok(Self { telemetry, components, images, build_info: get(BUILD_INFO).unwrap_or_default() })
+        Ok(Self { telemetry, components, images, flow_timeout, build_info: get(BUILD_INFO).unwrap_or_default() })
     }
 }
 
 fn images(get: &dyn Fn(&str) -> Option<String>) -> Result<images::Config, String> {
     let hosts = get(IMAGE_HOSTS).map_or_else(|| Ok(images::Config::default()), |text| images::Config::parse(&text));
     hosts.map_err(|error| format!("{IMAGE_HOSTS}: {error}; or `none`, to fetch no images"))
+}
+
+fn flow_timeout(get: &dyn Fn(&str) -> Option<String>) -> Result<Option<Duration>, String> {
+    let Some(text) = get(LINE_TIMEOUT) else { return Ok(None) };
+    let seconds = text.trim().parse::<u64>().ok().filter(|seconds| *seconds > 0);
+    let problem = || format!("{LINE_TIMEOUT}: {text:?} is no time; write whole seconds, such as 300");
+    seconds.map(|seconds| Some(Duration::from_secs(seconds))).ok_or_else(problem)
 }
 
 fn cache_dir(get: &dyn Fn(&str) -> Option<String>) -> Option<PathBuf> {

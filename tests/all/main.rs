@@ -21,6 +21,7 @@ mod http;
 mod images;
 mod run;
 mod sandbox;
+mod scheduler;
 mod score;
 mod streaming;
 mod telemetry;

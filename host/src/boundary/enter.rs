@@ -72,7 +72,8 @@ where
         facts: &facts,
         usage: usage.clone(),
     });
-    let deadline = origin.deadline.min(Instant::now() + timeout);
+    let flow_deadline = origin.deadline;
+    let deadline = flow_deadline.min(Instant::now() + timeout);
     let node_run = NodeRun {
         node: node.clone(),
         origin,
@@ -90,7 +91,10 @@ where
         settle(&node, answer, &outlet).await
     };
     let result = match timeout_at(deadline.into(), whole).await {
-        Ok(result) => result,
+        Ok(Ok(value)) => Ok(value),
+        // What ends because its request is out of time has not failed by itself, whatever it makes of it.
+        _ if flow_deadline <= Instant::now() => Err(NodeError::new(NodeFailure::Cancelled, "the flow ran out of time")),
+        Ok(Err(error)) => Err(error),
         Err(_) => Err(out_of_time(&node, timeout)),
     };
     match &result {

@@ -14,9 +14,10 @@ use crate::telemetry::{Telemetry, Terminal};
 
 pub fn run(args: &ServeArgs) -> Done {
     start_log()?;
-    let Environment { mut telemetry, components, images, build_info } =
+    let Environment { mut telemetry, components, images, flow_timeout, build_info } =
         Environment::read(&config::variable).map_err(Error::Wrong)?;
-    let parts = load(&args.flow, components)?;
+    let mut parts = load(&args.flow, components)?;
+    parts.timeout = flow_timeout.unwrap_or(parts.timeout);
 
     telemetry.terminal = Some(Terminal { out: Box::new(stdout()), color: stdout().is_terminal() });
     let telemetry = Telemetry::start(telemetry).context("telemetry cannot be started")?;
