@@ -19,6 +19,7 @@ mod feedback;
 mod flex;
 mod http;
 mod images;
+mod prompty;
 mod run;
 mod sandbox;
 mod scheduler;
