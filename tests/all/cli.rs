@@ -62,6 +62,35 @@ nodes:
 }
 
 #[tokio::test]
+async fn a_node_that_asks_a_model_needs_a_connection_that_leads_to_one() {
+    let dir = folder(
+        "
+inputs: {}
+outputs: {a: {type: string, reference: '${ask.output}'}, b: {type: list, reference: '${embed.output}'}}
+nodes:
+- {name: ask, type: llm, source: {type: code, path: ask.jinja2}, connection: search}
+- {name: embed, type: python, source: {type: package, tool: promptflow.tools.embedding.embedding}, inputs: {connection: search, input: x}}
+- {name: find, type: python, source: {type: package, tool: promptflow.tools.serpapi.SerpAPI.search}, inputs: {connection: search, query: x}}
+",
+    );
+    fs::write(dir.path().join("ask.jinja2"), "user:\nhi\n").expect("a template can be written");
+    let connection = dir.path().join("search.yaml");
+    fs::write(&connection, "{name: search, type: serp, api_key: k}").expect("a connection can be written");
+    let path = |path: &std::path::Path| path.to_str().expect("a path of text").to_owned();
+    let exit = run(&["check", &path(dir.path()), "--connections", &path(&connection), "--json"]).await;
+    let report: serde_json::Value = serde_json::from_str(&exit.stdout).expect("JSON");
+    let problems =
+        report["findings"].as_array().expect("a list").iter().filter(|finding| finding["severity"] == "error");
+    let told: Vec<_> = problems.map(|problem| format!("{}: {}", problem["code"], problem["message"])).collect();
+    let no_model = |node: &str| {
+        format!(
+            r#""InvalidConnectionType": "node \"{node}\": connection \"search\" is of type \"serp\", which leads to no model; "#
+        ) + r#"name one of type open_ai, azure_open_ai, serverless or offline""#
+    };
+    assert_eq!((exit.status.code(), told), (Some(2), vec![no_model("ask"), no_model("embed")]));
+}
+
+#[tokio::test]
 async fn what_is_no_flow_is_refused_by_name() {
     let exit = run(&["serve", "/nowhere/at/all"]).await;
     assert_eq!((exit.status.code(), exit.stderr.as_str()), (Some(2), "error: /nowhere/at/all: no such folder\n"));

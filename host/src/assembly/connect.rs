@@ -6,8 +6,10 @@ use indexmap::IndexMap;
 
 use crate::capability::Capabilities;
 use crate::capability::connection::{Connections, Field, Problem, environment};
+use crate::capability::llm::backend::is_model;
 use crate::flow::init::Resolved;
-use crate::flow::{Draft, NodeIndex, Place};
+use crate::flow::tools::Plugin;
+use crate::flow::{Draft, NodeIndex, NodeKind, Place};
 
 /// What an operator has set up for a flow.
 #[derive(Default)]
@@ -67,8 +69,17 @@ pub(super) fn connect(
     }
     for index in draft.sound_nodes() {
         let connection = draft.flow().node(index).kind.connection().and_then(|name| connections.get(name).ok());
-        if let Some(service) = connection.map(|connection| connection.type_name()) {
-            draft.served_by(index, service);
+        let Some(connection) = connection else { continue };
+        draft.served_by(index, connection.type_name());
+        if asks_a_model(&draft.flow().node(index).kind) && !is_model(connection.kind) {
+            let message = format!(
+                "node {:?}: connection {:?} is of type {:?}, which leads to no model; name one of type open_ai, azure_open_ai, \
+                 serverless or offline",
+                draft.flow().node(index).id.as_str(),
+                connection.name,
+                connection.type_name()
+            );
+            draft.problem(Place::Connection(index), "InvalidConnectionType", message);
         }
     }
     let environment = environment::environment(&declared, process, &connections);
@@ -82,6 +93,14 @@ pub(super) fn connect(
         IndexMap::new()
     });
     sound.then_some(Connected { connections, environment })
+}
+
+fn asks_a_model(kind: &NodeKind) -> bool {
+    match kind {
+        NodeKind::Llm(_) => true,
+        NodeKind::Package(package) => package.plugin == Plugin::Embedding,
+        NodeKind::Prompt { .. } | NodeKind::Component { .. } => false,
+    }
 }
 
 /// What is wrong with a connection is told where the flow names it.
