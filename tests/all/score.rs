@@ -61,6 +61,21 @@ async fn a_body_that_does_not_fit_is_refused_by_name() {
 }
 
 #[tokio::test]
+async fn what_is_refused_before_the_flow_runs_leaves_no_flow_and_is_counted() {
+    let collector = Collector::start();
+    let host = TestHost::written("echo", ECHO).collector(&collector).start().await;
+    for body in [r#"{"text": "a", "count": "many"}"#, "{}", "[]"] {
+        assert_eq!(host.score_with(&[], body).await.status, 400, "{body}");
+    }
+    host.stop().await;
+    let names: Vec<_> = collector.spans().into_iter().map(|span| span.name).collect();
+    assert_eq!(names, ["POST /score"; 3]);
+    let refused = collector.metric("flow_request").label("response_code", "400");
+    let exceptions: Vec<_> = refused.points.keys().map(|labels| labels["exception"].clone()).collect();
+    assert_eq!(exceptions, ["BadRequest", "InputTypeError", "MissingRequiredFlowInput"]);
+}
+
+#[tokio::test]
 async fn a_flow_with_one_input_takes_plain_text() {
     let host = TestHost::flow("run_returns").start().await;
     host.score_with(&[("content-type", "application/x-www-form-urlencoded")], "hello there")
@@ -165,7 +180,8 @@ async fn values_pass_through_nodes_with_their_digits_and_the_order_of_their_keys
     let flow = "
 inputs: {value: {type: object}}
 outputs:
-  first: {type: int, reference: '${one.output.value.z[1]}'}
+  # Types of outputs are told to clients, and enforced on nobody.
+  first: {type: bool, reference: '${one.output.value.z[1]}'}
   value: {type: object, reference: '${two.output.value}'}
 nodes:
 - {name: two, type: wasm, source: {path: guests/run_returns.wasm}, inputs: {value: '${one.output.value}', n: '${inputs.value}'}}

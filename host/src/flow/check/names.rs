@@ -116,7 +116,10 @@ impl<'a> Names<'a> {
         let literal = || Some(Bound::To(Binding::Literal(value.value.clone())));
         let Some(text) = value.value.as_text() else { return literal() };
         match Reference::parse(&text) {
-            None => literal(),
+            None => {
+                self.warn_of_text(referrer, &text, &value.span, findings);
+                literal()
+            }
             Some(Ok(Reference::Input(name))) => self.bind_input(referrer, name, &value.span, findings),
             Some(Ok(Reference::Node { name, path })) => {
                 warn_of_odd_path(referrer, &text, &value.span, findings);
@@ -126,6 +129,21 @@ impl<'a> Names<'a> {
                 findings.problem("UnsupportedReference", &value.span, format!("{referrer}: {error}"));
                 None
             }
+        }
+    }
+
+    /// A reference is the whole value or none at all; whoever writes one into a text expects more.
+    fn warn_of_text(&self, referrer: Referrer<'_>, text: &str, place: &Span, findings: &mut Findings) {
+        let inner = text.match_indices("${").filter_map(|(at, _)| text[at..].split_inclusive('}').next());
+        let exists = |reference: &&str| match Reference::parse(reference) {
+            Some(Ok(Reference::Input(name))) => self.inputs.contains(&name.as_str()),
+            Some(Ok(Reference::Node { name, .. })) => self.nodes.contains(&name.as_str()),
+            Some(Err(_)) | None => false,
+        };
+        if let Some(reference) = inner.into_iter().find(exists) {
+            let message = format!("{referrer}: `{reference}` stands in a text, which is passed on as it is");
+            let warning = findings.warning("OddReference", place, message);
+            warning.help("a reference is the whole value; put texts together in a prompt node");
         }
     }
 

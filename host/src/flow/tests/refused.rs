@@ -248,6 +248,27 @@ nodes:
 }
 
 #[test]
+fn a_reference_within_a_text_is_text_and_told_of() {
+    check(
+        "
+inputs: {q: {type: string}}
+outputs: {o: {type: string, reference: 'answer: ${a.output}'}}
+nodes:
+- name: a
+  type: wasm
+  source: {path: echo.wasm}
+  inputs: {x: ' ${inputs.q}', y: 'cost: ${price}', z: '${', w: 'a $x {inputs.q}', v: 'no } ${a.output.k', u: ['${inputs.q}']}
+",
+        &[
+            "warning 3:40: output \"o\": `${a.output}` stands in a text, which is passed on as it is; a reference is the whole \
+             value; put texts together in a prompt node",
+            "warning 8:15: node \"a\": `${inputs.q}` stands in a text, which is passed on as it is; a reference is the whole \
+             value; put texts together in a prompt node",
+        ],
+    );
+}
+
+#[test]
 fn what_this_version_does_not_serve_is_said_so() {
     check(
         "entry: flow:run\n",
