@@ -18,11 +18,7 @@ impl Checker<'_> {
         let parameters = parameters_of(kind);
         self.literals(node, parameters, inputs);
         match kind {
-            NodeKind::Prompt { template } => {
-                self.reserved_inputs(node, kind);
-                self.variables(node, kind, template, parameters, inputs);
-            }
-            NodeKind::Llm(Llm { template, .. }) => {
+            NodeKind::Prompt { template } | NodeKind::Llm(Llm { template, .. }) => {
                 self.reserved_inputs(node, kind);
                 self.variables(node, kind, template, parameters, inputs);
             }
@@ -179,15 +175,16 @@ impl Checker<'_> {
     }
 }
 
+/// The inputs that are parameters. A prompty that is a flow of its own has them apart.
 fn parameters_of(kind: &NodeKind) -> &'static [Parameter] {
     match kind {
-        // What it has of parameters is apart from its inputs.
-        NodeKind::Llm(Llm { answer: Some(Answer { parameters: Some(_), .. }), .. }) => &[],
+        NodeKind::Llm(Llm { answer: Some(Answer { parameters: Some(_), .. }), .. })
+        | NodeKind::Prompt { .. }
+        | NodeKind::Component { .. } => &[],
         NodeKind::Llm(Llm { tool: LlmTool::Vision, .. }) => VISION,
         NodeKind::Llm(Llm { api: Api::Chat, .. }) => CHAT,
         NodeKind::Llm(Llm { api: Api::Completion, .. }) => COMPLETION,
         NodeKind::Package(package) => PackageTool::find(package.tool).map_or(&[], |tool| tool.parameters),
-        NodeKind::Prompt { .. } | NodeKind::Component { .. } => &[],
     }
 }
 
