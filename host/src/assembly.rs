@@ -11,13 +11,14 @@ use indexmap::IndexMap;
 use crate::boundary::Capability;
 use crate::boundary::grants::{Ask, AskError, Grants};
 use crate::capability::{self, Capabilities, config, http, llm, nodes};
+use crate::config::Guests;
 use crate::flow::init::Resolved;
-use crate::flow::problem::{Problems, Warning};
+use crate::flow::problem::{Problems, Warning, nearest};
 use crate::flow::value::Json;
 use crate::flow::{Draft, FileError, Flow, Llm, LlmTool, Node, NodeIndex, NodeKind, Place, Surroundings};
 use crate::folder::{Folder, FolderError};
 use crate::images;
-use crate::sandbox::component::{self, StartError, Workshop};
+use crate::sandbox::component::{StartError, Workshop};
 use crate::sandbox::limits::{DEFAULT_TIMEOUT, Limits, MAX_TIMEOUT};
 use crate::sandbox::{self, Nodes, Threads};
 use crate::scheduler::{DEFAULT_FLOW_TIMEOUT, Runner};
@@ -43,7 +44,7 @@ pub struct Settings<'a> {
     pub connections: &'a [PathBuf],
     /// `--init`, by name.
     pub init: &'a IndexMap<String, String>,
-    pub components: component::Config,
+    pub guests: Guests,
     /// The process's own environment.
     pub env: &'a dyn Fn(&str) -> Option<String>,
 }
@@ -92,8 +93,9 @@ pub fn component_paths(flow: &Flow) -> Vec<&str> {
 /// # Errors
 /// Every problem of the flow, its components, connections and grants, so that all can be mended at once.
 pub fn prepare(folder: &Folder, settings: Settings<'_>) -> Result<Parts, Fault> {
+    let Guests { components, http_hosts } = settings.guests;
     let mut draft = read(folder, settings.env)?;
-    let workshop = Workshop::open(settings.components)?;
+    let workshop = Workshop::open(components)?;
     draft.load_images(&|path| images::read_file(folder, path));
     let components = components::load(folder, &mut draft, &workshop).map_err(Fault::Runtime)?;
     let init = draft.initialise(settings.init, (settings.env)(INIT_CONFIG).as_deref());
@@ -101,7 +103,7 @@ pub fn prepare(folder: &Folder, settings: Settings<'_>) -> Result<Parts, Fault> 
     let has_connections = connected.is_some();
     let Connected { connections, environment } = connected.unwrap_or_default();
     let config = config::Config { connections: connections.clone(), environment };
-    let http = http::Config { connections: connections.clone(), ..http::Config::default() };
+    let http = http::Config { connections: connections.clone(), allowed: http_hosts };
     let llm = llm::Config { connections, ..llm::Config::default() };
     let capabilities = Capabilities::build(capability::Config { config, http, llm, ..capability::Config::default() });
     let mut assembling = Assembling { draft, capabilities, init: init.as_ref(), has_connections };
@@ -158,7 +160,12 @@ impl Assembling<'_> {
                     // A connection that is missing has been told of.
                     if self.has_connections || !matches!(error, AskError::Unknown { .. }) {
                         let message = format!("node {:?}: {error}", node.id.as_str());
-                        self.draft.problem(Place::Grant(index, &capability), "GrantRefused", message);
+                        let problem = self.draft.problem(Place::Grant(index, &capability), "GrantRefused", message);
+                        if let AskError::UnknownCapability { name, known } = &error
+                            && let Some(near) = nearest(name, known.split(", "))
+                        {
+                            problem.help(format!("did you mean `{near}`?"));
+                        }
                     }
                 }
                 None

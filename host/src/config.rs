@@ -8,6 +8,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
+use crate::address::Allowed;
 use crate::images;
 use crate::sandbox::component;
 use crate::telemetry;
@@ -20,6 +21,9 @@ pub const LOG: &str = "WEIR_LOG";
 /// `10.1.2.3:8080` or `10.0.0.0/8`, separated by commas, from which images are fetched although they are not public.
 /// Default: public hosts alone.
 pub const IMAGE_HOSTS: &str = "WEIR_IMAGE_HOSTS";
+/// Hosts that nodes may reach although they are not public, as far as their flows grant them: as in [`IMAGE_HOSTS`], but for
+/// `none`. A host that a grant names by its address or by a private name, and that of a connection, need not be here.
+pub const HTTP_HOSTS: &str = "WEIR_HTTP_HOSTS";
 /// Told by `/version`, as the original does.
 pub const BUILD_INFO: &str = "BUILD_INFO";
 
@@ -61,11 +65,19 @@ fn name_and_value(pair: &str) -> Result<(String, String), String> {
     Ok((name.to_owned(), value.to_owned()))
 }
 
+/// What an operator says about the guests of all flows.
+#[derive(Debug)]
+pub struct Guests {
+    pub components: component::Config,
+    /// Hosts that they may reach although they are not public: see [`HTTP_HOSTS`].
+    pub http_hosts: Allowed,
+}
+
 /// Settings that come from the environment alone.
 #[derive(Debug)]
 pub struct Environment {
     pub telemetry: telemetry::Config,
-    pub components: component::Config,
+    pub guests: Guests,
     pub images: images::Config,
     pub build_info: String,
 }
@@ -80,21 +92,27 @@ impl Environment {
     /// # Errors
     /// All variables that cannot be understood, one text each.
     pub fn read(get: &dyn Fn(&str) -> Option<String>) -> Result<Self, Vec<String>> {
-        let (telemetry, images) = (telemetry::Config::from_env(get), images(get));
-        let (telemetry, images) = match (telemetry, images) {
-            (Ok(telemetry), Ok(images)) => (telemetry, images),
-            (telemetry, images) => {
-                return Err(telemetry.err().into_iter().flatten().chain(images.err()).collect());
+        let read = (telemetry::Config::from_env(get), images(get), http_hosts(get));
+        let (telemetry, images, http_hosts) = match read {
+            (Ok(telemetry), Ok(images), Ok(http_hosts)) => (telemetry, images, http_hosts),
+            (telemetry, images, http_hosts) => {
+                let others = images.err().into_iter().chain(http_hosts.err());
+                return Err(telemetry.err().into_iter().flatten().chain(others).collect());
             }
         };
-        let components = component::Config { cache_dir: cache_dir(get) };
-        Ok(Self { telemetry, components, images, build_info: get(BUILD_INFO).unwrap_or_default() })
+        let guests = Guests { components: component::Config { cache_dir: cache_dir(get) }, http_hosts };
+        Ok(Self { telemetry, guests, images, build_info: get(BUILD_INFO).unwrap_or_default() })
     }
 }
 
 fn images(get: &dyn Fn(&str) -> Option<String>) -> Result<images::Config, String> {
     let hosts = get(IMAGE_HOSTS).map_or_else(|| Ok(images::Config::default()), |text| images::Config::parse(&text));
     hosts.map_err(|error| format!("{IMAGE_HOSTS}: {error}; or `none`, to fetch no images"))
+}
+
+fn http_hosts(get: &dyn Fn(&str) -> Option<String>) -> Result<Allowed, String> {
+    let hosts = get(HTTP_HOSTS).map_or_else(|| Ok(Allowed::default()), |text| Allowed::parse(&text));
+    hosts.map_err(|error| format!("{HTTP_HOSTS}: {error}"))
 }
 
 fn cache_dir(get: &dyn Fn(&str) -> Option<String>) -> Option<PathBuf> {

@@ -11,6 +11,7 @@ mod contract;
 mod floors;
 mod scenarios;
 
+mod check;
 mod cli;
 mod connections;
 mod examples;

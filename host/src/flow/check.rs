@@ -268,9 +268,7 @@ impl Checker<'_> {
         for (name, value) in made.defaults {
             inputs.entry(name).or_insert(Binding::Literal(value));
         }
-        if self.findings.problems() == before {
-            self.parameters(written, &made.kind, &inputs);
-        }
+        self.parameters(written, &made.kind, &inputs);
         let sound = self.findings.problems() == before;
         if written.aggregation {
             self.findings.demote(before);

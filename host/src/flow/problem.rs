@@ -172,7 +172,7 @@ impl Problem {
         Self { code, message, help: None, span: span.clone(), line, column, severity, file }
     }
 
-    pub(super) fn help(&mut self, help: impl Into<String>) {
+    pub fn help(&mut self, help: impl Into<String>) {
         self.help = Some(help.into());
     }
 
@@ -307,7 +307,7 @@ impl Diagnostic for Problems {
 }
 
 /// The known name nearest to what was written, if it is near enough to be meant.
-pub(super) fn nearest<'a>(written: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+pub fn nearest<'a>(written: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let allowed = (written.chars().count() / 3).clamp(1, 3);
     known
         .into_iter()

@@ -65,6 +65,10 @@ impl Checker<'_> {
         parameters: &[Parameter],
         inputs: &IndexMap<String, Binding>,
     ) {
+        if template.path.is_empty() || !self.surroundings.exists(&template.path) {
+            // It could not be read, which was found.
+            return;
+        }
         let variables = match template::variables(&template.text) {
             Ok(variables) => variables,
             Err(fault) => {
@@ -97,7 +101,9 @@ impl Checker<'_> {
         variables: &BTreeSet<String>,
         inputs: &IndexMap<String, Binding>,
     ) {
-        let unfilled: Vec<_> = variables.iter().filter(|name| !inputs.contains_key(*name)).collect();
+        let is_given =
+            |name: &String| inputs.contains_key(name) || node.inputs.iter().any(|(input, _)| input.value == *name);
+        let unfilled: Vec<_> = variables.iter().filter(|name| !is_given(name)).collect();
         if unfilled.is_empty() {
             return;
         }
