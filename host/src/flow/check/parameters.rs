@@ -9,7 +9,7 @@ use super::super::manifest;
 use super::super::problem::{FileIndex, Span, listed, nearest};
 use super::super::template;
 use super::super::tools::{CHAT, COMPLETION, PackageTool, Parameter, VISION};
-use super::super::{Answer, Api, Binding, Llm, LlmTool, NodeKind, Template};
+use super::super::{Answer, Api, Binding, FlowKind, Llm, LlmTool, NodeKind, Template};
 use super::Checker;
 use super::kind::source_span;
 
@@ -103,6 +103,10 @@ impl Checker<'_> {
     ) {
         let is_given =
             |name: &String| inputs.contains_key(name) || node.inputs.iter().any(|(input, _)| input.value == *name);
+        if self.kind == FlowKind::Flex {
+            // Whoever calls the node gives it what it needs.
+            return;
+        }
         let unfilled: Vec<_> = variables.iter().filter(|name| !is_given(name)).collect();
         if unfilled.is_empty() {
             return;

@@ -41,9 +41,9 @@ pub(super) fn flow(
     let names = Names::new(&manifest, &mut findings);
     let sample = prompty.as_mut().and_then(|prompty| prompty.sample.take());
     let configurations = IndexMap::new();
-    let checker = Checker { names, surroundings, findings, configurations, flow_prompty: prompty };
+    let kind = FlowKind::Prompty;
+    let checker = Checker { kind, names, surroundings, findings, configurations, flow_prompty: prompty };
     let mut draft = checker.flow(&manifest, folder_name);
-    draft.flow.kind = FlowKind::Prompty;
     draft.flow.inputs = inputs;
     draft.flow.sample = sample;
     if !draft.flow.nodes.is_empty() {
