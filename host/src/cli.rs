@@ -20,7 +20,7 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::assembly::{self, Fault, Parts, Settings};
 use crate::batch::MAX_CONCURRENCY;
-use crate::config::{self, FlowArgs, Guests, ServeArgs};
+use crate::config::{FlowArgs, Guests, ServeArgs};
 use crate::folder::Folder;
 
 /// Serves prompt flow deployments: every node a sandboxed WebAssembly component, every node traced.
@@ -152,10 +152,8 @@ fn load(flow: &FlowArgs, guests: Guests) -> Result<Parts, Error> {
 fn prepare(flow: &FlowArgs, guests: Guests) -> Result<Parts, Fault> {
     let folder = Folder::open(&flow.flow)?;
     let init = flow.init.iter().cloned().collect();
-    assembly::prepare(
-        &folder,
-        Settings { connections: &flow.connections.paths, init: &init, guests, env: &config::variable },
-    )
+    let env = |name: &str| flow.variable(name);
+    assembly::prepare(&folder, Settings { connections: &flow.connections.paths, init: &init, guests, env: &env })
 }
 
 /// A fault as a person reads it: what is wrong with a file is pointed at in it.

@@ -50,6 +50,17 @@ pub struct FlowArgs {
     /// A value that the entry of a flex flow is initialised with; may be given several times
     #[arg(long, value_name = "NAME=VALUE", value_parser = name_and_value)]
     pub init: Vec<(String, String)>,
+    /// Variables for the flow and its connections, before those of the process and of the flow file
+    #[arg(long, value_name = "NAME=VALUE", num_args = 1.., value_parser = name_and_value)]
+    pub environment_variables: Vec<(String, String)>,
+}
+
+impl FlowArgs {
+    /// A variable as the flow and its connections see it.
+    pub fn variable(&self, name: &str) -> Option<String> {
+        let given = self.environment_variables.iter().rev().find(|(given, _)| given == name);
+        given.map(|(_, value)| value.clone()).filter(|value| !value.is_empty()).or_else(|| variable(name))
+    }
 }
 
 /// Where connections come from.

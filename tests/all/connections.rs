@@ -129,3 +129,22 @@ async fn variables_that_name_no_key_of_a_connection_keep_a_flow_from_being_serve
     assert!(exit.told().contains(what) && !exit.told().contains("environment_variables.RIGHT"), "{}", exit.stderr);
     assert!(!exit.told().contains(KEY), "{}", exit.stderr);
 }
+
+#[tokio::test]
+async fn variables_of_the_command_line_come_before_those_of_the_process_and_these_before_the_files() {
+    for (process, flag, expected) in
+        [(None, None, "hello"), (Some("process"), None, "process"), (Some("process"), Some("flag"), "flag")]
+    {
+        let mut host = TestHost::flow("env_reads").model(&FakeModel::echo().start());
+        if let Some(value) = process {
+            host = host.env("GREETING", value);
+        }
+        if let Some(value) = flag {
+            host = host.arg("--environment-variables").arg(format!("GREETING={value}")).arg("OTHER=x");
+        }
+        let host = host.start().await;
+        let reply = host.score(json!({})).await;
+        assert_eq!(reply.json()["variables"]["GREETING"], expected, "{}", reply.text());
+        host.stop().await;
+    }
+}
