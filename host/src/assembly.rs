@@ -5,6 +5,7 @@ mod connect;
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use indexmap::IndexMap;
 
@@ -36,6 +37,8 @@ pub struct Parts {
     /// Held as long as anything runs: its engine's clock ends with it.
     workshop: Workshop,
     pub warnings: Vec<Warning>,
+    /// Wall time of a request.
+    pub timeout: Duration,
 }
 
 /// What an operator says about a flow that is to run.
@@ -64,6 +67,9 @@ pub enum Fault {
 
 /// Variable with the values that the entry of a flex flow is initialised with.
 const INIT_CONFIG: &str = "PF_FLOW_INIT_CONFIG";
+
+/// Variables with the outputs that replies show, the first that is set: a JSON list of names.
+const INCLUDED_FIELDS: [&str; 2] = ["PROMPTFLOW_RESPONSE_INCLUDED_FIELDS", "PF_RESPONSE_INCLUDED_FIELDS"];
 
 /// Reads the flow of a folder, as far as it can be read.
 ///
@@ -99,6 +105,9 @@ pub fn prepare(folder: &Folder, settings: Settings<'_>) -> Result<Parts, Fault> 
     draft.load_images(&|path| images::read_file(folder, path));
     let components = components::load(folder, &mut draft, &workshop).map_err(Fault::Runtime)?;
     let init = draft.initialise(settings.init, (settings.env)(INIT_CONFIG).as_deref());
+    if let Some((variable, names)) = INCLUDED_FIELDS.iter().find_map(|name| Some((name, (settings.env)(name)?))) {
+        draft.show_only(variable, &names);
+    }
     let connected = connect::connect(&mut draft, init.as_ref(), settings.connections, settings.env);
     let has_connections = connected.is_some();
     let Connected { connections, environment } = connected.unwrap_or_default();
@@ -109,7 +118,8 @@ pub fn prepare(folder: &Folder, settings: Settings<'_>) -> Result<Parts, Fault> 
     let mut assembling = Assembling { draft, capabilities, init: init.as_ref(), has_connections };
     let nodes: Vec<_> = components.into_iter().filter_map(|loaded| assembling.node(loaded)).collect();
     let (flow, warnings) = assembling.draft.finish()?;
-    Ok(Parts { flow: Arc::new(flow), folder: folder.clone(), nodes, workshop, warnings })
+    let flow = Arc::new(flow);
+    Ok(Parts { flow, folder: folder.clone(), nodes, workshop, warnings, timeout: DEFAULT_FLOW_TIMEOUT })
 }
 
 impl Parts {
@@ -117,7 +127,7 @@ impl Parts {
     pub fn runner(self, telemetry: Telemetry, threads: Threads) -> Runner {
         let guests = threads.guests.clone();
         let nodes = Nodes::new(self.flow.clone(), self.nodes, self.workshop, threads);
-        Runner { flow: self.flow, nodes, telemetry, guests, timeout: DEFAULT_FLOW_TIMEOUT }
+        Runner { flow: self.flow, nodes, telemetry, guests, timeout: self.timeout }
     }
 }
 

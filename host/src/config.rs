@@ -5,6 +5,7 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::Args;
 
@@ -24,6 +25,8 @@ pub const IMAGE_HOSTS: &str = "WEIR_IMAGE_HOSTS";
 /// Hosts that nodes may reach although they are not public, as far as their flows grant them: as in [`IMAGE_HOSTS`], but for
 /// `none`. A host that a grant names by its address or by a private name, and that of a connection, need not be here.
 pub const HTTP_HOSTS: &str = "WEIR_HTTP_HOSTS";
+/// Wall time of a whole request, in seconds: prompt flow's variable. Default: 300.
+pub const LINE_TIMEOUT: &str = "PF_LINE_TIMEOUT_SEC";
 /// Told by `/version`, as the original does.
 pub const BUILD_INFO: &str = "BUILD_INFO";
 
@@ -90,6 +93,8 @@ pub struct Environment {
     pub telemetry: telemetry::Config,
     pub guests: Guests,
     pub images: images::Config,
+    /// Wall time of a whole request, if the operator says it.
+    pub flow_timeout: Option<Duration>,
     pub build_info: String,
 }
 
@@ -103,16 +108,17 @@ impl Environment {
     /// # Errors
     /// All variables that cannot be understood, one text each.
     pub fn read(get: &dyn Fn(&str) -> Option<String>) -> Result<Self, Vec<String>> {
-        let read = (telemetry::Config::from_env(get), images(get), http_hosts(get));
-        let (telemetry, images, http_hosts) = match read {
-            (Ok(telemetry), Ok(images), Ok(http_hosts)) => (telemetry, images, http_hosts),
-            (telemetry, images, http_hosts) => {
-                let others = images.err().into_iter().chain(http_hosts.err());
+        let read = (telemetry::Config::from_env(get), images(get), http_hosts(get), flow_timeout(get));
+        let (telemetry, images, http_hosts, flow_timeout) = match read {
+            (Ok(telemetry), Ok(images), Ok(http_hosts), Ok(timeout)) => (telemetry, images, http_hosts, timeout),
+            (telemetry, images, http_hosts, timeout) => {
+                let others = [images.err(), http_hosts.err(), timeout.err()].into_iter().flatten();
                 return Err(telemetry.err().into_iter().flatten().chain(others).collect());
             }
         };
         let guests = Guests { components: component::Config { cache_dir: cache_dir(get) }, http_hosts };
-        Ok(Self { telemetry, guests, images, build_info: get(BUILD_INFO).unwrap_or_default() })
+        let build_info = get(BUILD_INFO).unwrap_or_default();
+        Ok(Self { telemetry, guests, images, flow_timeout, build_info })
     }
 }
 
@@ -124,6 +130,13 @@ fn images(get: &dyn Fn(&str) -> Option<String>) -> Result<images::Config, String
 fn http_hosts(get: &dyn Fn(&str) -> Option<String>) -> Result<Allowed, String> {
     let hosts = get(HTTP_HOSTS).map_or_else(|| Ok(Allowed::default()), |text| Allowed::parse(&text));
     hosts.map_err(|error| format!("{HTTP_HOSTS}: {error}"))
+}
+
+fn flow_timeout(get: &dyn Fn(&str) -> Option<String>) -> Result<Option<Duration>, String> {
+    let Some(text) = get(LINE_TIMEOUT) else { return Ok(None) };
+    let seconds = text.trim().parse::<u64>().ok().filter(|seconds| *seconds > 0);
+    let problem = || format!("{LINE_TIMEOUT}: {text:?} is no time; write whole seconds, such as 300");
+    seconds.map(|seconds| Some(Duration::from_secs(seconds))).ok_or_else(problem)
 }
 
 fn cache_dir(get: &dyn Fn(&str) -> Option<String>) -> Option<PathBuf> {

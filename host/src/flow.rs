@@ -136,7 +136,7 @@ pub struct Output {
     pub kind: Type,
     pub source: Binding,
     pub description: Option<String>,
-    /// Left out of replies.
+    /// Left out of replies, though not of the results of a batch.
     pub evaluation_only: bool,
     pub is_chat_output: bool,
 }

@@ -11,15 +11,18 @@ mod contract;
 mod floors;
 mod scenarios;
 
+mod activate;
 mod check;
 mod cli;
 mod connections;
 mod examples;
 mod feedback;
+mod flex;
 mod http;
 mod images;
 mod run;
 mod sandbox;
+mod scheduler;
 mod score;
 mod streaming;
 mod telemetry;

@@ -1,5 +1,7 @@
 //! `weir run --data`: a flow over a data set, and how a run that was broken off goes on.
 
+mod aggregation;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, OpenOptions};
 use std::io::Write as _;

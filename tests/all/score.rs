@@ -161,6 +161,77 @@ async fn probes_and_version_answer() {
 }
 
 #[tokio::test]
+async fn values_pass_through_nodes_with_their_digits_and_the_order_of_their_keys() {
+    let flow = "
+inputs: {value: {type: object}}
+outputs:
+  first: {type: int, reference: '${one.output.value.z[1]}'}
+  value: {type: object, reference: '${two.output.value}'}
+nodes:
+- {name: two, type: wasm, source: {path: guests/run_returns.wasm}, inputs: {value: '${one.output.value}', n: '${inputs.value}'}}
+- {name: one, type: wasm, source: {path: guests/run_returns.wasm}, inputs: {value: '${inputs.value}'}}
+";
+    let host = TestHost::written("passes", flow).start().await;
+    let value =
+        r#"{"z":[1,9007199254740993],"a":{"é":-9223372036854775808,"b":18446744073709551615,"10":null,"9":0.1}}"#;
+    let reply = host.score_with(&[], format!(r#"{{"value": {value}}}"#)).await;
+    let expected = format!(r#"{{"first":9007199254740993,"value":{value}}}"#);
+    assert_eq!((reply.status, reply.text()), (200, expected.as_str()));
+}
+
+#[tokio::test]
+async fn a_number_that_json_does_not_have_is_null_and_the_bare_word_is_refused() {
+    let flow = |guest: &str, inputs: &str| {
+        format!(
+            "inputs: {{}}
+outputs: {{a: {{type: double, reference: '${{n.output}}'}}}}
+nodes: [{{name: n, type: wasm, source: {{path: guests/{guest}.wasm}}, inputs: {inputs}}}]
+"
+        )
+    };
+    for (over, expected) in [("2", json!(0.5)), ("0", json!(null))] {
+        let host = TestHost::written("divides", &flow("run_divides", &format!("{{one: 1, by: {over}}}"))).start().await;
+        host.score(json!({})).await.assert_ok(json!({"a": expected}));
+    }
+    let host = TestHost::written("bare", &flow("run_returns_wrong_json", "{text: '[NaN]'}")).start().await;
+    let reply = host.score(json!({})).await;
+    let message = "node \"n\" returned text that is not JSON: expected value at line 1 column 2; JSON has neither NaN nor \
+                   Infinity: return null in their place";
+    assert_eq!((reply.status, &reply.json()["error"]["message"]), (500, &json!(message)));
+}
+
+#[tokio::test]
+async fn outputs_for_evaluation_are_left_out_unless_the_operator_names_what_is_shown() {
+    let flow = "
+inputs: {text: {type: string}}
+outputs:
+  a: {type: string, reference: '${inputs.text}'}
+  b: {type: string, reference: '${inputs.text}', evaluation_only: true}
+  c: {type: int, reference: 5}
+nodes: []
+";
+    let host = |variable: &'static str, names: &'static str| async move {
+        let host = TestHost::written("evaluated", flow);
+        let host = if variable.is_empty() { host } else { host.env(variable, names) };
+        host.start().await.score(json!({"text": "t"})).await.text().to_owned()
+    };
+    assert_eq!(host("", "").await, r#"{"a":"t","c":5}"#);
+    let (long, short) = ("PROMPTFLOW_RESPONSE_INCLUDED_FIELDS", "PF_RESPONSE_INCLUDED_FIELDS");
+    assert_eq!(host(long, r#"["c", "b"]"#).await, r#"{"b":"t","c":5}"#);
+    assert_eq!(host(short, r#"["nope"]"#).await, "{}");
+    let exit = TestHost::written("evaluated", flow).env(long, "a, b").refuses().await;
+    let wanted = "PROMPTFLOW_RESPONSE_INCLUDED_FIELDS: expected a JSON list of outputs by name, such as [\"answer\"], found a, b";
+    assert!(exit.status.code() == Some(2) && exit.told().contains(wanted), "{}", exit.stderr);
+}
+
+#[tokio::test]
+async fn a_flow_without_nodes_or_outputs_answers_an_empty_object() {
+    let host = TestHost::written("nothing", "inputs: {}\n").start().await;
+    let reply = host.score_with(&[], "no JSON at all").await;
+    assert_eq!((reply.status, reply.text()), (200, "{}"));
+}
+
+#[tokio::test]
 async fn independent_nodes_run_at_the_same_time() {
     let flow = "
 inputs: {ms: {type: int}}

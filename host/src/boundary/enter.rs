@@ -72,7 +72,8 @@ where
         facts: &facts,
         usage: usage.clone(),
     });
-    let deadline = origin.deadline.min(Instant::now() + timeout);
+    let flow_deadline = origin.deadline;
+    let deadline = flow_deadline.min(Instant::now() + timeout);
     let node_run = NodeRun {
         node: node.clone(),
         origin,
@@ -90,7 +91,10 @@ where
         settle(&node, answer, &outlet).await
     };
     let result = match timeout_at(deadline.into(), whole).await {
-        Ok(result) => result,
+        Ok(Ok(value)) => Ok(value),
+        // What ends because its request is out of time has not failed by itself, whatever it makes of it.
+        _ if flow_deadline <= Instant::now() => Err(NodeError::new(NodeFailure::Cancelled, "the flow ran out of time")),
+        Ok(Err(error)) => Err(error),
         Err(_) => Err(out_of_time(&node, timeout)),
     };
     match &result {
@@ -111,9 +115,8 @@ async fn settle(node: &NodeId, answer: Answer, outlet: &Outlet) -> Result<Json, 
             NodeFailure::OutputTooLarge,
             format!("node {:?} gave {} bytes, more than the {MAX_OUTPUT} it may", node.as_str(), value.len()),
         )),
-        Answer::Value(value) => {
-            Json::parse(&value).map_err(|error| broken(node, &format!("returned text that is not JSON: {error}")))
-        }
+        Answer::Value(value) => Json::parse(&value)
+            .map_err(|error| broken(node, &format!("returned text that is not JSON: {error}{}", hint(&value)))),
         Answer::Emitted => Ok(outlet.joined()),
         Answer::Relayed(chunks) => {
             relay(node, chunks, outlet).await?;
@@ -161,6 +164,15 @@ fn upstream(error: CallError) -> NodeError {
 
 fn broken(node: &NodeId, what: &str) -> NodeError {
     NodeError::new(NodeFailure::Protocol, format!("node {:?} {what}", node.as_str()))
+}
+
+/// What many a language writes for numbers that JSON does not have.
+fn hint(text: &str) -> &'static str {
+    if text.contains("NaN") || text.contains("Infinity") {
+        "; JSON has neither NaN nor Infinity: return null in their place"
+    } else {
+        ""
+    }
 }
 
 fn out_of_time(node: &NodeId, timeout: Duration) -> NodeError {

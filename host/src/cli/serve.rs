@@ -14,9 +14,10 @@ use crate::telemetry::{Telemetry, Terminal};
 
 pub fn run(args: &ServeArgs) -> Done {
     start_log()?;
-    let Environment { mut telemetry, guests, images, build_info } =
+    let Environment { mut telemetry, guests, images, flow_timeout, build_info } =
         Environment::read(&config::variable).map_err(Error::Wrong)?;
-    let parts = load(&args.flow, guests)?;
+    let mut parts = load(&args.flow, guests)?;
+    parts.timeout = flow_timeout.unwrap_or(parts.timeout);
 
     telemetry.terminal = Some(Terminal { out: Box::new(stdout()), color: stdout().is_terminal() });
     let telemetry = Telemetry::start(telemetry).context("telemetry cannot be started")?;

@@ -1,6 +1,7 @@
 //! The manifest against itself and the flow folder: every problem found, or a [`Flow`]. Not the shape of the file: see
 //! manifest.rs; not what each type of node needs: see check/kind.rs.
 
+mod chat;
 mod flex;
 mod kind;
 mod names;
@@ -109,6 +110,7 @@ impl Checker<'_> {
             None => {
                 flow.outputs = manifest.outputs.iter().filter_map(|output| self.output(output)).collect();
                 self.unused_nodes(&flow, &written);
+                self.chat(manifest);
             }
             Some(flex) => {
                 flow.outputs = flex::outputs(manifest);

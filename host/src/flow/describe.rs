@@ -6,6 +6,7 @@ use indexmap::IndexMap;
 use serde::Deserialize;
 use serde_json::Value;
 
+use super::types::Type;
 use super::value::{Json, View};
 
 /// The description of a component: see `describe` in wit/handler.wit. What it does not say is `None`.
@@ -115,6 +116,24 @@ impl Port {
         self.types.is_empty() || self.types.iter().any(is)
     }
 
+    /// A literal of a flow file as what is taken. Editors of flow files write many a number, flag and list as text, and
+    /// prompt flow reads such text as the type of the parameter. None: it is nothing of the kind.
+    pub(super) fn read(&self, literal: &Json) -> Option<Json> {
+        if self.takes(literal) {
+            return Some(literal.clone());
+        }
+        let wanted = match (self.one_type()?, literal.view()) {
+            ("integer", View::Text(_)) => Type::Int,
+            ("number", View::Text(_)) => Type::Double,
+            ("boolean", View::Text(_)) => Type::Bool,
+            ("array", View::Text(_)) => Type::List,
+            ("object", View::Text(_)) => Type::Object,
+            ("string", View::Number(_) | View::Bool(_)) => Type::String,
+            _ => return None,
+        };
+        wanted.coerce("", literal).ok().filter(|read| self.takes(read))
+    }
+
     /// The only type, but for null.
     pub(super) fn one_type(&self) -> Option<&str> {
         let mut types = self.types.iter().filter(|kind| *kind != "null");
@@ -156,6 +175,40 @@ mod tests {
         assert!(takes("c", "[]"));
         assert_eq!((description.streams, inputs.open, description.init.is_none()), (Some(true), false, true));
         assert_eq!(inputs.get("b").unwrap().to_string(), "string or null");
+    }
+
+    #[test]
+    fn a_literal_is_read_as_the_one_type_that_is_taken() {
+        let read = |kind: &str, literal: &str| {
+            let text = format!(r#"{{"inputs":{{"properties":{{"x":{{"type":{kind}}}}}}}}}"#);
+            let inputs = Description::parse(&text).inputs.unwrap();
+            inputs
+                .get("x")
+                .unwrap()
+                .read(&Json::parse(literal).unwrap())
+                .map_or("refused".to_owned(), |read| read.to_string())
+        };
+        for (kind, literal, expected) in [
+            (r#""integer""#, r#""5""#, "5"),
+            (r#"["integer","null"]"#, r#""5""#, "5"),
+            (r#""integer""#, r#""five""#, "refused"),
+            (r#""integer""#, "4.9", "refused"),
+            (r#""number""#, r#""0.70""#, "0.7"),
+            (r#""number""#, "1", "1"),
+            (r#""boolean""#, r#""True""#, "true"),
+            (r#""boolean""#, "1", "refused"),
+            (r#""array""#, r#""[1, 2]""#, "[1, 2]"),
+            (r#""array""#, r#""{}""#, "refused"),
+            (r#""object""#, r#""{\"a\": 1}""#, r#"{"a": 1}"#),
+            (r#""object""#, r#""text""#, "refused"),
+            (r#""string""#, "5", r#""5""#),
+            (r#""string""#, "true", r#""True""#),
+            (r#""string""#, "[1]", "refused"),
+            (r#"["string","integer"]"#, r#""5""#, r#""5""#),
+            (r#"["boolean","integer"]"#, r#""5""#, "refused"),
+        ] {
+            assert_eq!(read(kind, literal), expected, "{literal} as {kind}");
+        }
     }
 
     #[test]

@@ -94,8 +94,8 @@ impl Draft {
         }
     }
 
-    /// Holds what a node is given against what its component says it takes. Of the entry of a flex flow, also makes
-    /// what the component takes the inputs of the flow.
+    /// Holds what a node is given against what its component says it takes, and reads the literals among it as that. Of
+    /// the entry of a flex flow, also makes what the component takes the inputs of the flow.
     pub fn described(&mut self, index: NodeIndex, description: &Description) {
         if self.flow.entry() == Some(index) {
             self.entry_described(index, description);
@@ -121,6 +121,28 @@ impl Draft {
                 }
                 None
             }
+        }
+    }
+
+    /// Lets replies have these outputs and no others, whatever the file says of evaluation. `written` is what `variable`
+    /// holds: a JSON list of names. A name of no output shows nothing. A flow whose reply is one bare value shows it.
+    pub fn show_only(&mut self, variable: &str, written: &str) {
+        if self.flow.kind != FlowKind::Dag {
+            return;
+        }
+        let Ok(names) = serde_json::from_str::<Vec<String>>(written) else {
+            let message =
+                format!("{variable}: expected a JSON list of outputs by name, such as [\"answer\"], found {written}");
+            self.findings.problem_elsewhere("InvalidResponseIncludedFields", message);
+            return;
+        };
+        for unknown in names.iter().filter(|name| !self.flow.outputs.contains_key(*name)) {
+            let known = listed(self.flow.outputs.keys().map(String::as_str));
+            let message = format!("{variable}: the flow has no output {unknown:?}; outputs are: {known}");
+            self.findings.warning_elsewhere("OutputNotFound", message);
+        }
+        for (name, output) in &mut self.flow.outputs {
+            output.evaluation_only = !names.contains(name);
         }
     }
 
@@ -175,7 +197,7 @@ impl Draft {
 
     fn node_described(&mut self, index: NodeIndex, description: &Description) {
         let Some(ports) = &description.inputs else { return };
-        let (node, written) = (&self.flow.nodes[index.0], &self.written[index.0].node);
+        let (node, written) = (&mut self.flow.nodes[index.0], &self.written[index.0].node);
         let owner = format!("node {:?}", node.id.as_str());
         let mut wrong = Vec::new();
         for (name, value) in &written.inputs {
@@ -191,13 +213,13 @@ impl Draft {
                     });
                 }
                 Some(port) => {
-                    if let Some(Binding::Literal(literal)) = node.inputs.get(&name.value)
-                        && !port.takes(literal)
-                    {
-                        wrong.push((
+                    let Some(Binding::Literal(literal)) = node.inputs.get_mut(&name.value) else { continue };
+                    match port.read(literal) {
+                        Some(fitting) => *literal = fitting,
+                        None => wrong.push((
                             value.span.clone(),
                             format!("{owner}: input {:?} is {literal}, but its component takes {port}", name.value),
-                        ));
+                        )),
                     }
                 }
             }
@@ -219,6 +241,17 @@ impl Draft {
     /// be given, the file what is read into them and what stands for one that is missing.
     fn entry_described(&mut self, index: NodeIndex, description: &Description) {
         if let Some(init) = &mut self.flow.init {
+            if let (Some(ports), span) = (&description.init, &self.written[index.0].node.name.span) {
+                let unknown: Vec<_> = init.names().filter(|name| !ports.open && ports.get(name).is_none()).collect();
+                if !unknown.is_empty() {
+                    let message = format!(
+                        "the flow declares init values that its entry does not take: {}; init values of the entry are: {}",
+                        listed(unknown),
+                        listed(ports.names())
+                    );
+                    self.findings.problem("InvalidFlexFlowEntry", span, message);
+                }
+            }
             init.described(description.init.clone());
         }
         let Some(ports) = &description.inputs else { return };

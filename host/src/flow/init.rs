@@ -86,6 +86,11 @@ impl InitKind {
 }
 
 impl Init {
+    /// The values that the file declares, by name.
+    pub(super) fn names(&self) -> impl Iterator<Item = &str> {
+        self.declared.keys().map(String::as_str)
+    }
+
     /// What the entry itself says it takes.
     pub(super) fn described(&mut self, ports: Option<Ports>) {
         self.described = ports;

@@ -190,6 +190,7 @@ impl Limits {
 impl Input {
     pub(super) fn read(entry: &Entry, findings: &mut Findings) -> Option<Self> {
         let mut fields = Fields::of(format!("input {:?}", entry.key), &entry.value, findings)?;
+        // Choices for a form; prompt flow takes any value either.
         fields.ignore(&["enum"]);
         let input = Self {
             name: name_of(entry),

@@ -1,5 +1,7 @@
 //! Flow files by their text: what a good one becomes. What is said about a bad one: see tests/refused.rs.
 
+mod accepted;
+mod chat;
 mod flex;
 mod prompty;
 mod refused;
@@ -297,6 +299,48 @@ nodes:
              component, with componentize-py or in another language, and make it `type: wasm`",
         ],
     );
+}
+
+const SHOWN: &str = "
+outputs:
+  a: {type: string, reference: '${a.output}'}
+  b: {type: string, reference: '${b.output}', evaluation_only: true}
+  c: {type: int, reference: 5}
+nodes:
+- {name: a, type: wasm, source: {path: echo.wasm}}
+- {name: b, type: wasm, source: {path: echo.wasm}}
+";
+
+/// The outputs that replies show if the operator names these, and the warnings, or else the problems.
+fn shown(manifest: &str, names: &str) -> (String, String) {
+    let mut draft = Flow::draft("flow.dag.yaml", manifest, "f", &folder());
+    draft.show_only("VARIABLE", names);
+    match draft.finish() {
+        Ok((flow, warnings)) => {
+            let shown = flow.outputs().iter().filter(|(_, output)| !output.evaluation_only);
+            let shown: Vec<_> = shown.map(|(name, _)| name.as_str()).collect();
+            let candidates = flow.stream_candidates().into_iter().map(|(_, name)| name);
+            let text = format!("{} / {}", shown.join(" "), candidates.collect::<Vec<_>>().join(" "));
+            (text, warnings.iter().map(ToString::to_string).collect())
+        }
+        Err(problems) => (String::new(), problems.plain()),
+    }
+}
+
+#[test]
+fn an_operator_decides_which_outputs_are_shown() {
+    let dag = |names: &str| shown(SHOWN, names);
+    assert_eq!(dag(r#"["c", "b"]"#), ("b c / b".into(), String::new()));
+    assert_eq!(dag("[]").0, " / ");
+    assert_eq!(
+        dag(r#"["nope", "a"]"#),
+        ("a / a".into(), "VARIABLE: the flow has no output \"nope\"; outputs are: a, b, c".into())
+    );
+    for names in ["a", r#""a""#, "[1]", "{}"] {
+        let problem = "VARIABLE: expected a JSON list of outputs by name, such as [\"answer\"], found ";
+        assert!(dag(names).1.ends_with(&format!("  {problem}{names}")), "{}", dag(names).1);
+    }
+    assert_eq!(shown("entry: echo.wasm\n", "[]").0, "output / output");
 }
 
 #[test]

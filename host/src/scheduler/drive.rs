@@ -7,6 +7,7 @@ use std::collections::{HashMap, VecDeque};
 use std::future::poll_fn;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Instant;
 
 use futures_util::stream::{self, StreamExt};
 use tokio::sync::mpsc;
@@ -182,6 +183,9 @@ impl Running {
             }
             Err(error) => {
                 self.plan.failed(node);
+                if self.origin.deadline <= Instant::now() {
+                    return Err(Failure::Timeout);
+                }
                 Err(Failure::Node { node: self.flow.node(node).id.clone(), error })
             }
         }

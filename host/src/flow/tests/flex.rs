@@ -54,6 +54,8 @@ fn what_the_entry_takes_decides_what_must_be_given_and_the_file_what_becomes_of_
     };
     assert_eq!(decode(r#"{"question":"q","n":"5","other":1}"#), r#"{"question":"q","n":5}"#);
     assert_eq!(decode(r#"{"question":"q","more":[1]}"#), r#"{"question":"q","n":9,"more":[1]}"#);
+    // What only the entry declares is taken as it is.
+    assert_eq!(decode(r#"{"question":3,"more":"[1]"}"#), r#"{"question":"3","n":9,"more":"[1]"}"#);
     assert_eq!(decode(r#"{"n":1}"#), "MissingRequiredFlowInput");
     assert_eq!(decode(r#"{"question":"q","n":"zz"}"#), "InputTypeError");
     let entry = flow.node(NodeIndex(0));
@@ -71,6 +73,27 @@ fn an_input_with_a_default_in_the_file_need_not_be_given_even_if_the_entry_needs
     draft.described(NodeIndex(0), &Description::parse(DESCRIBED));
     let (flow, _) = draft.finish().unwrap();
     assert_eq!(Inputs::decode(&flow, b"{}").unwrap().to_json().as_str(), r#"{"question":"why?"}"#);
+}
+
+#[test]
+fn without_inputs_in_the_file_the_entry_declares_them_and_nothing_is_coerced() {
+    let mut draft = draft("entry: echo.wasm\n");
+    draft.described(NodeIndex(0), &Description::parse(DESCRIBED));
+    let (flow, _) = draft.finish().unwrap();
+    let decoded = Inputs::decode(&flow, br#"{"n":"5","question":3,"other":1}"#).unwrap().to_json();
+    assert_eq!(decoded.as_str(), r#"{"question":3,"n":"5"}"#);
+}
+
+#[test]
+fn init_values_that_the_entry_does_not_take_are_refused() {
+    let mut draft = draft("entry: echo.wasm\ninit: {tone: {type: string, default: x}, ton: {default: y}}\n");
+    let described = r#"{"init": {"properties": {"tone": {"type": "string"}}}}"#;
+    draft.described(NodeIndex(0), &Description::parse(described));
+    assert_eq!(
+        draft.finish().unwrap_err().plain(),
+        "flow.flex.yaml has 1 problem\n  flow.flex.yaml:1:8: the flow declares init values that its entry does not take: ton; \
+         init values of the entry are: tone"
+    );
 }
 
 #[test]

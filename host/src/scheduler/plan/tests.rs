@@ -1,9 +1,8 @@
-//! What runs, in tables, and that the order in which nodes complete changes nothing.
+//! What runs, in tables. That the order in which nodes complete changes nothing: see tests/any_order.rs; what becomes of a
+//! batch: see tests/batch.rs.
 
-use std::collections::BTreeMap;
-
-use proptest::prelude::*;
-use proptest::test_runner::TestCaseError;
+mod any_order;
+mod batch;
 
 use super::*;
 use crate::flow::tests::flow;
@@ -246,100 +245,4 @@ inputs: {n: {type: int}}
     ran.ready_text();
     ran.complete("a", "[]");
     assert_eq!(ran.outputs(), expected);
-}
-
-/// A random node: which earlier nodes it takes as inputs, and a condition on one of them.
-#[derive(Clone, Debug)]
-struct Shape {
-    takes: Vec<usize>,
-    condition: Option<(usize, u8)>,
-}
-
-fn shapes() -> impl Strategy<Value = Vec<Shape>> {
-    let condition = prop::option::of((0..9_usize, 0..3_u8));
-    let shape = (prop::collection::vec(0..9_usize, 0..4), condition);
-    prop::collection::vec(shape.prop_map(|(takes, condition)| Shape { takes, condition }), 1..10)
-}
-
-/// Node `i` may only need nodes before it; `position` shuffles where it stands in the file.
-fn random_manifest(shapes: &[Shape], position: &[usize]) -> String {
-    let mut nodes: Vec<_> =
-        shapes.iter().enumerate().map(|(i, shape)| (position[i], format!("n{i}"), rest(i, shape))).collect();
-    nodes.sort();
-    manifest(&nodes.iter().map(|(_, name, rest)| (name.as_str(), rest.as_str())).collect::<Vec<_>>())
-}
-
-fn rest(i: usize, shape: &Shape) -> String {
-    let inputs: BTreeMap<_, _> = shape.takes.iter().filter(|_| i > 0).map(|other| (other % i, ())).collect();
-    let inputs: Vec<_> = inputs.keys().map(|other| format!("x{other}: '${{n{other}.output}}'")).collect();
-    let mut rest = format!(", inputs: {{{}}}", inputs.join(", "));
-    if let Some((other, is)) = shape.condition {
-        let when = if i == 0 { "${inputs.n}".to_owned() } else { format!("${{n{}.output}}", other % i) };
-        rest += &format!(", activate: {{when: '{when}', is: {is}}}");
-    }
-    rest
-}
-
-/// What a node answers: a number that depends on its name and on all it was given.
-fn answer(name: &str, inputs: &str) -> Json {
-    let sum: usize = name.bytes().chain(inputs.bytes()).map(usize::from).sum();
-    Json::parse(&(sum % 3).to_string()).unwrap()
-}
-
-/// The rules once more, without a plan: nodes one after the other, none that is bypassed.
-fn sequential(shapes: &[Shape]) -> Vec<Option<Json>> {
-    let mut outputs: Vec<Option<Json>> = Vec::new();
-    for (i, shape) in shapes.iter().enumerate() {
-        let takes: BTreeMap<usize, ()> = shape.takes.iter().filter(|_| i > 0).map(|other| (other % i, ())).collect();
-        let runs = match shape.condition {
-            Some((_, is)) if i == 0 => is == 1,
-            Some((other, is)) => outputs[other % i].as_ref().is_some_and(|value| value.as_str() == is.to_string()),
-            None => takes.is_empty() || takes.keys().any(|other| outputs[*other].is_some()),
-        };
-        let given: Vec<_> =
-            takes.keys().filter_map(|other| Some(format!("\"x{other}\":{}", outputs[*other].as_ref()?))).collect();
-        outputs.push(runs.then(|| answer(&format!("n{i}"), &format!("{{{}}}", given.join(",")))));
-    }
-    outputs
-}
-
-/// Runs with as many nodes at once as there may be; `choices` say which of them completes next.
-fn interleaved(manifest: &str, mut choices: impl Iterator<Item = usize>) -> Result<String, TestCaseError> {
-    let mut plan = plan(manifest, "{}");
-    let mut running = Vec::new();
-    while !plan.is_done() {
-        for step in plan.ready().unwrap() {
-            if let Step::Run { node, inputs } = step {
-                running.push((node, inputs));
-            }
-        }
-        if running.is_empty() {
-            prop_assert!(plan.is_done(), "stuck");
-            break;
-        }
-        let (node, inputs) = running.swap_remove(choices.next().unwrap_or(0) % running.len());
-        let output = answer(&plan.name(node), inputs.as_str());
-        plan.completed(node, output);
-    }
-    Ok(plan.outputs_text())
-}
-
-proptest! {
-    #[test]
-    fn any_interleaving_gives_what_a_sequential_run_gives(
-        shapes in shapes(),
-        position in Just((0..10).collect::<Vec<usize>>()).prop_shuffle(),
-        choices in prop::collection::vec(0..100_usize, 10),
-    ) {
-        let expected = sequential(&shapes);
-        let manifest = random_manifest(&shapes, &position);
-        let found: BTreeMap<String, serde_json::Value> =
-            serde_json::from_str(&interleaved(&manifest, choices.into_iter())?).unwrap();
-        let expected: BTreeMap<String, serde_json::Value> = expected
-            .iter()
-            .enumerate()
-            .map(|(i, output)| (format!("n{i}"), output.as_ref().map_or(serde_json::Value::Null, |value| serde_json::from_str(value.as_str()).unwrap())))
-            .collect();
-        prop_assert_eq!(found, expected);
-    }
 }
