@@ -17,6 +17,7 @@ mod examples;
 mod feedback;
 mod http;
 mod images;
+mod prompties;
 mod run;
 mod sandbox;
 mod score;
