@@ -17,6 +17,8 @@ mod examples;
 mod feedback;
 mod http;
 mod images;
+mod models;
+mod models_fail;
 mod prompties;
 mod run;
 mod sandbox;
