@@ -78,6 +78,11 @@ impl Findings {
         FileIndex(self.files.len() - 1)
     }
 
+    /// The file that spans are places of.
+    pub(super) fn current(&self) -> FileIndex {
+        self.current
+    }
+
     /// While `work` runs, spans are places of another file.
     pub(super) fn within<T>(&mut self, file: FileIndex, work: impl FnOnce(&mut Self) -> T) -> T {
         let before = std::mem::replace(&mut self.current, file);

@@ -90,7 +90,7 @@ impl Checker<'_> {
             return;
         }
         self.unfilled(node, template, &variables, inputs);
-        self.unused(node, template, parameters, &variables);
+        self.unused(node, kind, template, parameters, &variables);
     }
 
     /// Variables without an input print nothing. That is legal, and hardly ever meant.
@@ -135,6 +135,7 @@ impl Checker<'_> {
     fn unused(
         &mut self,
         node: &manifest::Node,
+        kind: &NodeKind,
         template: &Template,
         parameters: &[Parameter],
         variables: &BTreeSet<String>,
@@ -143,6 +144,7 @@ impl Checker<'_> {
             let name = input.value.as_str();
             let known = parameters.iter().any(|parameter| parameter.name == name)
                 || variables.contains(name)
+                || overriding(kind).iter().any(|overriding| overriding == name)
                 || matches!(name, "connection" | "api")
                 || super::is_nothing(&value.value);
             if known {
@@ -188,13 +190,21 @@ impl Checker<'_> {
 /// The inputs that are parameters. A prompty that is a flow of its own has them apart.
 fn parameters_of(kind: &NodeKind) -> &'static [Parameter] {
     match kind {
-        NodeKind::Llm(Llm { answer: Some(Answer { parameters: Some(_), .. }), .. })
+        NodeKind::Llm(Llm { answer: Some(Answer { overriding: None, .. }), .. })
         | NodeKind::Prompt { .. }
         | NodeKind::Component { .. } => &[],
         NodeKind::Llm(Llm { tool: LlmTool::Vision, .. }) => VISION,
         NodeKind::Llm(Llm { api: Api::Chat, .. }) => CHAT,
         NodeKind::Llm(Llm { api: Api::Completion, .. }) => COMPLETION,
         NodeKind::Package(package) => PackageTool::find(package.tool).map_or(&[], |tool| tool.parameters),
+    }
+}
+
+/// Inputs that come before what a prompty says.
+fn overriding(kind: &NodeKind) -> &[String] {
+    match kind {
+        NodeKind::Llm(Llm { answer: Some(Answer { overriding: Some(names), .. }), .. }) => names,
+        _ => &[],
     }
 }
 
