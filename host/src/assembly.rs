@@ -1,5 +1,6 @@
 //! Puts the parts together: a flow folder becomes a [`Runner`]. Wiring only: no part is told how to do its work.
 
+mod components;
 mod connect;
 
 use std::path::PathBuf;
@@ -10,23 +11,21 @@ use indexmap::IndexMap;
 
 use crate::boundary::Capability;
 use crate::boundary::grants::{Ask, AskError, Grants};
-use crate::builder;
 use crate::capability::{self, Capabilities, config, http, llm, nodes};
-use crate::flow::describe::Description;
+use crate::config::Guests;
 use crate::flow::init::Resolved;
-use crate::flow::problem::{Problems, Warning};
-use crate::flow::tools::Plugin;
+use crate::flow::problem::{Problems, Warning, nearest};
 use crate::flow::value::Json;
 use crate::flow::{Draft, FileError, Flow, Llm, LlmTool, Node, NodeIndex, NodeKind, Place, Surroundings};
 use crate::folder::{Folder, FolderError};
 use crate::images;
-use crate::plugins;
-use crate::sandbox::component::{self, Component, StartError, Workshop};
+use crate::sandbox::component::{StartError, Workshop};
 use crate::sandbox::limits::{DEFAULT_TIMEOUT, Limits, MAX_TIMEOUT};
 use crate::sandbox::{self, Nodes, Threads};
 use crate::scheduler::{DEFAULT_FLOW_TIMEOUT, Runner};
 use crate::telemetry::{self, NodeFacts, PromptFacts, Telemetry};
 
+use components::Loaded;
 use connect::Connected;
 
 /// A flow with everything its nodes need, ready to run.
@@ -48,7 +47,7 @@ pub struct Settings<'a> {
     pub connections: &'a [PathBuf],
     /// `--init`, by name.
     pub init: &'a IndexMap<String, String>,
-    pub components: component::Config,
+    pub guests: Guests,
     /// The process's own environment.
     pub env: &'a dyn Fn(&str) -> Option<String>,
 }
@@ -100,10 +99,11 @@ pub fn component_paths(flow: &Flow) -> Vec<&str> {
 /// # Errors
 /// Every problem of the flow, its components, connections and grants, so that all can be mended at once.
 pub fn prepare(folder: &Folder, settings: Settings<'_>) -> Result<Parts, Fault> {
+    let Guests { components, http_hosts } = settings.guests;
     let mut draft = read(folder, settings.env)?;
-    let workshop = Workshop::open(settings.components)?;
+    let workshop = Workshop::open(components)?;
     draft.load_images(&|path| images::read_file(folder, path));
-    let components = load(folder, &mut draft, &workshop)?;
+    let components = components::load(folder, &mut draft, &workshop).map_err(Fault::Runtime)?;
     let init = draft.initialise(settings.init, (settings.env)(INIT_CONFIG).as_deref());
     if let Some((variable, names)) = INCLUDED_FIELDS.iter().find_map(|name| Some((name, (settings.env)(name)?))) {
         draft.show_only(variable, &names);
@@ -112,11 +112,11 @@ pub fn prepare(folder: &Folder, settings: Settings<'_>) -> Result<Parts, Fault> 
     let has_connections = connected.is_some();
     let Connected { connections, environment } = connected.unwrap_or_default();
     let config = config::Config { connections: connections.clone(), environment };
-    let http = http::Config { connections: connections.clone(), ..http::Config::default() };
+    let http = http::Config { connections: connections.clone(), allowed: http_hosts };
     let llm = llm::Config { connections, ..llm::Config::default() };
     let capabilities = Capabilities::build(capability::Config { config, http, llm, ..capability::Config::default() });
     let mut assembling = Assembling { draft, capabilities, init: init.as_ref(), has_connections };
-    let nodes: Vec<_> = components.into_iter().filter_map(|(index, code)| assembling.node(index, code)).collect();
+    let nodes: Vec<_> = components.into_iter().filter_map(|loaded| assembling.node(loaded)).collect();
     let (flow, warnings) = assembling.draft.finish()?;
     let flow = Arc::new(flow);
     Ok(Parts { flow, folder: folder.clone(), nodes, workshop, warnings, timeout: DEFAULT_FLOW_TIMEOUT })
@@ -131,68 +131,6 @@ impl Parts {
     }
 }
 
-/// The components of all nodes that are sound. Each is asked what it takes, which the flow is held against.
-fn load(
-    folder: &Folder,
-    draft: &mut Draft,
-    workshop: &Workshop,
-) -> Result<Vec<(NodeIndex, Option<Arc<Component>>)>, Fault> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().map_err(Fault::Runtime)?;
-    let mut loaded = Vec::new();
-    for index in draft.sound_nodes() {
-        let component = component(folder, draft, workshop, index);
-        if let (Some(component), NodeKind::Component { .. }) = (&component, &draft.flow().node(index).kind) {
-            match runtime.block_on(component.describe()) {
-                Ok(text) => draft.described(index, &Description::parse(&text)),
-                Err(error) => draft.warning(Place::Source(index), "NotDescribed", error.to_string()),
-            }
-        }
-        loaded.push((index, component));
-    }
-    Ok(loaded)
-}
-
-/// The component of one node; none if it cannot be had, which is then found.
-fn component(folder: &Folder, draft: &mut Draft, workshop: &Workshop, index: NodeIndex) -> Option<Arc<Component>> {
-    let loaded = match &draft.flow().node(index).kind {
-        NodeKind::Prompt { .. } => workshop.load("the built-in plugin `prompt`", plugins::PROMPT),
-        NodeKind::Llm(_) => workshop.load("the built-in plugin `llm`", plugins::LLM),
-        NodeKind::Package(package) => workshop.load(package.tool, plugin_bytes(package.plugin)),
-        NodeKind::Component { path } => {
-            let path = path.clone();
-            match builder::component(folder, &path) {
-                Ok((bytes, warning)) => {
-                    if let Some(warning) = warning {
-                        draft.warning(Place::Source(index), "ChangedSinceBuilt", warning);
-                    }
-                    workshop.load(&path, &bytes)
-                }
-                Err(error) => {
-                    let message = format!("node {:?}: {error}", draft.flow().node(index).id.as_str());
-                    draft.problem(Place::Source(index), "ComponentNotFound", message);
-                    return None;
-                }
-            }
-        }
-    };
-    match loaded {
-        Ok(component) => Some(component),
-        Err(error) => {
-            let message = format!("node {:?}: {error}", draft.flow().node(index).id.as_str());
-            draft.problem(Place::Source(index), "ComponentNotLoadable", message);
-            None
-        }
-    }
-}
-
-fn plugin_bytes(plugin: Plugin) -> &'static [u8] {
-    match plugin {
-        Plugin::Embedding => plugins::EMBEDDING,
-        Plugin::ContentSafety => plugins::CONTENT_SAFETY,
-        Plugin::Serp => plugins::SERP,
-    }
-}
-
 /// Nodes on their way from the flow file to the sandbox.
 struct Assembling<'a> {
     draft: Draft,
@@ -204,7 +142,7 @@ struct Assembling<'a> {
 
 impl Assembling<'_> {
     /// The node ready to run; none if something is wrong with it, which is then found.
-    fn node(&mut self, index: NodeIndex, component: Option<Arc<Component>>) -> Option<sandbox::Node> {
+    fn node(&mut self, Loaded { index, component }: Loaded) -> Option<sandbox::Node> {
         let node = self.draft.flow().node(index).clone();
         let init = self.init.filter(|_| self.draft.flow().entry() == Some(index));
         // Both, so that all problems are found.
@@ -232,7 +170,12 @@ impl Assembling<'_> {
                     // A connection that is missing has been told of.
                     if self.has_connections || !matches!(error, AskError::Unknown { .. }) {
                         let message = format!("node {:?}: {error}", node.id.as_str());
-                        self.draft.problem(Place::Grant(index, &capability), "GrantRefused", message);
+                        let problem = self.draft.problem(Place::Grant(index, &capability), "GrantRefused", message);
+                        if let AskError::UnknownCapability { name, known } = &error
+                            && let Some(near) = nearest(name, known.split(", "))
+                        {
+                            problem.help(format!("did you mean `{near}`?"));
+                        }
                     }
                 }
                 None

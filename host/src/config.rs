@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use clap::Args;
 
+use crate::address::Allowed;
 use crate::images;
 use crate::sandbox::component;
 use crate::telemetry;
@@ -21,6 +22,9 @@ pub const LOG: &str = "WEIR_LOG";
 /// `10.1.2.3:8080` or `10.0.0.0/8`, separated by commas, from which images are fetched although they are not public.
 /// Default: public hosts alone.
 pub const IMAGE_HOSTS: &str = "WEIR_IMAGE_HOSTS";
+/// Hosts that nodes may reach although they are not public, as far as their flows grant them: as in [`IMAGE_HOSTS`], but for
+/// `none`. A host that a grant names by its address or by a private name, and that of a connection, need not be here.
+pub const HTTP_HOSTS: &str = "WEIR_HTTP_HOSTS";
 /// Wall time of a whole request, in seconds: prompt flow's variable. Default: 300.
 pub const LINE_TIMEOUT: &str = "PF_LINE_TIMEOUT_SEC";
 /// Told by `/version`, as the original does.
@@ -49,6 +53,17 @@ pub struct FlowArgs {
     /// A value that the entry of a flex flow is initialised with; may be given several times
     #[arg(long, value_name = "NAME=VALUE", value_parser = name_and_value)]
     pub init: Vec<(String, String)>,
+    /// Variables for the flow and its connections, before those of the process and of the flow file
+    #[arg(long, value_name = "NAME=VALUE", num_args = 1.., value_parser = name_and_value)]
+    pub environment_variables: Vec<(String, String)>,
+}
+
+impl FlowArgs {
+    /// A variable as the flow and its connections see it.
+    pub fn variable(&self, name: &str) -> Option<String> {
+        let given = self.environment_variables.iter().rev().find(|(given, _)| given == name);
+        given.map(|(_, value)| value.clone()).filter(|value| !value.is_empty()).or_else(|| variable(name))
+    }
 }
 
 /// Where connections come from.
@@ -64,11 +79,19 @@ fn name_and_value(pair: &str) -> Result<(String, String), String> {
     Ok((name.to_owned(), value.to_owned()))
 }
 
+/// What an operator says about the guests of all flows.
+#[derive(Debug)]
+pub struct Guests {
+    pub components: component::Config,
+    /// Hosts that they may reach although they are not public: see [`HTTP_HOSTS`].
+    pub http_hosts: Allowed,
+}
+
 /// Settings that come from the environment alone.
 #[derive(Debug)]
 pub struct Environment {
     pub telemetry: telemetry::Config,
-    pub components: component::Config,
+    pub guests: Guests,
     pub images: images::Config,
     /// Wall time of a whole request, if the operator says it.
     pub flow_timeout: Option<Duration>,
@@ -85,22 +108,28 @@ impl Environment {
     /// # Errors
     /// All variables that cannot be understood, one text each.
     pub fn read(get: &dyn Fn(&str) -> Option<String>) -> Result<Self, Vec<String>> {
-        let (telemetry, images, timeout) = (telemetry::Config::from_env(get), images(get), flow_timeout(get));
-        let (telemetry, images, flow_timeout) = match (telemetry, images, timeout) {
-            (Ok(telemetry), Ok(images), Ok(timeout)) => (telemetry, images, timeout),
-            (telemetry, images, timeout) => {
-                let problems = telemetry.err().into_iter().flatten();
-                return Err(problems.chain(images.err()).chain(timeout.err()).collect());
+        let read = (telemetry::Config::from_env(get), images(get), http_hosts(get), flow_timeout(get));
+        let (telemetry, images, http_hosts, flow_timeout) = match read {
+            (Ok(telemetry), Ok(images), Ok(http_hosts), Ok(timeout)) => (telemetry, images, http_hosts, timeout),
+            (telemetry, images, http_hosts, timeout) => {
+                let others = [images.err(), http_hosts.err(), timeout.err()].into_iter().flatten();
+                return Err(telemetry.err().into_iter().flatten().chain(others).collect());
             }
         };
-        let components = component::Config { cache_dir: cache_dir(get) };
-        Ok(Self { telemetry, components, images, flow_timeout, build_info: get(BUILD_INFO).unwrap_or_default() })
+        let guests = Guests { components: component::Config { cache_dir: cache_dir(get) }, http_hosts };
+        let build_info = get(BUILD_INFO).unwrap_or_default();
+        Ok(Self { telemetry, guests, images, flow_timeout, build_info })
     }
 }
 
 fn images(get: &dyn Fn(&str) -> Option<String>) -> Result<images::Config, String> {
     let hosts = get(IMAGE_HOSTS).map_or_else(|| Ok(images::Config::default()), |text| images::Config::parse(&text));
     hosts.map_err(|error| format!("{IMAGE_HOSTS}: {error}; or `none`, to fetch no images"))
+}
+
+fn http_hosts(get: &dyn Fn(&str) -> Option<String>) -> Result<Allowed, String> {
+    let hosts = get(HTTP_HOSTS).map_or_else(|| Ok(Allowed::default()), |text| Allowed::parse(&text));
+    hosts.map_err(|error| format!("{HTTP_HOSTS}: {error}"))
 }
 
 fn flow_timeout(get: &dyn Fn(&str) -> Option<String>) -> Result<Option<Duration>, String> {

@@ -212,8 +212,10 @@ pub struct Answer {
     pub all: bool,
     /// Of an answer that is an object, the keys that count; empty: all.
     pub outputs: Vec<String>,
-    /// Parameters of the call, whatever they are called: then no input is one. None: inputs of their names are.
+    /// Parameters of the call, whatever they are called.
     pub parameters: Option<Json>,
+    /// Inputs that are parameters as well and come before those. None: the prompty is the flow, and no input is one.
+    pub overriding: Option<Vec<String>>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]

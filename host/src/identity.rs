@@ -76,7 +76,7 @@ impl Identity {
 
     /// A token for a scope, such as `https://cognitiveservices.azure.com/.default`.
     ///
-    /// Ends within [`source::PATIENCE`]. A token that still holds is given when a new one cannot be had.
+    /// Ends within ten seconds. A token that still holds is given when a new one cannot be had.
     ///
     /// # Errors
     ///

@@ -162,3 +162,39 @@ async fn run_takes_inputs_from_a_file_and_refuses_what_does_not_fit() {
     assert_eq!(exit.status.code(), Some(2), "{}", exit.stdout);
     assert_eq!(exit.stderr, "error: no value for question; give it by --input NAME=VALUE or --inputs FILE\n");
 }
+
+#[tokio::test]
+async fn what_a_flow_includes_from_elsewhere_is_there_once_it_is_built() {
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    let write = |name: &str, text: &str| {
+        let path = dir.path().join(name);
+        fs::create_dir_all(path.parent().expect("a folder")).expect("a folder");
+        fs::write(path, text).expect("a file in it");
+    };
+    write("shared/prompts/hello.jinja2", "Hello {{name}}");
+    write(
+        "flow/flow.dag.yaml",
+        "
+additional_includes: [../shared/prompts]
+inputs: {name: {type: string}}
+outputs: {text: {type: string, reference: '${hello.output}'}}
+nodes:
+- {name: hello, type: prompt, source: {type: code, path: prompts/hello.jinja2}, inputs: {name: '${inputs.name}'}}
+",
+    );
+    let flow = dir.path().join("flow");
+    let path = flow.to_str().expect("a path of text");
+    let exit = run(&["check", path]).await;
+    assert_eq!(exit.status.code(), Some(2));
+    assert!(exit.told().contains("run `weir build` on the flow folder"), "{}", exit.stderr);
+
+    let exit = run(&["build", path]).await;
+    assert!(exit.status.success(), "{}", exit.stderr);
+    let exit = run(&["run", path, "--input", "name=Ann"]).await;
+    assert_eq!(exit.stdout.trim(), r#"{"text":"Hello Ann"}"#, "{}", exit.stderr);
+
+    write("flow/flow.dag.yaml", "additional_includes: [../gone]\n");
+    let exit = run(&["build", path]).await;
+    assert_eq!(exit.status.code(), Some(2));
+    assert!(exit.stderr.contains("unable to find additional include ../gone"), "{}", exit.stderr);
+}

@@ -8,7 +8,7 @@ use base64::engine::general_purpose::STANDARD;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use harness::{
-    CONNECTION, Exit, FakeIdentity, FakeModel, HostBuilder, IDENTITY_HEADER, KEY, Recorded, TOKEN, TestHost,
+    CONNECTION, Collector, Exit, FakeIdentity, FakeModel, HostBuilder, IDENTITY_HEADER, KEY, Recorded, TOKEN, TestHost,
 };
 use serde_json::{Value, json};
 
@@ -16,6 +16,62 @@ use serde_json::{Value, json};
 fn host() -> HostBuilder {
     TestHost::flow("llm_node")
 }
+
+/// A connection file of each type that leads to no model, with a secret `s3cret`, and its values for one who was granted
+/// all of them. Types that lead to models are at the end.
+const TYPES: [(&str, &str, &[(&str, &str)]); 12] = [
+    (
+        "search",
+        "type: cognitive_search\napi_base: https://search.example",
+        &[("api_base", "https://search.example"), ("api_version", "2023-11-01"), ("auth_mode", "key")],
+    ),
+    (
+        "services",
+        "type: azure_ai_services\nendpoint: https://services.example",
+        &[("endpoint", "https://services.example"), ("auth_mode", "key")],
+    ),
+    (
+        "safety",
+        "type: azure_content_safety\nendpoint: https://safety.example",
+        &[("endpoint", "https://safety.example"), ("api_version", "2023-10-01"), ("api_type", "Content Safety")],
+    ),
+    (
+        "forms",
+        "type: form_recognizer\nendpoint: https://forms.example",
+        &[("endpoint", "https://forms.example"), ("api_version", "2023-07-31"), ("api_type", "Form Recognizer")],
+    ),
+    ("serp", "type: serp", &[]),
+    ("qdrant", "type: qdrant\napi_base: https://qdrant.example", &[("api_base", "https://qdrant.example")]),
+    ("weaviate", "type: weaviate\napi_base: https://weaviate.example", &[("api_base", "https://weaviate.example")]),
+    (
+        "own",
+        "type: custom\nconfigs: {place: here, size: 5}\nsecrets: {api_key: s3cret}",
+        &[("place", "here"), ("size", "5")],
+    ),
+    (
+        "strong",
+        "type: custom\ncustom_type: Mine\nmodule: a.b\npackage: c\npackage_version: 1.0\nconfigs: {place: there}\n\
+         secrets: {api_key: s3cret}",
+        &[("place", "there")],
+    ),
+    (
+        "azure",
+        "type: azure_open_ai\napi_base: https://azure.example\nresource_id: r",
+        &[
+            ("api_base", "https://azure.example"),
+            ("api_type", "azure"),
+            ("api_version", "2024-02-01"),
+            ("auth_mode", "key"),
+            ("resource_id", "r"),
+        ],
+    ),
+    (
+        "openai",
+        "type: open_ai\nbase_url: https://openai.example\norganization: o",
+        &[("base_url", "https://openai.example"), ("organization", "o")],
+    ),
+    ("serverless", "type: serverless\napi_base: https://mine.example", &[("api_base", "https://mine.example")]),
+];
 
 /// The requests that two questions lead to, and how the host ended.
 async fn asked_twice(host: HostBuilder, model: &FakeModel) -> (Vec<Recorded>, Exit) {
@@ -128,4 +184,114 @@ async fn variables_that_name_no_key_of_a_connection_keep_a_flow_from_being_serve
                 base_url, api_key, model";
     assert!(exit.told().contains(what) && !exit.told().contains("environment_variables.RIGHT"), "{}", exit.stderr);
     assert!(!exit.told().contains(KEY), "{}", exit.stderr);
+}
+
+#[tokio::test]
+async fn variables_of_the_command_line_come_before_those_of_the_process_and_these_before_the_files() {
+    for (process, flag, expected) in
+        [(None, None, "hello"), (Some("process"), None, "process"), (Some("process"), Some("flag"), "flag")]
+    {
+        let mut host = TestHost::flow("env_reads").model(&FakeModel::echo().start());
+        if let Some(value) = process {
+            host = host.env("GREETING", value);
+        }
+        if let Some(value) = flag {
+            host = host.arg("--environment-variables").arg(format!("GREETING={value}")).arg("OTHER=x");
+        }
+        let host = host.start().await;
+        let reply = host.score(json!({})).await;
+        assert_eq!(reply.json()["variables"]["GREETING"], expected, "{}", reply.text());
+        host.stop().await;
+    }
+}
+
+/// A host whose node reads settings, and is granted these.
+fn reader(keys: &[String]) -> HostBuilder {
+    let flow = format!(
+        "
+inputs: {{keys: {{type: list}}}}
+outputs: {{values: {{type: object, reference: '${{reads.output.values}}'}}}}
+nodes:
+- name: reads
+  type: wasm
+  source: {{type: code, path: guests/config_reads.wasm}}
+  inputs: {{keys: '${{inputs.keys}}'}}
+  grants: {{config: [{}]}}
+",
+        keys.join(", ")
+    );
+    TYPES.iter().fold(TestHost::written("reads", &flow), |host, (name, text, _)| {
+        let key = if text.contains("secrets:") { "" } else { "api_key: s3cret\n" };
+        host.connection_file(name, &format!("name: {name}\n{text}\n{key}"))
+    })
+}
+
+#[tokio::test]
+async fn a_node_reads_the_values_of_every_type_of_connection_that_it_is_granted() {
+    let mut values = serde_json::Map::new();
+    for (name, _, plain) in TYPES {
+        values.extend(plain.iter().map(|(key, value)| (format!("{name}.{key}"), json!(value))));
+        values.insert(format!("{name}.api_key"), json!("s3cret"));
+    }
+    let keys: Vec<String> = values.keys().cloned().collect();
+    let host = reader(&keys).start().await;
+    host.score(json!({"keys": keys})).await.assert_ok(json!({"values": values}));
+}
+
+#[tokio::test]
+async fn what_is_not_granted_is_not_there_for_a_node() {
+    let plain: Vec<String> =
+        TYPES.iter().flat_map(|(name, _, plain)| plain.iter().map(move |(key, _)| format!("{name}.{key}"))).collect();
+    let keys: Vec<String> = TYPES.iter().map(|(name, ..)| format!("{name}.api_key")).collect();
+    let collector = Collector::start();
+    let host = reader(&plain).collector(&collector).start().await;
+    let nothing: serde_json::Map<String, Value> = keys.iter().map(|key| (key.clone(), Value::Null)).collect();
+    host.score(json!({"keys": keys})).await.assert_ok(json!({"values": nothing}));
+    let exit = host.stop().await;
+    let told = [exit.stdout, exit.stderr, collector.everything()].concat();
+    assert!(!told.contains("s3cret"), "a secret is told: {told}");
+}
+
+#[tokio::test]
+async fn a_variable_of_a_flow_holds_the_value_of_a_connection_for_a_node_that_is_granted_it() {
+    let flow = format!(
+        "
+environment_variables: {{SERVICE_KEY: '${{{CONNECTION}.api_key}}', OTHER_KEY: '${{{CONNECTION}.api_key}}', LEVEL: 3, LIST: [a, 1]}}
+inputs: {{}}
+outputs: {{variables: {{type: object, reference: '${{reads.output}}'}}}}
+nodes:
+- name: reads
+  type: wasm
+  source: {{type: code, path: guests/env_reads.wasm}}
+  grants: {{config: [SERVICE_KEY, LEVEL, LIST]}}
+"
+    );
+    let model = FakeModel::echo().start();
+    let host = TestHost::written("reads", &flow).model(&model).start().await;
+    let variables = json!({"SERVICE_KEY": KEY, "LEVEL": "3", "LIST": r#"["a",1]"#});
+    host.score(json!({})).await.assert_ok(json!({"variables": variables}));
+}
+
+#[tokio::test]
+async fn the_environment_overrides_a_connection_and_fills_it() {
+    let model = FakeModel::echo().start();
+    let file = format!(
+        "{{name: {CONNECTION}, type: open_ai, base_url: '{}', api_key: wrong, organization: '${{env:MY_ORG}}'}}",
+        model.base_url()
+    );
+    let host = host()
+        .connection_file(CONNECTION, &file)
+        .env("OPEN_AI_CONNECTION_API_KEY", "the-right-one")
+        .env("MY_ORG", "org");
+    let (requests, exit) = asked_twice(host, &model).await;
+    assert_eq!(requests[0].headers["authorization"], "Bearer the-right-one");
+    assert_eq!(requests[0].headers["openai-organization"], "org");
+    assert!(!exit.stdout.contains("the-right-one") && !exit.stderr.contains("the-right-one"));
+}
+
+#[tokio::test]
+async fn a_variable_that_a_connection_names_and_nobody_sets_is_told() {
+    let file = format!("{{name: {CONNECTION}, type: open_ai, api_key: '${{env:NOBODY_SET_ME}}'}}");
+    let exit = host().connection_file(CONNECTION, &file).refuses().await;
+    assert!(exit.told().contains("environment variable NOBODY_SET_ME is not found"), "{}", exit.stderr);
 }

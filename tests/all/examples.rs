@@ -54,3 +54,27 @@ async fn custom_node_builds_and_runs_two_nodes_side_by_side() {
     assert!(rpc.attributes["llm.usage.total_tokens"].as_i64().is_some_and(|tokens| tokens > 0));
     host.stop().await;
 }
+
+#[tokio::test]
+async fn flex_research_asks_as_often_as_it_was_told_and_every_call_is_traced() {
+    let folder = example("flex-research");
+    let path = folder.to_str().expect("a path of text");
+    let exit = run(&["build", path]).await;
+    assert!(exit.status.success(), "{}{}", exit.stdout, exit.stderr);
+    let exit = run(&["check", path]).await;
+    assert!(exit.stdout.contains("3 nodes, no problems, 0 warnings"), "{}{}", exit.stdout, exit.stderr);
+
+    let collector = Collector::start();
+    let host = TestHost::folder(&folder).env("PF_FLOW_INIT_CONFIG", r#"{"questions": 3}"#).collector(&collector);
+    let host = host.start().await;
+    let reply = host.score(json!({"question": "Why?"})).await;
+    assert_eq!(reply.status, 200, "{}", reply.text());
+    assert_eq!(reply.json()["question"], "Why?");
+    assert_eq!(reply.json()["findings"].as_array().expect("a list").len(), 3);
+
+    let trace = collector.only_trace().await;
+    let named = |name: &str| trace.spans.iter().filter(|span| span.name == name).count();
+    assert_eq!((named("nodes.call"), named("plan"), named("ask"), named("openai_chat")), (4, 1, 3, 3));
+    assert_eq!(trace.span("plan").attributes["execution_target"], "flex");
+    host.stop().await;
+}

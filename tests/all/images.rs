@@ -256,6 +256,32 @@ nodes:
 }
 
 #[tokio::test]
+async fn an_image_that_a_node_answers_with_is_in_the_reply_as_it_is() {
+    let flow = |format: &str| {
+        format!(
+            "
+message_format: {format}
+inputs: {{given: {{type: object}}}}
+outputs: {{picture: {{type: object, reference: '${{echo.output.given}}'}}}}
+nodes:
+- name: echo
+  type: wasm
+  source: {{type: code, path: guests/run_returns.wasm}}
+  inputs: {{given: '${{inputs.given}}'}}
+"
+        )
+    };
+    for (format, image) in [("basic", basic()), ("openai-vision", openai())] {
+        let collector = Collector::start();
+        let host = TestHost::written("draws", &flow(format)).collector(&collector).start().await;
+        host.score(json!({"given": image})).await.assert_ok(json!({"picture": image}));
+        let trace = collector.only_trace().await;
+        let output = trace.span("echo").attributes["output"].to_string();
+        assert!(output.contains(NAME) && !output.contains(&BASE64.encode(PNG)), "{format}: {output}");
+    }
+}
+
+#[tokio::test]
 async fn an_llm_node_hands_its_image_to_the_model_as_a_part() {
     let flow = "
 inputs: {question: {type: string}, picture: {type: image}}

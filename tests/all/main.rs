@@ -12,6 +12,7 @@ mod floors;
 mod scenarios;
 
 mod activate;
+mod check;
 mod cli;
 mod connections;
 mod examples;
@@ -19,7 +20,9 @@ mod feedback;
 mod flex;
 mod http;
 mod images;
-mod prompty;
+mod models;
+mod models_fail;
+mod prompties;
 mod run;
 mod sandbox;
 mod scheduler;

@@ -5,24 +5,26 @@ use harness::{Collector, FakeService, Reply, TestHost};
 use http::{Request, Response};
 use serde_json::{Value, json};
 
-/// Runs a plugin as the one node `tool` of a flow, with a connection `service` of this text.
-async fn run(plugin: &[u8], inputs: &str, grants: &str, connection: &str, collector: &Collector) -> Reply {
+/// Runs a package tool as the one node `tool` of a flow, with a connection `service` of this text.
+async fn run(tool: &str, inputs: &str, connection: &str, collector: &Collector) -> Reply {
     let flow = format!(
         "inputs: {{text: {{type: string}}}}
 outputs: {{result: {{type: object, reference: '${{tool.output}}'}}}}
 nodes:
 - name: tool
-  type: wasm
-  source: {{type: code, path: tool.wasm}}
+  type: python
+  source: {{type: package, tool: {tool}}}
   inputs: {{connection: service, {inputs}}}
-  grants: {{http: [{{connection: service}}], config: [{grants}]}}
 "
     );
-    let builder = TestHost::written("uses_a_tool", &flow).connection_file("service", connection).collector(collector);
-    std::fs::write(builder.path().join("tool.wasm"), plugin).expect("the flow folder can be written");
-    let host = builder.start().await;
+    let host = TestHost::written("uses_a_tool", &flow).connection_file("service", connection).collector(collector);
+    let host = host.start().await;
     let reply = host.score(json!({"text": "I like weirs."})).await;
-    host.stop().await;
+    let exit = host.stop().await;
+    for key in ["key-1", "key 1", "key+1"] {
+        let told = [reply.text(), &exit.stdout, &exit.stderr, &collector.everything()].concat();
+        assert!(!told.contains(key), "the key is told: {told}");
+    }
     reply
 }
 
@@ -36,11 +38,13 @@ fn header<'a>(request: &'a Request<Bytes>, name: &str) -> Option<&'a str> {
     request.headers().get(name).map(|value| value.to_str().expect("a text"))
 }
 
-async fn analyze(service: &FakeService, collector: &Collector) -> Reply {
+const ANALYZE_TEXT: &str = "promptflow.tools.azure_content_safety.analyze_text";
+
+async fn analyze(tool: &str, service: &FakeService, collector: &Collector) -> Reply {
     let connection =
         format!("{{name: service, type: azure_content_safety, endpoint: '{}/', api_key: key-1}}", service.origin());
     let inputs = "text: '${inputs.text}', hate_category: high_sensitivity, violence_category: disable";
-    run(weir::plugins::CONTENT_SAFETY, inputs, "service.endpoint, service.api_version", &connection, collector).await
+    run(tool, inputs, &connection, collector).await
 }
 
 #[tokio::test]
@@ -49,7 +53,7 @@ async fn content_safety_decides_about_a_text() {
     let found = [severity("Hate", 2), severity("SelfHarm", 0), severity("Sexual", 0), severity("Violence", 6)];
     let service = service(200, json!({"blocklistsMatch": [], "categoriesAnalysis": found}));
     let collector = Collector::start();
-    analyze(&service, &collector).await.assert_ok(json!({"result": {
+    analyze(ANALYZE_TEXT, &service, &collector).await.assert_ok(json!({"result": {
         "suggested_action": "Reject",
         "action_by_category": {"Hate": "Reject", "SelfHarm": "Accept", "Sexual": "Accept", "Violence": "Accept"},
     }}));
@@ -63,13 +67,23 @@ async fn content_safety_decides_about_a_text() {
     assert_eq!(body, json!({"text": "I like weirs.", "blocklistNames": []}));
     let trace = collector.only_trace().await;
     assert_eq!(trace.span("http.request").attributes["http.response.status_code"], 200);
-    assert!(!format!("{trace:?}").contains("key-1"), "the key is in the trace");
+    assert_eq!(trace.span("tool").attributes["function"], "analyze_text");
+}
+
+#[tokio::test]
+async fn content_safety_is_known_by_its_older_name() {
+    let severity = |category| json!({"category": category, "severity": 0});
+    let found = ["Hate", "SelfHarm", "Sexual", "Violence"].map(severity);
+    let service = service(200, json!({"categoriesAnalysis": found}));
+    let tool = "content_safety_text.tools.content_safety_text_tool.analyze_text";
+    let reply = analyze(tool, &service, &Collector::start()).await;
+    assert_eq!((reply.status, service.requests().len()), (200, 1), "{}", reply.text());
 }
 
 #[tokio::test]
 async fn content_safety_tells_a_refusal_in_the_words_of_the_service() {
     let service = service(401, json!({"error": {"code": "401", "message": "Access denied."}}));
-    let reply = analyze(&service, &Collector::start()).await;
+    let reply = analyze(ANALYZE_TEXT, &service, &Collector::start()).await;
     let error = &reply.json()["error"];
     assert_eq!((reply.status, &error["message"]), (500, &json!("Error in detecting content: Access denied.")));
 }
@@ -80,12 +94,20 @@ async fn serp_searches_with_a_key_that_it_does_not_know() {
     let connection = format!("{{name: service, type: serp, api_base: '{}', api_key: 'key 1'}}", service.origin());
     let collector = Collector::start();
     let inputs = "query: '${inputs.text}', num: '3', safe: active, location: ''";
-    let reply = run(weir::plugins::SERP, inputs, "service.api_base", &connection, &collector).await;
+    let reply = run("promptflow.tools.serpapi.SerpAPI.search", inputs, &connection, &collector).await;
     reply.assert_ok(json!({"result": {"organic_results": [{"title": "Weir"}]}}));
     assert_eq!(
         service.only_request().uri(),
         "/search?q=I+like+weirs.&engine=google&safe=Active&num=3&output=json&api_key=key+1"
     );
-    let trace = format!("{:?}", collector.only_trace().await);
-    assert!(!trace.contains("key 1") && !trace.contains("key+1"), "the key is in the trace");
+}
+
+#[tokio::test]
+async fn serp_tells_a_refusal_in_the_words_of_the_service() {
+    let service = service(401, json!({"error": "Invalid API key."}));
+    let connection = format!("{{name: service, type: serp, api_base: '{}', api_key: 'key 1'}}", service.origin());
+    let inputs = "query: '${inputs.text}', engine: bing";
+    let reply = run("promptflow.tools.serpapi.SerpAPI.search", inputs, &connection, &Collector::start()).await;
+    assert_eq!((reply.status, &reply.json()["error"]["message"]), (400, &json!("Invalid API key.")));
+    assert_eq!(service.only_request().uri(), "/search?q=I+like+weirs.&engine=bing&count=10&output=json&api_key=key+1");
 }

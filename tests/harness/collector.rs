@@ -126,6 +126,12 @@ impl Collector {
         self.state.borrow().metrics.names()
     }
 
+    /// Everything that has arrived so far, as text: for what must be nowhere in it.
+    pub fn everything(&self) -> String {
+        let state = self.state.borrow();
+        format!("{:?} {:?} {:?}", state.spans, state.metrics, state.logs)
+    }
+
     /// All log exports so far, as they came.
     pub fn logs(&self) -> Vec<ExportLogsServiceRequest> {
         self.state.borrow().logs.clone()

@@ -55,7 +55,8 @@ impl TestHost {
         HostBuilder::new(copy, home)
     }
 
-    /// A host for a flow that the test writes itself, with the guests that it names. `name` is that of its folder.
+    /// A host for a flow or prompty that the test writes itself, with the guests that it names. `name` is that of its
+    /// folder.
     pub fn written(name: &str, flow: &str) -> HostBuilder {
         let home = new_home();
         let folder = home.path().join("flows").join(name);
@@ -179,6 +180,20 @@ impl HostBuilder {
         let (address, key) = (model.base_url(), model::KEY);
         let text = format!("name: {name}\ntype: open_ai\napi_key: {key}\nbase_url: {address}\nmodel: fake-model\n");
         self.connections.insert(name.to_owned(), text);
+        self
+    }
+
+    /// Lets a connection of type `azure_open_ai` lead to this model.
+    #[must_use]
+    pub fn azure(self, name: &str, model: &FakeModel) -> Self {
+        let (address, key) = (model.origin(), model::KEY);
+        self.connection_file(name, &format!("name: {name}\ntype: azure_open_ai\napi_key: {key}\napi_base: {address}\n"))
+    }
+
+    /// Writes a file of the flow folder.
+    #[must_use]
+    pub fn file(self, path: &str, text: impl AsRef<[u8]>) -> Self {
+        fs::write(self.flow.join(path), text).expect("the test's own folder can be written");
         self
     }
 

@@ -113,7 +113,11 @@ pub(crate) fn copy_with_guests(from: &Path, to: &Path) {
 /// Writes a flow folder of one file, and puts the guests that it names beside it.
 pub(crate) fn write_with_guests(flow: &str, to: &Path) {
     fs::create_dir_all(to).expect("a flow folder can be made");
-    let file = if flow.contains("entry:") { "flow.flex.yaml" } else { "flow.dag.yaml" };
+    let file = match flow {
+        prompty if prompty.starts_with("---") => "chat.prompty",
+        flex if flex.contains("entry:") => "flow.flex.yaml",
+        _ => "flow.dag.yaml",
+    };
     fs::write(to.join(file), flow).expect("a flow file can be written");
     add_guests(flow, to);
 }

@@ -125,9 +125,9 @@ fn named(
 ) -> Vec<(String, Named)> {
     let flow = draft.flow();
     let mut named = Vec::new();
-    for index in draft.sound_nodes() {
-        let node = flow.node(index);
-        if let Some(name) = node.kind.connection() {
+    // Also of nodes that something else is wrong with, so that all is told at once.
+    for (index, node) in flow.nodes() {
+        if let Some(name) = node.kind.connection().filter(|name| !name.is_empty()) {
             named.push((name.to_owned(), Named::Connection(index)));
         }
         let asks: Vec<_> = node.grants.iter().map(|(name, ask)| (name.as_str(), ask.as_str())).collect();

@@ -8,8 +8,8 @@ use crate::config::{self, Environment};
 use crate::flow::problem::Warning;
 
 pub fn run(args: &CheckArgs) -> Done {
-    let components = Environment::read(&config::variable).map_err(Error::Wrong)?.components;
-    let checked = prepare(&args.flow, components);
+    let guests = Environment::read(&config::variable).map_err(Error::Wrong)?.guests;
+    let checked = prepare(&args.flow, guests);
     if args.json {
         say(report(&checked));
         return checked.map(drop).map_err(|_| Error::Told);

@@ -43,7 +43,9 @@ pub(super) fn flow(origin: &str, text: &str, folder_name: &str, surroundings: &d
     let manifest = flex::with_entry(manifest);
     let names = Names::new(&manifest, &mut findings);
     let configurations = IndexMap::new();
-    Checker { names, surroundings, findings, configurations, flow_prompty: None }.flow(&manifest, folder_name)
+    let kind = if manifest.flex.is_some() { FlowKind::Flex } else { FlowKind::Dag };
+    let checker = Checker { kind, names, surroundings, findings, configurations, flow_prompty: None };
+    checker.flow(&manifest, folder_name)
 }
 
 /// Whether a file of this name is a prompty.
@@ -52,6 +54,7 @@ fn is_prompty(path: &str) -> bool {
 }
 
 struct Checker<'a> {
+    kind: FlowKind,
     names: Names<'a>,
     surroundings: &'a dyn Surroundings,
     findings: Findings,
@@ -72,7 +75,7 @@ impl Checker<'_> {
     /// What is broken is left out, and has been found.
     fn flow(mut self, manifest: &Manifest, folder_name: &str) -> Draft {
         self.language(manifest.language.as_ref());
-        let kind = if manifest.flex.is_some() { FlowKind::Flex } else { FlowKind::Dag };
+        let kind = self.kind;
         let message_format = self.message_format(manifest.message_format.as_ref());
         let inputs = manifest.inputs.iter().map(|input| self.input(input, kind)).collect();
         let Nodes { mut nodes, mut written } = self.nodes(manifest);
@@ -270,9 +273,7 @@ impl Checker<'_> {
         for (name, value) in made.defaults {
             inputs.entry(name).or_insert(Binding::Literal(value));
         }
-        if self.findings.problems() == before {
-            self.parameters(written, &made.kind, &inputs);
-        }
+        self.parameters(written, &made.kind, &inputs);
         let sound = self.findings.problems() == before;
         if written.aggregation {
             self.findings.demote(before);

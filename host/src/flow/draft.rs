@@ -271,7 +271,9 @@ impl Draft {
             .iter()
             .map(|(name, port)| {
                 let input = declared.get(name).cloned().unwrap_or_default();
-                (name.to_owned(), Input { required: port.required, ..input })
+                // Prompt flow asks for one although the file has a default for it, and then never uses the default.
+                let required = port.required && input.default.is_none();
+                (name.to_owned(), Input { required, ..input })
             })
             .collect();
         for (name, input) in declared {

@@ -115,7 +115,7 @@ impl Init {
         let mut given: IndexMap<String, Json> = IndexMap::new();
         for (name, text) in command_line {
             self.check_name("--init", name, &mut errors);
-            given.insert(name.clone(), self.from_text(name, text));
+            given.insert(name.clone(), self.read_text(name, text));
         }
         for (name, value) in config.unwrap_or_default() {
             self.check_name("PF_FLOW_INIT_CONFIG", &name, &mut errors);
@@ -163,7 +163,7 @@ impl Init {
     }
 
     /// A text of the command line. Where nobody says what it should be, it is text.
-    fn from_text(&self, name: &str, text: &str) -> Json {
+    fn read_text(&self, name: &str, text: &str) -> Json {
         let as_json = || Json::parse(text).unwrap_or_else(|_| Json::string(text));
         match self.declared.get(name).map(|input| input.kind) {
             Some(InitKind::ModelConfiguration) => as_json(),

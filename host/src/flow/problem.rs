@@ -78,6 +78,11 @@ impl Findings {
         FileIndex(self.files.len() - 1)
     }
 
+    /// The file that spans are places of.
+    pub(super) fn current(&self) -> FileIndex {
+        self.current
+    }
+
     /// While `work` runs, spans are places of another file.
     pub(super) fn within<T>(&mut self, file: FileIndex, work: impl FnOnce(&mut Self) -> T) -> T {
         let before = std::mem::replace(&mut self.current, file);
@@ -172,7 +177,7 @@ impl Problem {
         Self { code, message, help: None, span: span.clone(), line, column, severity, file }
     }
 
-    pub(super) fn help(&mut self, help: impl Into<String>) {
+    pub fn help(&mut self, help: impl Into<String>) {
         self.help = Some(help.into());
     }
 
@@ -307,7 +312,7 @@ impl Diagnostic for Problems {
 }
 
 /// The known name nearest to what was written, if it is near enough to be meant.
-pub(super) fn nearest<'a>(written: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+pub fn nearest<'a>(written: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let allowed = (written.chars().count() / 3).clamp(1, 3);
     known
         .into_iter()

@@ -5,13 +5,16 @@ use indexmap::IndexMap;
 
 use super::fields::{At, Fields, json};
 use super::manifest::Input;
-use super::problem::{Findings, Span};
+use super::problem::{FileIndex, Findings, Span};
 use super::value::Json;
 use super::yaml::{Node as Yaml, Value};
 use super::{Answer, Surroundings};
 
 /// Deepest `${file:…}` within `${file:…}`.
 const MAX_FILES_DEEP: usize = 4;
+
+/// What of a model's configuration is never a secret.
+const NO_KEYS: [&str; 4] = ["type", "connection", "azure_deployment", "model"];
 
 /// What a prompty says. What is absent is `None` or empty.
 #[derive(Debug)]
@@ -31,6 +34,8 @@ pub(super) struct Prompty {
     pub(super) template: String,
     /// Where the front matter begins, for what is missing in it.
     pub(super) head: Span,
+    /// The file that all places are in.
+    pub(super) file: FileIndex,
 }
 
 impl Prompty {
@@ -43,12 +48,12 @@ impl Prompty {
             return None;
         };
         let root = Yaml::parse(&parts.front_matter, findings)?;
-        let resolver = Resolver { surroundings, depth: 0 };
+        let root = Resolver { surroundings, depth: 0 }.front_matter(&root, findings);
         let mut fields = Fields::of("the prompty", &root, findings)?;
         fields.ignore(&["$schema", "authors", "author", "tags", "version", "template", "display_name"]);
         let model = fields.section("model").cloned();
-        let inputs = fields.section("inputs").map(|node| resolver.resolve(node, findings));
-        let sample = fields.section("sample").map(|node| resolver.resolve(node, findings));
+        let inputs = fields.section("inputs").cloned();
+        let sample = fields.section("sample").cloned();
         let outputs = fields.section("outputs").cloned();
         let mut prompty = Self {
             name: fields.text("name", findings),
@@ -63,6 +68,7 @@ impl Prompty {
             sample: sample.and_then(|node| read_sample(&node, findings)),
             template: text[parts.template..].to_owned(),
             head: parts.head,
+            file: findings.current(),
         };
         fields.finish(findings);
         if let Some(outputs) = outputs
@@ -71,20 +77,19 @@ impl Prompty {
             prompty.answer.outputs = keys(&outputs);
         }
         if let Some(model) = model {
-            prompty.read_model(&model, &resolver, findings);
+            prompty.read_model(&model, findings);
         }
         Some(prompty)
     }
 
-    fn read_model(&mut self, model: &Yaml, resolver: &Resolver<'_>, findings: &mut Findings) {
+    fn read_model(&mut self, model: &Yaml, findings: &mut Findings) {
         let Some(mut fields) = Fields::of("model", model, findings) else { return };
         self.api = fields.text("api", findings);
-        // What it says may be a key; it is resolved where connections are.
         if let Some(configuration) = fields.section("configuration") {
             self.read_configuration(configuration, findings);
         }
-        if let Some(parameters) = fields.section("parameters").map(|node| resolver.resolve(node, findings))
-            && let Some(parameters) = entries("model.parameters", &parameters, findings)
+        if let Some(parameters) = fields.section("parameters")
+            && let Some(parameters) = entries("model.parameters", parameters, findings)
         {
             self.parameters = parameters;
         }
@@ -178,6 +183,35 @@ struct Resolver<'a> {
 }
 
 impl Resolver<'_> {
+    /// All of the front matter, but for values of the configuration that may be keys: those are looked up where
+    /// connections are.
+    fn front_matter(&self, root: &Yaml, findings: &mut Findings) -> Yaml {
+        self.entries(root, findings, |key, value, findings| match key {
+            "model" => self.entries(value, findings, |key, value, findings| match key {
+                "configuration" => self.entries(value, findings, |key, value, findings| {
+                    if NO_KEYS.contains(&key) { self.resolve(value, findings) } else { value.clone() }
+                }),
+                _ => self.resolve(value, findings),
+            }),
+            _ => self.resolve(value, findings),
+        })
+    }
+
+    /// A mapping whose values are resolved in a way of their own. Anything else may stand for one.
+    fn entries(
+        &self,
+        node: &Yaml,
+        findings: &mut Findings,
+        resolve: impl Fn(&str, &Yaml, &mut Findings) -> Yaml,
+    ) -> Yaml {
+        let Value::Map(entries) = &node.value else { return self.resolve(node, findings) };
+        let mut entries = entries.clone();
+        for entry in &mut entries {
+            entry.value = resolve(&entry.key, &entry.value, findings);
+        }
+        Yaml { value: Value::Map(entries), span: node.span.clone() }
+    }
+
     fn resolve(&self, node: &Yaml, findings: &mut Findings) -> Yaml {
         let value = match &node.value {
             Value::Text(text) => match text.strip_prefix("${").and_then(|text| text.strip_suffix('}')) {

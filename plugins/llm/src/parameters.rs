@@ -134,9 +134,11 @@ pub(crate) fn of_vision(inputs: &mut Map<String, Value>) -> Result<Parameters, N
 }
 
 /// The parameters of a prompty: any, as they are, without defaults. Without a list of their own they are those of the
-/// inputs that have the names of parameters.
+/// inputs that have the names of parameters. The inputs of the `overriding` names come before them, in the form that a
+/// flow file's parameters have.
 pub(crate) fn of_prompty(
     given: Option<Map<String, Value>>,
+    overriding: &[String],
     api: Api,
     inputs: &mut Map<String, Value>,
 ) -> Result<Parameters, NodeError> {
@@ -144,10 +146,19 @@ pub(crate) fn of_prompty(
         Api::Chat => &CHAT,
         Api::Completion => &COMPLETION,
     };
-    let values = given.unwrap_or_else(|| {
-        let names = COMMON.iter().chain(own).map(|(name, _)| *name);
+    let known = || COMMON.iter().chain(own);
+    let mut values = given.unwrap_or_else(|| {
+        let names = known().map(|(name, _)| *name);
         names.filter_map(|name| inputs.shift_remove_entry(name)).collect()
     });
+    for name in overriding {
+        let Some(value) = inputs.shift_remove(name).filter(is_set) else { continue };
+        let form = known().find(|(known, _)| known == name).map_or(Form::Any, |(_, form)| *form);
+        match in_form(name, value, form)? {
+            Some(value) => _ = values.insert(name.clone(), value),
+            None => _ = values.shift_remove(name),
+        }
+    }
     let mut parameters = Parameters::new(values);
     let values = &mut parameters.values;
     values.retain(|_, value| !value.is_null());

@@ -55,7 +55,7 @@ impl Metric {
 }
 
 /// The last values of all instruments.
-#[derive(Default)]
+#[derive(Debug, Default)]
 pub(super) struct Latest(BTreeMap<String, Metric>);
 
 impl Latest {

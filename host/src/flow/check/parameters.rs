@@ -9,7 +9,7 @@ use super::super::manifest;
 use super::super::problem::{FileIndex, Span, listed, nearest};
 use super::super::template;
 use super::super::tools::{CHAT, COMPLETION, PackageTool, Parameter, VISION};
-use super::super::{Answer, Api, Binding, Llm, LlmTool, NodeKind, Template};
+use super::super::{Answer, Api, Binding, FlowKind, Llm, LlmTool, NodeKind, Template};
 use super::Checker;
 use super::kind::source_span;
 
@@ -18,11 +18,7 @@ impl Checker<'_> {
         let parameters = parameters_of(kind);
         self.literals(node, parameters, inputs);
         match kind {
-            NodeKind::Prompt { template } => {
-                self.reserved_inputs(node, kind);
-                self.variables(node, kind, template, parameters, inputs);
-            }
-            NodeKind::Llm(Llm { template, .. }) => {
+            NodeKind::Prompt { template } | NodeKind::Llm(Llm { template, .. }) => {
                 self.reserved_inputs(node, kind);
                 self.variables(node, kind, template, parameters, inputs);
             }
@@ -69,6 +65,10 @@ impl Checker<'_> {
         parameters: &[Parameter],
         inputs: &IndexMap<String, Binding>,
     ) {
+        if template.path.is_empty() || !self.surroundings.exists(&template.path) {
+            // It could not be read, which was found.
+            return;
+        }
         let variables = match template::variables(&template.text) {
             Ok(variables) => variables,
             Err(fault) => {
@@ -90,7 +90,7 @@ impl Checker<'_> {
             return;
         }
         self.unfilled(node, template, &variables, inputs);
-        self.unused(node, template, parameters, &variables);
+        self.unused(node, kind, template, parameters, &variables);
     }
 
     /// Variables without an input print nothing. That is legal, and hardly ever meant.
@@ -101,7 +101,13 @@ impl Checker<'_> {
         variables: &BTreeSet<String>,
         inputs: &IndexMap<String, Binding>,
     ) {
-        let unfilled: Vec<_> = variables.iter().filter(|name| !inputs.contains_key(*name)).collect();
+        let is_given =
+            |name: &String| inputs.contains_key(name) || node.inputs.iter().any(|(input, _)| input.value == *name);
+        if self.kind == FlowKind::Flex {
+            // Whoever calls the node gives it what it needs.
+            return;
+        }
+        let unfilled: Vec<_> = variables.iter().filter(|name| !is_given(name)).collect();
         if unfilled.is_empty() {
             return;
         }
@@ -129,6 +135,7 @@ impl Checker<'_> {
     fn unused(
         &mut self,
         node: &manifest::Node,
+        kind: &NodeKind,
         template: &Template,
         parameters: &[Parameter],
         variables: &BTreeSet<String>,
@@ -137,6 +144,7 @@ impl Checker<'_> {
             let name = input.value.as_str();
             let known = parameters.iter().any(|parameter| parameter.name == name)
                 || variables.contains(name)
+                || overriding(kind).iter().any(|overriding| overriding == name)
                 || matches!(name, "connection" | "api")
                 || super::is_nothing(&value.value);
             if known {
@@ -179,15 +187,24 @@ impl Checker<'_> {
     }
 }
 
+/// The inputs that are parameters. A prompty that is a flow of its own has them apart.
 fn parameters_of(kind: &NodeKind) -> &'static [Parameter] {
     match kind {
-        // What it has of parameters is apart from its inputs.
-        NodeKind::Llm(Llm { answer: Some(Answer { parameters: Some(_), .. }), .. }) => &[],
+        NodeKind::Llm(Llm { answer: Some(Answer { overriding: None, .. }), .. })
+        | NodeKind::Prompt { .. }
+        | NodeKind::Component { .. } => &[],
         NodeKind::Llm(Llm { tool: LlmTool::Vision, .. }) => VISION,
         NodeKind::Llm(Llm { api: Api::Chat, .. }) => CHAT,
         NodeKind::Llm(Llm { api: Api::Completion, .. }) => COMPLETION,
         NodeKind::Package(package) => PackageTool::find(package.tool).map_or(&[], |tool| tool.parameters),
-        NodeKind::Prompt { .. } | NodeKind::Component { .. } => &[],
+    }
+}
+
+/// Inputs that come before what a prompty says.
+fn overriding(kind: &NodeKind) -> &[String] {
+    match kind {
+        NodeKind::Llm(Llm { answer: Some(Answer { overriding: Some(names), .. }), .. }) => names,
+        _ => &[],
     }
 }
 

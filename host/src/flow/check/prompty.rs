@@ -9,7 +9,7 @@ use super::super::problem::Findings;
 use super::super::prompty::Prompty;
 use super::super::reference::{Path, Reference};
 use super::super::template;
-use super::super::tools::{CHAT, COMPLETION};
+use super::super::tools::{CHAT, COMPLETION, Parameter};
 use super::super::types::Type;
 use super::super::value::{Json, View};
 use super::super::{Api, Binding, FlowKind, Input, Llm, LlmTool, NodeIndex, NodeKind, Output, Surroundings, Template};
@@ -19,6 +19,9 @@ use super::names::Names;
 
 /// Name of the one output: the frames of a stream have it.
 const OUTPUT: &str = "output";
+
+/// Inputs that say what is asked whom, and are no parameters of the call.
+const NAMED: [&str; 3] = ["prompt", "deployment_name", "model"];
 
 /// A flow that is one prompty.
 pub(super) fn flow(
@@ -41,9 +44,9 @@ pub(super) fn flow(
     let names = Names::new(&manifest, &mut findings);
     let sample = prompty.as_mut().and_then(|prompty| prompty.sample.take());
     let configurations = IndexMap::new();
-    let checker = Checker { names, surroundings, findings, configurations, flow_prompty: prompty };
+    let kind = FlowKind::Prompty;
+    let checker = Checker { kind, names, surroundings, findings, configurations, flow_prompty: prompty };
     let mut draft = checker.flow(&manifest, folder_name);
-    draft.flow.kind = FlowKind::Prompty;
     draft.flow.inputs = inputs;
     draft.flow.sample = sample;
     if !draft.flow.nodes.is_empty() {
@@ -162,18 +165,20 @@ impl Checker<'_> {
         let connection = self.prompty_connection(node, &prompty, &path);
         let mut parameters = prompty.parameters;
         parameters.retain(|(_, value)| !super::is_nothing(&value.value));
+        self.findings.within(prompty.file, |findings| check_literals(api, &node.name.value, &parameters, findings));
         let mut answer = prompty.answer;
-        let mut defaults = Vec::new();
-        if is_flow {
-            // Its inputs may have any names, and it may send any parameter.
-            self.parameter_literals(api, &node.name.value, &parameters);
-            let parameters = parameters.iter().map(|(name, value)| (name.as_str(), &value.value));
-            answer.parameters = Some(Json::object(parameters));
-        } else {
+        if !is_flow {
             // The flow file may say otherwise.
-            defaults.extend(parameters.into_iter().map(|(name, value)| (name, value.value)));
+            let is_parameter = |name: &str| {
+                known(api).any(|known| known.name == name) || parameters.iter().any(|(own, _)| own == name)
+            };
+            let inputs = node.inputs.iter().map(|(name, _)| &name.value);
+            answer.overriding = Some(inputs.filter(|name| is_parameter(name)).cloned().collect());
         }
-        defaults.extend(prompty.model.map(|(name, model)| (name.to_owned(), Json::string(&model))));
+        let parameters = parameters.iter().map(|(name, value)| (name.as_str(), &value.value));
+        answer.parameters = Some(Json::object(parameters));
+        let defaults = prompty.model.map(|(name, model)| (name.to_owned(), Json::string(&model)));
+        let defaults = defaults.into_iter().collect();
         let kind = NodeKind::Llm(Llm {
             template: Template { path, text: prompty.template },
             connection,
@@ -183,24 +188,6 @@ impl Checker<'_> {
             answer: Some(answer),
         });
         Made { kind, defaults, takes_over: &[] }
-    }
-
-    /// Those that are known have to be of their types.
-    fn parameter_literals(&mut self, api: Api, node: &str, given: &[(String, At<Json>)]) {
-        let known = match api {
-            Api::Chat => CHAT,
-            Api::Completion => COMPLETION,
-        };
-        for (name, value) in given {
-            let Some(parameter) = known.iter().find(|parameter| parameter.name == name) else { continue };
-            if !parameter.takes.accepts(&value.value) {
-                let message = format!(
-                    "parameter {name:?} of prompty {node:?} of value {} is not type {}",
-                    value.value, parameter.takes
-                );
-                self.findings.problem("NodeInputValidationError", &value.span, message);
-            }
-        }
     }
 
     fn read_prompty(&mut self, node: &manifest::Node, path: &str) -> Option<Prompty> {
@@ -218,5 +205,28 @@ impl Checker<'_> {
         // Its own configuration, or what the environment says of a service of its type.
         self.configurations.insert(path.to_owned(), prompty.configuration.clone());
         path.to_owned()
+    }
+}
+
+/// The parameters of a call that may have another value than the prompty gives them.
+fn known(api: Api) -> impl Iterator<Item = &'static Parameter> {
+    let known = match api {
+        Api::Chat => CHAT,
+        Api::Completion => COMPLETION,
+    };
+    known.iter().filter(|parameter| !NAMED.contains(&parameter.name))
+}
+
+/// Those that are known have to be of their types.
+fn check_literals(api: Api, node: &str, given: &[(String, At<Json>)], findings: &mut Findings) {
+    for (name, value) in given {
+        let Some(parameter) = known(api).find(|parameter| parameter.name == name) else { continue };
+        if !parameter.takes.accepts(&value.value) {
+            let message = format!(
+                "parameter {name:?} of prompty {node:?} of value {} is not type {}",
+                value.value, parameter.takes
+            );
+            findings.problem("NodeInputValidationError", &value.span, message);
+        }
     }
 }

@@ -68,11 +68,11 @@ fn what_the_entry_takes_decides_what_must_be_given_and_the_file_what_becomes_of_
 }
 
 #[test]
-fn a_default_of_the_file_does_not_make_an_input_of_the_entry_optional() {
-    let mut draft = draft("entry: echo.wasm\ninputs: {question: {type: string, default: hi}}\n");
+fn an_input_with_a_default_in_the_file_need_not_be_given_even_if_the_entry_needs_it() {
+    let mut draft = draft("entry: echo.wasm\ninputs: {question: {type: string, default: why?}}\n");
     draft.described(NodeIndex(0), &Description::parse(DESCRIBED));
     let (flow, _) = draft.finish().unwrap();
-    assert_eq!(Inputs::decode(&flow, b"{}").unwrap_err().code(), "MissingRequiredFlowInput");
+    assert_eq!(Inputs::decode(&flow, b"{}").unwrap().to_json().as_str(), r#"{"question":"why?"}"#);
 }
 
 #[test]

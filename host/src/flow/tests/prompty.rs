@@ -89,6 +89,21 @@ fn a_configuration_of_its_own_becomes_a_connection_of_its_own() {
 }
 
 #[test]
+fn what_is_no_key_is_put_in_from_variables_and_files() {
+    let text = "---
+name: ${env:SET}
+model: {configuration: {type: azure_openai, azure_deployment: '${env:SET}', connection: '${env:SET}'}}
+---
+user:
+hi
+";
+    let flow = flow(text);
+    let node = flow.node(NodeIndex(0));
+    assert_eq!((flow.span_name(), node.kind.connection()), ("from the environment", Some("from the environment")));
+    assert!(given(&flow, 0).contains(r#""deployment_name":"from the environment""#));
+}
+
+#[test]
 fn an_llm_node_may_be_made_of_a_prompty() {
     let flow = flow(
         "
@@ -102,7 +117,10 @@ nodes:
     );
     let given = given(&flow, 0);
     assert!(given.contains(r#""connection":"offline""#), "{given}");
-    assert!(given.contains(r#""max_tokens":5"#), "{given}");
+    let parameters = r#""parameters":{"max_tokens":256,"stop":"from the environment","user":"${env:UNSET}","#
+        .to_owned()
+        + r#""response_format":{"type":"json_object"}},"overriding":["max_tokens"]}"#;
+    assert!(given.contains(&parameters) && given.contains(r#""max_tokens":5,"#), "{given}");
     assert!(given.contains(r#""deployment_name":"gpt-4o""#), "{given}");
 }
 

@@ -75,25 +75,14 @@ nodes:
             "6:35: node \"c\": source names no tool; add `tool: ID`, such as promptflow.tools.embedding.embedding",
             "7:9: python node \"d\": a connection has to be named in the flow file; add `connection: NAME`; the connection \
              named offline needs no key and no network",
+            "7:9: node \"d\": tool \"promptflow.tools.azure_content_safety.analyze_text\" needs the input \"text\"",
+            "10:54: input \"hate_category\" for node \"d\" of value \"low\" is not type one of disable, low_sensitivity, \
+             medium_sensitivity, high_sensitivity",
+            "10:59: node \"d\": tool \"promptflow.tools.azure_content_safety.analyze_text\" takes no input \"txt\"; did you mean \
+             \"text\"?",
             "11:19: node \"e\": python nodes of source type code are not served by this version; compile the node to a \
              component, with componentize-py or in another language, and make it `type: wasm`",
             "12:42: node \"f\": unknown source type \"egg\"; types are: code, package, package_with_prompt",
-        ],
-    );
-    check(
-        "
-nodes:
-- name: d
-  type: python
-  source: {type: package, tool: promptflow.tools.azure_content_safety.analyze_text}
-  inputs: {connection: c, hate_category: low, txt: x}
-",
-        &[
-            "3:9: node \"d\": tool \"promptflow.tools.azure_content_safety.analyze_text\" needs the input \"text\"",
-            "6:42: input \"hate_category\" for node \"d\" of value \"low\" is not type one of disable, low_sensitivity, \
-             medium_sensitivity, high_sensitivity",
-            "6:47: node \"d\": tool \"promptflow.tools.azure_content_safety.analyze_text\" takes no input \"txt\"; did you mean \
-             \"text\"?",
         ],
     );
 }
