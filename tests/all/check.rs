@@ -34,7 +34,7 @@ nodes:
 - name: b
   type: wasm
   source: {type: code, path: calls.wasm}
-  inputs: {x: '${a.output}', node: 5}
+  inputs: {x: '${a.output}', node: a, other_inputs: words}
 - name: safe
   type: python
   source: {type: package, tool: promptflow.tools.embeding.embedding}
@@ -108,7 +108,7 @@ async fn a_person_is_shown_the_line_and_what_was_meant() {
         "did you mean `http`?",
         "did you mean \"promptflow.tools.embedding.embedding\"?",
         "╭─[style.jinja2:3:1]",
-        "input \"node\" is 5, but its component takes string",
+        "input \"other_inputs\" is \"words\", but its component takes object",
     ] {
         assert!(exit.told().contains(wanted), "nothing of {wanted:?} in\n{}", exit.stderr);
     }
