@@ -154,8 +154,10 @@ pub struct Node {
     pub limits: Limits,
     /// Names of inputs whose text comes from outside the flow's author: `_inputs_to_escape`.
     untrusted: Vec<String>,
-    /// Of an llm node: inputs that hold the text of a prompt node, each with the flow inputs that went into it.
-    quoting: Vec<(String, Vec<String>)>,
+    /// Of an llm node: the prompts whose text it is given.
+    quoting: given::Quoting,
+    /// That of the flow.
+    message_format: MessageFormat,
 }
 
 #[derive(Clone, Debug, PartialEq)]
