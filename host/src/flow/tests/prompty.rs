@@ -69,6 +69,22 @@ fn a_request_that_gives_nothing_is_the_sample() {
 }
 
 #[test]
+fn a_sample_may_be_a_file() {
+    let inputs = |sample: &str| {
+        let text = format!(
+            "---\nmodel: {{configuration: {{connection: offline}}}}\nsample: {sample}\n---\nuser:\n{{{{question}}}}\n"
+        );
+        let flow = flow(&text);
+        Inputs::decode(&flow, b"{}").unwrap().to_json().to_string()
+    };
+    let whole = inputs("'${file:sample.json}'");
+    assert_eq!(whole, r#"{"question":"from a file"}"#);
+    for sample in ["file:sample.json", "file:./sample.json", "sample.json"] {
+        assert_eq!(inputs(sample), whole, "{sample}");
+    }
+}
+
+#[test]
 fn without_inputs_and_sample_the_variables_of_the_template_are_the_inputs() {
     let flow = flow("---\nmodel: {configuration: {connection: offline}}\n---\nuser:\n{{b}} {{a}}\n");
     assert_eq!(flow.inputs().keys().collect::<Vec<_>>(), ["a", "b"]);
@@ -154,6 +170,14 @@ user:
         &[
             "warning basic.prompty:6:9: node \"basic\": variable \"r\" has no input, so it prints nothing; did you mean \
              \"q\"?",
+        ],
+    );
+    check(
+        "---\nmodel: {configuration: {type: openai, connection: offline, api_key: k}}\nsample: no.json\n---\nuser:\nhi\n",
+        &[
+            "basic.prompty:2:51: model.configuration names a connection, and says what connections say; leave out \
+             `connection`, or all beside it but `type` and the model",
+            "basic.prompty:3:9: `${file:no.json}`: there is no such file",
         ],
     );
     check(
