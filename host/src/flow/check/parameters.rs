@@ -18,11 +18,7 @@ impl Checker<'_> {
         let parameters = parameters_of(kind);
         self.literals(node, parameters, inputs);
         match kind {
-            NodeKind::Prompt { template } => {
-                self.reserved_inputs(node, kind);
-                self.variables(node, kind, template, parameters, inputs);
-            }
-            NodeKind::Llm(Llm { template, .. }) => {
+            NodeKind::Prompt { template } | NodeKind::Llm(Llm { template, .. }) => {
                 self.reserved_inputs(node, kind);
                 self.variables(node, kind, template, parameters, inputs);
             }
@@ -183,13 +179,14 @@ impl Checker<'_> {
 
 fn parameters_of(kind: &NodeKind) -> &'static [Parameter] {
     match kind {
-        // Its inputs may have any names.
-        NodeKind::Llm(Llm { answer: Some(Answer { overriding: None, .. }), .. }) => &[],
+        NodeKind::Prompt { .. }
+        | NodeKind::Component { .. }
+        // The inputs of a prompty that is the flow may have any names.
+        | NodeKind::Llm(Llm { answer: Some(Answer { overriding: None, .. }), .. }) => &[],
         NodeKind::Llm(Llm { tool: LlmTool::Vision, .. }) => VISION,
         NodeKind::Llm(Llm { api: Api::Chat, .. }) => CHAT,
         NodeKind::Llm(Llm { api: Api::Completion, .. }) => COMPLETION,
         NodeKind::Package(package) => PackageTool::find(package.tool).map_or(&[], |tool| tool.parameters),
-        NodeKind::Prompt { .. } | NodeKind::Component { .. } => &[],
     }
 }
 
