@@ -216,8 +216,9 @@ pub struct Answer {
     pub outputs: Vec<String>,
     /// Parameters of the call, whatever they are called.
     pub parameters: Option<Json>,
-    /// Inputs that are parameters as well and come before those. None: the prompty is the flow, and no input is one.
-    pub overriding: Option<Vec<String>>,
+    /// Inputs of the names of parameters come before those. Not where the prompty is the flow: its inputs may have any
+    /// names.
+    pub overridden: bool,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -18,7 +18,7 @@
 //! `_tool` says which of prompt flow's package tools an llm node stands for: `llm`, or `vision` for those that take
 //! images; absent of a plain one. `_answer` is there if the node is a prompty: `response` is `first` or `all`, `outputs`
 //! lists the keys that count of an answer that is an object (absent for all of them), `parameters` are those of the
-//! call, and `overriding` lists the inputs that come before those of their names. `_service` is the type of the connection, such as `azure_open_ai`.
+//! call, and `overridden` is there if inputs of such names come before those. `_service` is the type of the connection, such as `azure_open_ai`.
 
 mod quoting;
 
@@ -167,9 +167,8 @@ impl Answer {
         let outputs = (!outputs.is_empty()).then(|| Json::list(&outputs));
         let outputs = outputs.as_ref().map(|outputs| ("outputs", outputs));
         let parameters = self.parameters.as_ref().map(|parameters| ("parameters", parameters));
-        let overriding: Vec<_> = self.overriding.iter().flatten().map(|name| Json::string(name)).collect();
-        let overriding = (!overriding.is_empty()).then(|| Json::list(&overriding));
-        let overriding = overriding.as_ref().map(|names| ("overriding", names));
-        Json::object([("response", &response)].into_iter().chain(outputs).chain(parameters).chain(overriding))
+        let yes = Json::from(true);
+        let overridden = self.overridden.then_some(("overridden", &yes));
+        Json::object([("response", &response)].into_iter().chain(outputs).chain(parameters).chain(overridden))
     }
 }

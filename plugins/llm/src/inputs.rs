@@ -79,9 +79,9 @@ pub(crate) struct Wanted {
     /// with names of known parameters are taken.
     #[serde(default)]
     pub(crate) parameters: Option<Map<String, Value>>,
-    /// Names of inputs that are parameters, and come before those.
+    /// Inputs that have the names of parameters come before those.
     #[serde(default)]
-    pub(crate) overriding: Vec<String>,
+    pub(crate) overridden: bool,
 }
 
 #[data]

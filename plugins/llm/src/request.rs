@@ -43,10 +43,9 @@ impl Request {
         // From here on `rest` holds the variables alone.
         let parameters = match (manner, api) {
             (Manner::Prompty, _) => {
-                let overriding =
-                    inputs.answer.as_mut().map(|wanted| mem::take(&mut wanted.overriding)).unwrap_or_default();
-                let given = inputs.answer.as_mut().and_then(|wanted| wanted.parameters.take());
-                parameters::of_prompty(given, &overriding, api, &mut inputs.rest)?
+                let wanted = inputs.answer.as_mut();
+                let (given, overridden) = wanted.map_or((None, false), |it| (it.parameters.take(), it.overridden));
+                parameters::of_prompty(given, overridden, api, &mut inputs.rest)?
             }
             (Manner::Vision, _) => parameters::of_vision(&mut inputs.rest)?,
             (Manner::Node, Api::Chat) => parameters::of_chat(&mut inputs.rest, azure)?,

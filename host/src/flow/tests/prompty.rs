@@ -135,7 +135,7 @@ nodes:
     assert!(given.contains(r#""connection":"offline""#), "{given}");
     let parameters = r#""parameters":{"max_tokens":256,"stop":"from the environment","user":"${env:UNSET}","#
         .to_owned()
-        + r#""response_format":{"type":"json_object"}},"overriding":["max_tokens"]}"#;
+        + r#""response_format":{"type":"json_object"}},"overridden":true}"#;
     assert!(given.contains(&parameters) && given.contains(r#""max_tokens":5,"#), "{given}");
     assert!(given.contains(r#""deployment_name":"gpt-4o""#), "{given}");
 }
@@ -187,4 +187,16 @@ user:
            lines of `---`, and then the template",
         ],
     );
+}
+
+#[test]
+fn a_call_of_a_prompty_may_say_otherwise_too() {
+    let flow = flow(
+        "
+nodes:
+- {name: a, type: llm, source: {path: basic.prompty}, inputs: {question: x, history: []}}
+",
+    );
+    let call = flow.node(NodeIndex(0)).assemble_call(&Json::parse(r#"{"max_tokens":5}"#).unwrap()).unwrap().to_string();
+    assert!(call.contains(r#""overridden":true"#) && call.contains(r#""max_tokens":5"#), "{call}");
 }
