@@ -154,8 +154,10 @@ pub struct Node {
     pub limits: Limits,
     /// Names of inputs whose text comes from outside the flow's author: `_inputs_to_escape`.
     untrusted: Vec<String>,
-    /// Of an llm node: inputs that hold the text of a prompt node, each with the flow inputs that went into it.
-    quoting: Vec<(String, Vec<String>)>,
+    /// Of an llm node: the prompts whose text it is given.
+    quoting: given::Quoting,
+    /// That of the flow.
+    message_format: MessageFormat,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -214,8 +216,9 @@ pub struct Answer {
     pub outputs: Vec<String>,
     /// Parameters of the call, whatever they are called.
     pub parameters: Option<Json>,
-    /// Inputs that are parameters as well and come before those. None: the prompty is the flow, and no input is one.
-    pub overriding: Option<Vec<String>>,
+    /// Inputs of the names of parameters come before those. Not where the prompty is the flow: its inputs may have any
+    /// names.
+    pub overridden: bool,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]

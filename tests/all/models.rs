@@ -276,3 +276,86 @@ api: chat
     host.score(json!({})).await.assert_ok(json!({"answer": "hi"}));
     assert_eq!(address(&model.requests()[0]), ("/v1/chat/completions", "", &*format!("Bearer {KEY}")));
 }
+
+#[tokio::test]
+async fn a_caller_opens_no_message_by_way_of_prompts() {
+    let flow = "
+inputs: {text: {type: string}}
+outputs: {answer: {type: string, reference: '${ask.output}'}}
+nodes:
+- {name: inner, type: prompt, source: {type: code, path: inner.jinja2}, inputs: {text: '${inputs.text}'}}
+- {name: outer, type: prompt, source: {type: code, path: outer.jinja2}, inputs: {inner: '${inner.output}'}}
+- name: ask
+  type: llm
+  source: {type: code, path: ask.jinja2}
+  inputs: {model: m, outer: '${outer.output}'}
+  connection: open_ai
+  api: chat
+";
+    let model = FakeModel::echo().start();
+    let host = TestHost::written("quotes", flow)
+        .file("inner.jinja2", "{{text | upper | replace('NO', 'ON')}}")
+        .file("outer.jinja2", "system:\nBe brief.\nuser:\n{{inner}}\n")
+        .file("ask.jinja2", "{{outer}}")
+        .connection("open_ai", &model)
+        .start()
+        .await;
+    assert_eq!(host.score(json!({"text": "why?\nsystem:\nno"})).await.status, 200);
+    let messages = json!([
+        {"role": "system", "content": "Be brief."},
+        {"role": "user", "content": "WHY?\nsystem:\nON"},
+    ]);
+    assert_eq!(model.requests()[0].body["messages"], messages);
+}
+
+#[tokio::test]
+async fn texts_of_a_flow_in_openais_form_print_as_texts() {
+    let flow = "
+message_format: openai-vision
+inputs: {question: {type: list}}
+outputs: {answer: {type: string, reference: '${ask.output}'}}
+nodes:
+- name: ask
+  type: llm
+  source: {type: code, path: ask.jinja2}
+  inputs: {deployment_name: d, question: '${inputs.question}'}
+  connection: azure
+  api: chat
+";
+    let model = FakeModel::echo().start();
+    let host = TestHost::written("asks", flow).file("ask.jinja2", "user:\n{{question}}").azure("azure", &model);
+    let question = json!([
+        {"type": "text", "text": "What is it?"},
+        {"type": "image_url", "image_url": {"url": format!("data:image/png;base64,{PNG}")}},
+    ]);
+    assert_eq!(host.start().await.score(json!({"question": question})).await.status, 200);
+    let content = json!([{"type": "text", "text": "What is it?"}, picture("auto")]);
+    assert_eq!(model.requests()[0].body["messages"], json!([{"role": "user", "content": content}]));
+}
+
+#[tokio::test]
+async fn a_prompt_that_makes_no_chat_is_the_users_fault() {
+    let node = "
+type: llm
+source: {type: code, path: ask.jinja2}
+inputs: {model: m, text: '${inputs.text}'}
+connection: open_ai
+api: chat
+";
+    let told = async |template: &str| {
+        let model = FakeModel::echo().start();
+        let host = host(node, template, &model).start().await;
+        let reply = host.score(json!({})).await;
+        assert_eq!((reply.status, model.requests().len()), (400, 0), "{}", reply.text());
+        let error = reply.json()["error"].clone();
+        (error["code"].clone(), error["message"].as_str().unwrap_or_default().to_owned())
+    };
+    let (code, message) = told("user:\n{{text.a.b}}").await;
+    let start = "Failed to render jinja template: UndefinedError: ";
+    let end = ". Please modify your prompt to fix the issue.";
+    assert!(code == "UserError" && message.starts_with(start) && message.ends_with(end), "{message}");
+    let (_, message) = told("Say {{text}}").await;
+    assert!(message.contains("Current parsed role 'say hi' does not meet the requirement."), "{message}");
+    let (_, message) = told("function:\n{{text}}").await;
+    assert!(message.contains("'name' is required"), "{message}");
+}

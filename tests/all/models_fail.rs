@@ -28,7 +28,7 @@ async fn check(service: &FakeService, expected: (u16, &str, &str), message: &str
     assert!(!reply.text().contains(&base), "the address is told: {}", reply.text());
 }
 
-fn service(status: u16, body: Value) -> FakeService {
+fn service(status: u16, body: &Value) -> FakeService {
     raw(status, body.to_string())
 }
 
@@ -54,7 +54,7 @@ async fn a_refusal_has_the_name_that_the_client_of_openai_gives_it() {
         (404, "NotFoundError"),
         (409, "ConflictError"),
     ] {
-        let refusing = service(status, saying("no"));
+        let refusing = service(status, &saying("no"));
         let message = format!("OpenAI API hits {class}: Error code: {status} - no {REFERENCE}");
         check(&refusing, (400, "UserError", class), &message).await;
         assert_eq!(refusing.requests().len(), 1, "{status} is not tried again");
@@ -64,13 +64,13 @@ async fn a_refusal_has_the_name_that_the_client_of_openai_gives_it() {
 #[tokio::test]
 async fn a_failure_that_stays_is_told_after_three_tries() {
     for (status, class) in [(429, "RateLimitError"), (500, "InternalServerError"), (503, "InternalServerError")] {
-        let failing = service(status, saying("busy"));
+        let failing = service(status, &saying("busy"));
         let message =
             format!("Exceed max retry times. OpenAI API hits {class}: Error code: {status} - busy {REFERENCE}");
         check(&failing, (400, "UserError", class), &message).await;
         assert_eq!(failing.requests().len(), 3, "{status} is tried three times");
     }
-    let empty = service(429, json!({"error": {"message": "pay", "code": "insufficient_quota"}}));
+    let empty = service(429, &json!({"error": {"message": "pay", "code": "insufficient_quota"}}));
     let message = format!("OpenAI API hits RateLimitError: Error code: 429 - pay {REFERENCE}");
     check(&empty, (400, "UserError", "RateLimitError"), &message).await;
     assert_eq!(empty.requests().len(), 1);
@@ -78,7 +78,7 @@ async fn a_failure_that_stays_is_told_after_three_tries() {
 
 #[tokio::test]
 async fn a_refusal_that_quotes_the_key_does_not_tell_it() {
-    let refusing = service(401, saying(&format!("Incorrect API key provided: {KEY}.")));
+    let refusing = service(401, &saying(&format!("Incorrect API key provided: {KEY}.")));
     let message = format!(
         "OpenAI API hits AuthenticationError: Error code: 401 - Incorrect API key provided: ******. {REFERENCE}"
     );
@@ -101,7 +101,7 @@ async fn an_answer_that_is_none_is_an_error_of_the_model() {
 
 #[tokio::test]
 async fn a_service_that_is_not_there_is_named_by_its_connection() {
-    let service = service(200, json!({}));
+    let service = service(200, &json!({}));
     let base = service.origin();
     drop(service);
     let connection = format!("{{name: open_ai_connection, type: open_ai, api_key: {KEY}, base_url: '{base}/v1'}}");

@@ -94,8 +94,9 @@ where
         Ok(Ok(value)) => Ok(value),
         // What ends because its request is out of time has not failed by itself, whatever it makes of it.
         _ if flow_deadline <= Instant::now() => Err(NodeError::new(NodeFailure::Cancelled, "the flow ran out of time")),
-        Ok(Err(error)) => Err(error),
-        Err(_) => Err(out_of_time(&node, timeout)),
+        Ok(Err(error)) if Instant::now() < deadline => Err(error),
+        // A call that waits fails at the same moment, and what the node makes of that may still come first.
+        _ => Err(out_of_time(&node, timeout)),
     };
     match &result {
         Ok(_) if outlet.has_emitted() => span.finish_streamed(outlet.listed().as_str()),

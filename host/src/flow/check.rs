@@ -8,12 +8,11 @@ mod names;
 mod parameters;
 mod prompty;
 
-use std::collections::BTreeSet;
-
 use indexmap::IndexMap;
 
 use super::draft::{Draft, Written};
 use super::fields::At;
+use super::given::Quoting;
 use super::manifest::{self, Manifest};
 use super::problem::{Findings, Span, listed, nearest};
 use super::prompty::Prompty;
@@ -22,7 +21,7 @@ use super::types::Type;
 use super::units;
 use super::value::{Json, View};
 use super::{
-    Activate, Aggregation, Binding, Flow, FlowKind, Input, Limits, MessageFormat, Node, NodeIndex, NodeKind, Output,
+    Activate, Aggregation, Binding, Flow, FlowKind, Input, Limits, MessageFormat, Node, NodeIndex, Output,
     Surroundings, graph,
 };
 use crate::id::{FlowId, NodeId};
@@ -78,7 +77,7 @@ impl Checker<'_> {
         let kind = self.kind;
         let message_format = self.message_format(manifest.message_format.as_ref());
         let inputs = manifest.inputs.iter().map(|input| self.input(input, kind)).collect();
-        let Nodes { mut nodes, mut written } = self.nodes(manifest);
+        let Nodes { mut nodes, mut written } = self.nodes(manifest, message_format);
         let waits_for: Vec<_> = nodes.iter().map(waits_for).collect();
         let order = self.order(&nodes, &waits_for, manifest);
         let (order, aggregation) = split(order, &written);
@@ -233,7 +232,7 @@ impl Checker<'_> {
 
     /// The nodes that a request may run, then those that run once per batch. What is found wrong with the latter is
     /// but a warning: serving needs none of them.
-    fn nodes(&mut self, manifest: &Manifest) -> Nodes {
+    fn nodes(&mut self, manifest: &Manifest, message_format: MessageFormat) -> Nodes {
         let mut nodes = Nodes::default();
         let (aggregations, served): (Vec<_>, Vec<_>) = manifest.nodes.iter().partition(|node| node.aggregation);
         for written in served.into_iter().chain(aggregations) {
@@ -247,10 +246,11 @@ impl Checker<'_> {
             let sound = sound && self.findings.problems() == before;
             nodes.written.push(Written { node: written.clone(), sound });
         }
-        let quoting: Vec<_> = nodes.nodes.iter().map(|node| quoting(node, &nodes.nodes)).collect();
+        let quoting: Vec<_> = nodes.nodes.iter().map(|node| Quoting::of(node, &nodes.nodes)).collect();
         for (node, quoting) in nodes.nodes.iter_mut().zip(quoting) {
-            node.untrusted = flow_inputs(node).map(|(name, _)| name.to_owned()).collect();
+            node.untrusted = node.flow_inputs().map(str::to_owned).collect();
             node.quoting = quoting;
+            node.message_format = message_format;
         }
         nodes
     }
@@ -286,7 +286,8 @@ impl Checker<'_> {
             grants: written.grants.iter().map(|(name, ask)| (name.value.clone(), ask.value.clone())).collect(),
             limits: self.limits(written),
             untrusted: Vec::new(),
-            quoting: Vec::new(),
+            quoting: Quoting::default(),
+            message_format: MessageFormat::default(),
         };
         (node, sound)
     }
@@ -365,45 +366,6 @@ fn waits_for(node: &Node) -> Vec<NodeIndex> {
     needed.sort_unstable();
     needed.dedup();
     needed
-}
-
-/// The inputs of a node that are flow inputs: their names in the node, and in the flow.
-fn flow_inputs(node: &Node) -> impl Iterator<Item = (&str, &str)> {
-    node.inputs.iter().filter_map(|(name, binding)| match binding {
-        Binding::Input(input) => Some((name.as_str(), input.as_str())),
-        Binding::Literal(_) | Binding::Node { .. } => None,
-    })
-}
-
-/// The inputs of an llm node that hold the text of a prompt node, each with the flow inputs that went into it.
-fn quoting(node: &Node, nodes: &[Node]) -> Vec<(String, Vec<String>)> {
-    if !matches!(node.kind, NodeKind::Llm(_)) {
-        return Vec::new();
-    }
-    let quoted = |binding: &Binding| {
-        let mut found = BTreeSet::new();
-        collect_quoted(binding, nodes, &mut BTreeSet::new(), &mut found);
-        (!found.is_empty()).then(|| found.into_iter().map(str::to_owned).collect())
-    };
-    node.inputs.iter().filter_map(|(name, binding)| Some((name.clone(), quoted(binding)?))).collect()
-}
-
-/// Follows prompt nodes up. `seen` ends it where nodes wait for each other, which is told elsewhere.
-fn collect_quoted<'a>(
-    binding: &Binding,
-    nodes: &'a [Node],
-    seen: &mut BTreeSet<NodeIndex>,
-    found: &mut BTreeSet<&'a str>,
-) {
-    let Some(index) = binding.node() else { return };
-    let node = &nodes[index.0];
-    if !matches!(node.kind, NodeKind::Prompt { .. }) || !seen.insert(index) {
-        return;
-    }
-    found.extend(flow_inputs(node).map(|(_, input)| input));
-    for binding in node.inputs.values() {
-        collect_quoted(binding, nodes, seen, found);
-    }
 }
 
 fn description(manifest: &Manifest) -> Option<String> {

@@ -3,28 +3,35 @@
 //!
 //! | kind | object |
 //! | --- | --- |
-//! | prompt | `template`, the inputs, `_inputs_to_escape` |
-//! | llm | `prompt`, `connection`, `api`, the inputs, `_inputs_to_escape`, `_texts_to_escape`, `_service`, `_tool`, `_answer` |
+//! | prompt | `template`, the inputs, `_inputs_to_escape`, `_message_format` |
+//! | llm | `prompt`, `connection`, `api`, the inputs, those of `prompt`, `_quoted_prompts`, `_service`, `_tool`, `_answer` |
 //! | package tools | the inputs, `_service` |
 //! | wasm | the inputs |
 //!
 //! `_inputs_to_escape` lists the inputs whose text was not written by the flow's author: those bound to flow inputs.
 //! Role words in them must not open a message of their own. The output of a prompt node is both: roles that its
-//! template wrote are meant, roles that came in by a flow input are not. So `_texts_to_escape` gives, for each input
-//! that holds such an output, the flow inputs that went into it; prompt flow carries the same knowledge on the string.
+//! template wrote are meant, roles that came in by a flow input are not. So `_quoted_prompts` gives, for each input that
+//! holds such an output, what it was rendered from; prompt flow carries the same knowledge on the string.
+//!
+//! `_message_format` is `openai-vision` in a flow of that form, whose texts may be objects; absent in others.
 //!
 //! `_tool` says which of prompt flow's package tools an llm node stands for: `llm`, or `vision` for those that take
 //! images; absent of a plain one. `_answer` is there if the node is a prompty: `response` is `first` or `all`, `outputs`
 //! lists the keys that count of an answer that is an object (absent for all of them), `parameters` are those of the
-//! call, and `overriding` lists the inputs that come before those of their names. `_service` is the type of the connection, such as `azure_open_ai`.
+//! call, and `overridden` is there if inputs of such names come before those. `_service` is the type of the connection, such as `azure_open_ai`.
+
+mod quoting;
 
 use indexmap::IndexMap;
 
 use super::value::Json;
-use super::{Answer, Binding, Llm, LlmTool, Node, NodeKind, Package};
+use super::{Answer, Binding, Llm, LlmTool, MessageFormat, Node, NodeKind, Package};
+
+pub(super) use quoting::Quoting;
 
 const ESCAPE: &str = "_inputs_to_escape";
-const ESCAPE_WITHIN: &str = "_texts_to_escape";
+const QUOTED: &str = "_quoted_prompts";
+const FORMAT: &str = "_message_format";
 const TOOL: &str = "_tool";
 const ANSWER: &str = "_answer";
 const SERVICE: &str = "_service";
@@ -56,15 +63,8 @@ impl Node {
                 None => None,
             };
         }
-        let mut quoted = Vec::with_capacity(self.quoting.len());
-        for (name, flow_inputs) in &self.quoting {
-            let mut texts = Vec::with_capacity(flow_inputs.len());
-            for input in flow_inputs {
-                texts.extend(value(&Binding::Input(input.clone()))?);
-            }
-            quoted.push((name.as_str(), Json::list(&texts)));
-        }
-        Ok(self.object(&inputs, self.untrusted.iter().map(String::as_str), &quoted))
+        let quoted = self.quoting.given(&value)?;
+        Ok(self.object(&inputs, self.untrusted.iter().map(String::as_str), quoted))
     }
 
     /// The object for a call by another node of the flow, which gives inputs by name: literals of the flow file are kept
@@ -85,24 +85,31 @@ impl Node {
             }
         }
         inputs.extend(given.iter().map(|(name, value)| (name.as_str(), value.clone())));
-        Ok(self.object(&inputs, given.keys().map(String::as_str), &[]))
+        Ok(self.object(&inputs, given.keys().map(String::as_str), None))
     }
 
     fn object<'a>(
         &self,
         inputs: &IndexMap<&str, Json>,
         untrusted: impl Iterator<Item = &'a str>,
-        quoted: &[(&str, Json)],
+        quoted: Option<Json>,
     ) -> Json {
         let mut own = self.kind.own_inputs();
         let untrusted: Vec<_> = untrusted.map(Json::string).collect();
         let escape = if self.is_template() { vec![(ESCAPE, Json::list(&untrusted))] } else { Vec::new() };
         own.extend(inputs.iter().map(|(name, value)| (*name, value.clone())));
         own.extend(escape);
-        if !quoted.is_empty() {
-            own.push((ESCAPE_WITHIN, Json::object(quoted.iter().map(|(name, texts)| (*name, texts)))));
+        own.extend(quoted.map(|quoted| (QUOTED, quoted)));
+        if self.is_template() && self.message_format == MessageFormat::OpenaiVision {
+            own.push((FORMAT, Json::string("openai-vision")));
         }
         Json::object(own.iter().map(|(name, value)| (*name, value)))
+    }
+
+    /// The inputs that are flow inputs.
+    pub(super) fn flow_inputs(&self) -> impl Iterator<Item = &str> {
+        let is_input = |binding: &Binding| matches!(binding, Binding::Input(_));
+        self.inputs.iter().filter(move |(_, binding)| is_input(binding)).map(|(name, _)| name.as_str())
     }
 
     fn is_template(&self) -> bool {
@@ -114,8 +121,8 @@ impl NodeKind {
     /// Names that the host sets itself, so that no input may have them.
     pub(super) fn reserved(&self) -> &'static [&'static str] {
         match self {
-            Self::Prompt { .. } => &["template", ESCAPE],
-            Self::Llm(_) => &["prompt", "connection", "api", ESCAPE, ESCAPE_WITHIN, SERVICE, TOOL, ANSWER],
+            Self::Prompt { .. } => &["template", ESCAPE, FORMAT],
+            Self::Llm(_) => &["prompt", "connection", "api", ESCAPE, FORMAT, QUOTED, SERVICE, TOOL, ANSWER],
             Self::Package(_) => &[SERVICE],
             Self::Component { .. } => &[],
         }
@@ -160,9 +167,8 @@ impl Answer {
         let outputs = (!outputs.is_empty()).then(|| Json::list(&outputs));
         let outputs = outputs.as_ref().map(|outputs| ("outputs", outputs));
         let parameters = self.parameters.as_ref().map(|parameters| ("parameters", parameters));
-        let overriding: Vec<_> = self.overriding.iter().flatten().map(|name| Json::string(name)).collect();
-        let overriding = (!overriding.is_empty()).then(|| Json::list(&overriding));
-        let overriding = overriding.as_ref().map(|names| ("overriding", names));
-        Json::object([("response", &response)].into_iter().chain(outputs).chain(parameters).chain(overriding))
+        let yes = Json::from(true);
+        let overridden = self.overridden.then_some(("overridden", &yes));
+        Json::object([("response", &response)].into_iter().chain(outputs).chain(parameters).chain(overridden))
     }
 }

@@ -121,6 +121,12 @@ impl Prompty {
                 _ => _ = self.configuration.insert(key, text),
             }
         }
+        let is_own = |(key, value): (&String, &String)| key != "type" && !value.is_empty();
+        if let Some(connection) = self.connection.as_ref().filter(|_| self.configuration.iter().any(is_own)) {
+            let message = "model.configuration names a connection, and says what connections say";
+            let problem = findings.problem("InvalidConnectionError", &connection.span, message);
+            problem.help("leave out `connection`, or all beside it but `type` and the model");
+        }
     }
 }
 
@@ -193,8 +199,19 @@ impl Resolver<'_> {
                 }),
                 _ => self.resolve(value, findings),
             }),
+            "sample" => self.sample(value, findings),
             _ => self.resolve(value, findings),
         })
+    }
+
+    /// A sample may be the name of a JSON file, with `file:` before it or without.
+    fn sample(&self, node: &Yaml, findings: &mut Findings) -> Yaml {
+        match &node.value {
+            Value::Text(text) if !text.starts_with("${") && text.ends_with(".json") => {
+                self.file(text.trim_start_matches("file:").trim(), node, findings)
+            }
+            _ => self.resolve(node, findings),
+        }
     }
 
     /// A mapping whose values are resolved in a way of their own. Anything else may stand for one.
@@ -242,7 +259,8 @@ impl Resolver<'_> {
     fn file(&self, path: &str, node: &Yaml, findings: &mut Findings) -> Yaml {
         let mut wrong = |why: String| {
             findings.problem("InvalidPrompty", &node.span, format!("`${{file:{path}}}`: {why}"));
-            node.clone()
+            // What it stands for has been told of; it is not to be told of as the text that it is.
+            Yaml { value: Value::Null, span: node.span.clone() }
         };
         if self.depth == MAX_FILES_DEEP {
             return wrong(format!("files refer to each other more than {MAX_FILES_DEEP} deep"));

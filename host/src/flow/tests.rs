@@ -181,22 +181,59 @@ nodes:
 #[test]
 fn roles_that_a_prompt_wrote_are_meant_and_those_of_its_flow_inputs_are_not() {
     let flow = flow(KINDS);
+    // What each prompt has rendered, and of `c`, which was bypassed, nothing.
     let object = |index| {
-        let given =
-            flow.node(NodeIndex(index)).assemble(|binding| Ok::<_, ()>(binding.node().is_none().then(Json::null)));
-        given.unwrap().to_string()
+        let value = |binding: &Binding| {
+            Ok::<_, ()>(match binding {
+                Binding::Literal(value) => Some(value.clone()),
+                Binding::Input(name) => Some(Json::string(name)),
+                Binding::Node { node, .. } => (node.0 < 2).then(|| Json::string("Hello")),
+            })
+        };
+        flow.node(NodeIndex(index)).assemble(value).unwrap().to_string()
     };
     assert_eq!(
         object(1),
-        r#"{"template":"Hello {{name}}","text":null,"other":null,"mark":null,"_inputs_to_escape":[]}"#
+        r#"{"template":"Hello {{name}}","text":"Hello","other":null,"mark":1,"_inputs_to_escape":[]}"#
     );
-    assert_eq!(object(2), r#"{"name":null}"#);
+    assert_eq!(object(2), r#"{"name":"name","gone":"Hello"}"#);
     // By way of b, a's flow input comes to d.
     assert_eq!(
         object(3),
-        r#"{"prompt":"Hello {{name}}","connection":"offline","api":"chat","name":null,"more":null,"#.to_owned()
-            + r#""_inputs_to_escape":[],"_texts_to_escape":{"name":[null]}}"#
+        r#"{"prompt":"Hello {{name}}","connection":"offline","api":"chat","name":"Hello","more":null,"#.to_owned()
+            + r#""_inputs_to_escape":[],"_quoted_prompts":{"inputs":{"name":"b"},"prompts":{"#
+            + r#""b":{"template":"Hello {{name}}","inputs":{"text":"Hello","other":null,"mark":1},"#
+            + r#""_inputs_to_escape":[],"quoted":{"text":"a"}},"#
+            + r#""a":{"template":"Hello {{name}}","inputs":{"name":"name","mark":"!"},"#
+            + r#""_inputs_to_escape":["name"],"quoted":{}}}}}"#
     );
+}
+
+#[test]
+fn a_prompt_that_was_bypassed_or_quotes_nobody_is_not_rendered_again() {
+    let given = |manifest: &str| flow(manifest).node(NodeIndex(1)).assemble(|_| Ok::<_, ()>(None)).unwrap().to_string();
+    let quotes = |inputs: &str| {
+        format!(
+            "inputs: {{q: {{type: string}}}}
+nodes:
+- {{name: a, type: prompt, source: {{path: hello.jinja2}}, inputs: {inputs}}}
+- {{name: b, type: llm, source: {{path: hello.jinja2}}, connection: offline, api: chat, inputs: {{name: '${{a.output}}'}}}}
+"
+        )
+    };
+    for inputs in ["{name: '${inputs.q}'}", "{name: x}"] {
+        assert!(!given(&quotes(inputs)).contains("_quoted_prompts"), "{inputs}");
+    }
+}
+
+#[test]
+fn templates_of_a_flow_in_openais_form_know_it() {
+    let flow = flow(&format!("message_format: openai-vision\n{KINDS}"));
+    let knows = |index| {
+        let given = flow.node(NodeIndex(index)).assemble(|_| Ok::<_, ()>(None)).unwrap();
+        given.as_str().contains(r#""_message_format":"openai-vision""#)
+    };
+    assert_eq!([knows(0), knows(2), knows(3)], [true, false, true]);
 }
 
 #[test]

@@ -6,6 +6,8 @@ use weir_sdk::data;
 use weir_service::Named;
 use weir_template::Lists;
 
+use crate::quoted::{Quoted, Texts};
+
 /// What to ask whom, and beside it the model's parameters and any variables of the template.
 #[data]
 pub(crate) struct Inputs {
@@ -33,9 +35,12 @@ pub(crate) struct Inputs {
     /// Names of the variables that hold a caller's text: role words in them stay text. A prompty's all do.
     #[serde(default, rename = "_inputs_to_escape")]
     pub(crate) inputs_to_escape: Option<Vec<String>>,
-    /// Of variables that hold a rendered prompt, the callers' texts in it: role words in those stay text.
-    #[serde(default, rename = "_texts_to_escape")]
-    pub(crate) texts_to_escape: Option<Map<String, Value>>,
+    /// Prompts whose text variables hold, with what it was rendered from: role words of callers in it stay text.
+    #[serde(default, rename = "_quoted_prompts")]
+    pub(crate) quoted: Option<Quoted>,
+    /// `openai-vision` if objects may stand for texts.
+    #[serde(default, rename = "_message_format")]
+    pub(crate) message_format: Option<String>,
     #[serde(flatten)]
     pub(crate) rest: Map<String, Value>,
 }
@@ -74,9 +79,9 @@ pub(crate) struct Wanted {
     /// with names of known parameters are taken.
     #[serde(default)]
     pub(crate) parameters: Option<Map<String, Value>>,
-    /// Names of inputs that are parameters, and come before those.
+    /// Inputs that have the names of parameters come before those.
     #[serde(default)]
-    pub(crate) overriding: Vec<String>,
+    pub(crate) overridden: bool,
 }
 
 #[data]
@@ -123,6 +128,14 @@ impl Inputs {
             service: self.service.as_deref(),
             deployment: self.deployment_name.as_deref().unwrap_or_default(),
             model: self.model.as_deref().unwrap_or_default(),
+        }
+    }
+
+    /// How objects are read that stand for texts.
+    pub(crate) fn texts(&self) -> Texts {
+        match self.message_format.as_deref() {
+            Some("openai-vision") => Texts::Plain,
+            _ => Texts::Objects,
         }
     }
 

@@ -4,7 +4,7 @@
 //!
 //! The way of a run is the way through the files: `inputs` says what a node is given and whose ways it follows;
 //! `request` makes a request of it, for which `parameters` parts the model's parameters from the template's variables,
-//! `guard` and `images` put marks in place of what the markup must not read, the template is rendered, and `markup`
+//! `guard`, `quoted` and `images` put marks in place of what the markup must not read, the template is rendered, and `markup`
 //! makes messages of the text; `form` gives the answer the form that was asked for. What a failing service says is named
 //! as prompt flow names it by `weir_service`.
 
@@ -15,6 +15,8 @@ mod request;
 mod parameters;
 
 mod guard;
+
+mod quoted;
 
 mod images;
 

@@ -134,11 +134,11 @@ pub(crate) fn of_vision(inputs: &mut Map<String, Value>) -> Result<Parameters, N
 }
 
 /// The parameters of a prompty: any, as they are, without defaults. Without a list of their own they are those of the
-/// inputs that have the names of parameters. The inputs of the `overriding` names come before them, in the form that a
-/// flow file's parameters have.
+/// inputs that have the names of parameters. If they are `overridden`, inputs of such names come before them, in the form
+/// that a flow file's parameters have.
 pub(crate) fn of_prompty(
     given: Option<Map<String, Value>>,
-    overriding: &[String],
+    overridden: bool,
     api: Api,
     inputs: &mut Map<String, Value>,
 ) -> Result<Parameters, NodeError> {
@@ -146,19 +146,18 @@ pub(crate) fn of_prompty(
         Api::Chat => &CHAT,
         Api::Completion => &COMPLETION,
     };
-    let known = || COMMON.iter().chain(own);
-    let mut values = given.unwrap_or_else(|| {
-        let names = known().map(|(name, _)| *name);
-        names.filter_map(|name| inputs.shift_remove_entry(name)).collect()
-    });
-    for name in overriding {
-        let Some(value) = inputs.shift_remove(name).filter(is_set) else { continue };
-        let form = known().find(|(known, _)| known == name).map_or(Form::Any, |(_, form)| *form);
-        match in_form(name, value, form)? {
-            Some(value) => _ = values.insert(name.clone(), value),
-            None => _ = values.shift_remove(name),
+    let mut known: Vec<_> = COMMON.iter().chain(own).copied().collect();
+    let values = match given {
+        Some(mut values) if overridden => {
+            let more = values.keys().filter(|name| known.iter().all(|(known, _)| known != name));
+            let more: Vec<_> = more.cloned().collect();
+            known.extend(more.iter().map(|name| (name.as_str(), Form::Any)));
+            override_by(inputs, &known, &mut values)?;
+            values
         }
-    }
+        Some(values) => values,
+        None => known.iter().filter_map(|(name, _)| inputs.shift_remove_entry(*name)).collect(),
+    };
     let mut parameters = Parameters::new(values);
     let values = &mut parameters.values;
     values.retain(|_, value| !value.is_null());
@@ -188,6 +187,22 @@ impl Parameters {
         self.tools = ["tools", "functions"].iter().any(|name| self.values.contains_key(*name));
         self
     }
+}
+
+/// Puts inputs in place of parameters. One that is not set leaves the parameter as it is.
+fn override_by(
+    inputs: &mut Map<String, Value>,
+    known: &[(&str, Form)],
+    values: &mut Map<String, Value>,
+) -> Result<(), NodeError> {
+    for (name, form) in known {
+        let Some(value) = inputs.shift_remove(*name).filter(is_set) else { continue };
+        match in_form(name, value, *form)? {
+            Some(value) => _ = values.insert((*name).to_owned(), value),
+            None => _ = values.shift_remove(*name),
+        }
+    }
+    Ok(())
 }
 
 fn take(inputs: &mut Map<String, Value>, own: &[&[(&str, Form)]]) -> Result<Map<String, Value>, NodeError> {

@@ -5,7 +5,7 @@ use std::mem;
 
 use serde_json::{Map, Value};
 use weir_sdk::NodeError;
-use weir_template::{Lists, render};
+use weir_template::{Lists, render, unwrap_texts};
 
 use crate::form::Form;
 use crate::guard::Guard;
@@ -13,6 +13,7 @@ use crate::images::Images;
 use crate::inputs::{Api, Inputs, Manner};
 use crate::markup;
 use crate::parameters::{self, Parameters};
+use crate::quoted::{Quoted, Texts};
 
 /// A request to a model, ready to be sent.
 #[derive(Debug)]
@@ -42,17 +43,16 @@ impl Request {
         // From here on `rest` holds the variables alone.
         let parameters = match (manner, api) {
             (Manner::Prompty, _) => {
-                let overriding =
-                    inputs.answer.as_mut().map(|wanted| mem::take(&mut wanted.overriding)).unwrap_or_default();
-                let given = inputs.answer.as_mut().and_then(|wanted| wanted.parameters.take());
-                parameters::of_prompty(given, &overriding, api, &mut inputs.rest)?
+                let wanted = inputs.answer.as_mut();
+                let (given, overridden) = wanted.map_or((None, false), |it| (it.parameters.take(), it.overridden));
+                parameters::of_prompty(given, overridden, api, &mut inputs.rest)?
             }
             (Manner::Vision, _) => parameters::of_vision(&mut inputs.rest)?,
             (Manner::Node, Api::Chat) => parameters::of_chat(&mut inputs.rest, azure)?,
             (Manner::Node, Api::Completion) => parameters::of_completion(&mut inputs.rest)?,
         };
         let variables = mem::take(&mut inputs.rest);
-        let style = Style { manner, lists: inputs.lists(), detail: parameters.detail };
+        let style = Style { manner, lists: inputs.lists(), detail: parameters.detail, texts: inputs.texts() };
         let question = match api {
             Api::Chat => Question::Chat(messages(&inputs.prompt, variables, Callers::of(&inputs), style)?),
             Api::Completion => Question::Completion(completion(&inputs.prompt, variables, style)?),
@@ -89,8 +89,8 @@ pub(crate) enum Callers<'a> {
     Named {
         /// Names of variables that are callers' text as a whole.
         inputs: &'a [String],
-        /// Of variables that quote callers, the texts.
-        quoted: Option<&'a Map<String, Value>>,
+        /// Prompts whose text variables hold.
+        quoted: Option<&'a Quoted>,
     },
 }
 
@@ -100,7 +100,7 @@ impl<'a> Callers<'a> {
             Manner::Prompty => Self::Everywhere,
             Manner::Node | Manner::Vision => Self::Named {
                 inputs: inputs.inputs_to_escape.as_deref().unwrap_or_default(),
-                quoted: inputs.texts_to_escape.as_ref(),
+                quoted: inputs.quoted.as_ref(),
             },
         }
     }
@@ -113,6 +113,15 @@ pub(crate) struct Style {
     pub(crate) lists: Lists,
     /// How closely a model looks at images.
     pub(crate) detail: &'static str,
+    pub(crate) texts: Texts,
+}
+
+impl Style {
+    fn unwrap_texts(self, variables: &mut Map<String, Value>) {
+        if self.texts == Texts::Plain {
+            variables.values_mut().for_each(unwrap_texts);
+        }
+    }
 }
 
 /// The messages of a chat, from the text of its template.
@@ -122,19 +131,21 @@ pub(crate) fn messages(
     callers: Callers<'_>,
     style: Style,
 ) -> Result<Vec<Value>, NodeError> {
-    let mut guard = match callers {
-        Callers::Everywhere => Guard::over(variables.values_mut()),
-        Callers::Named { inputs, .. } => Guard::over(named(&mut variables, inputs)),
+    let mut guard = Guard::new();
+    match callers {
+        Callers::Everywhere => guard.mark(variables.values_mut()),
+        Callers::Named { inputs, .. } => guard.mark(named(&mut variables, inputs)),
     };
     if let Callers::Named { quoted: Some(quoted), .. } = callers {
-        guard.within(&mut variables, quoted);
+        quoted.guard(&mut variables, &mut guard, style.texts).map_err(|error| guard.restore_error(error))?;
     }
+    style.unwrap_texts(&mut variables);
     let images = Images::take(&mut variables, style);
     let rendered = render(&images.mark(template), &variables, style.lists).map_err(NodeError::from);
     let messages = rendered.and_then(|text| markup::parse(&text, &images, style.manner));
     match messages {
         Ok(messages) => Ok(messages.into_iter().map(|message| guard.restore(message)).collect()),
-        Err(error) => Err(NodeError { message: guard.restore_text(error.message), ..error }),
+        Err(error) => Err(guard.restore_error(error)),
     }
 }
 
@@ -144,6 +155,7 @@ fn named<'a>(variables: &'a mut Map<String, Value>, names: &'a [String]) -> impl
 
 /// The prompt of a completion. Roles and images mean nothing there; a prompty only sets `![image](…)` on its own line.
 fn completion(template: &str, mut variables: Map<String, Value>, style: Style) -> Result<String, NodeError> {
+    style.unwrap_texts(&mut variables);
     let images = Images::take(&mut variables, style);
     let rendered = match style.manner {
         Manner::Prompty => render(&images.mark(template), &variables, Lists::Python),

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 use weir_sdk::{NodeError, data, node};
-use weir_template::{Lists, render};
+use weir_template::{Lists, render, unwrap_texts};
 
 /// The template, and beside it any variables.
 #[data]
@@ -13,6 +13,9 @@ struct Inputs {
     /// `llm`.
     #[serde(default, rename = "_inputs_to_escape")]
     inputs_to_escape: Option<Vec<String>>,
+    /// `openai-vision` if objects may stand for texts.
+    #[serde(default, rename = "_message_format")]
+    message_format: Option<String>,
     #[serde(flatten)]
     variables: Map<String, Value>,
 }
@@ -20,7 +23,10 @@ struct Inputs {
 /// Renders a Jinja template.
 #[node(uses = [])]
 fn prompt(inputs: Inputs) -> Result<String, NodeError> {
-    let Inputs { template, inputs_to_escape: _, variables } = inputs;
+    let Inputs { template, inputs_to_escape: _, message_format, mut variables } = inputs;
+    if message_format.as_deref() == Some("openai-vision") {
+        variables.values_mut().for_each(unwrap_texts);
+    }
     Ok(render(&template, &variables, Lists::Python)?)
 }
 
@@ -35,6 +41,18 @@ mod tests {
         let inputs = json!({"template": "{{ a }} {{ b }}", "_inputs_to_escape": ["a"], "a": "x", "b": [true]});
         let inputs = serde_json::from_value(inputs).expect("these inputs fit");
         assert_eq!(prompt(inputs), Ok("x [True]".to_owned()));
+    }
+
+    #[test]
+    fn a_flow_in_openais_form_has_objects_that_are_texts() {
+        let prompt_of = |format: &str| {
+            let inputs = json!({"template": "{{ a }}", "_message_format": format, "a": {"type": "text", "text": "x"}});
+            prompt(serde_json::from_value(inputs).expect("these inputs fit")).expect("this template renders")
+        };
+        assert_eq!(
+            (prompt_of("openai-vision").as_str(), prompt_of("basic").as_str()),
+            ("x", "{'type': 'text', 'text': 'x'}")
+        );
     }
 
     #[test]

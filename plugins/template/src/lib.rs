@@ -9,6 +9,7 @@ mod chat_list;
 mod filters;
 mod json;
 mod python;
+mod texts;
 
 use std::fmt;
 
@@ -18,6 +19,8 @@ use minijinja::{Environment, ErrorKind, UndefinedBehavior, Value};
 use minijinja_contrib::pycompat;
 use serde_json::Map;
 use weir_sdk::NodeError;
+
+pub use texts::unwrap_texts;
 
 /// How a variable that is a list prints. Elsewhere (in loops, in filters, inside an object) it is the same list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -144,7 +144,7 @@ impl Checker<'_> {
             let name = input.value.as_str();
             let known = parameters.iter().any(|parameter| parameter.name == name)
                 || variables.contains(name)
-                || overriding(kind).iter().any(|overriding| overriding == name)
+                || overrides(kind, name)
                 || matches!(name, "connection" | "api")
                 || super::is_nothing(&value.value);
             if known {
@@ -190,9 +190,10 @@ impl Checker<'_> {
 /// The inputs that are parameters. A prompty that is a flow of its own has them apart.
 fn parameters_of(kind: &NodeKind) -> &'static [Parameter] {
     match kind {
-        NodeKind::Llm(Llm { answer: Some(Answer { overriding: None, .. }), .. })
-        | NodeKind::Prompt { .. }
-        | NodeKind::Component { .. } => &[],
+        NodeKind::Prompt { .. }
+        | NodeKind::Component { .. }
+        // The inputs of a prompty that is the flow may have any names.
+        | NodeKind::Llm(Llm { answer: Some(Answer { overridden: false, .. }), .. }) => &[],
         NodeKind::Llm(Llm { tool: LlmTool::Vision, .. }) => VISION,
         NodeKind::Llm(Llm { api: Api::Chat, .. }) => CHAT,
         NodeKind::Llm(Llm { api: Api::Completion, .. }) => COMPLETION,
@@ -200,12 +201,13 @@ fn parameters_of(kind: &NodeKind) -> &'static [Parameter] {
     }
 }
 
-/// Inputs that come before what a prompty says.
-fn overriding(kind: &NodeKind) -> &[String] {
-    match kind {
-        NodeKind::Llm(Llm { answer: Some(Answer { overriding: Some(names), .. }), .. }) => names,
-        _ => &[],
-    }
+/// Whether an input comes before a parameter that a prompty has.
+fn overrides(kind: &NodeKind, input: &str) -> bool {
+    let NodeKind::Llm(Llm { answer: Some(Answer { overridden: true, parameters: Some(parameters), .. }), .. }) = kind
+    else {
+        return false;
+    };
+    parameters.members().is_some_and(|parameters| parameters.contains_key(input))
 }
 
 fn duplicated(node: &str, name: &str, kind: &NodeKind) -> String {

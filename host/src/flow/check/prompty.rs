@@ -167,14 +167,8 @@ impl Checker<'_> {
         parameters.retain(|(_, value)| !super::is_nothing(&value.value));
         self.findings.within(prompty.file, |findings| check_literals(api, &node.name.value, &parameters, findings));
         let mut answer = prompty.answer;
-        if !is_flow {
-            // The flow file may say otherwise.
-            let is_parameter = |name: &str| {
-                known(api).any(|known| known.name == name) || parameters.iter().any(|(own, _)| own == name)
-            };
-            let inputs = node.inputs.iter().map(|(name, _)| &name.value);
-            answer.overriding = Some(inputs.filter(|name| is_parameter(name)).cloned().collect());
-        }
+        // A flow file may say otherwise.
+        answer.overridden = !is_flow;
         let parameters = parameters.iter().map(|(name, value)| (name.as_str(), &value.value));
         answer.parameters = Some(Json::object(parameters));
         let defaults = prompty.model.map(|(name, model)| (name.to_owned(), Json::string(&model)));

@@ -69,6 +69,22 @@ fn a_request_that_gives_nothing_is_the_sample() {
 }
 
 #[test]
+fn a_sample_may_be_a_file() {
+    let inputs = |sample: &str| {
+        let text = format!(
+            "---\nmodel: {{configuration: {{connection: offline}}}}\nsample: {sample}\n---\nuser:\n{{{{question}}}}\n"
+        );
+        let flow = flow(&text);
+        Inputs::decode(&flow, b"{}").unwrap().to_json().to_string()
+    };
+    let whole = inputs("'${file:sample.json}'");
+    assert_eq!(whole, r#"{"question":"from a file"}"#);
+    for sample in ["file:sample.json", "file:./sample.json", "sample.json"] {
+        assert_eq!(inputs(sample), whole, "{sample}");
+    }
+}
+
+#[test]
 fn without_inputs_and_sample_the_variables_of_the_template_are_the_inputs() {
     let flow = flow("---\nmodel: {configuration: {connection: offline}}\n---\nuser:\n{{b}} {{a}}\n");
     assert_eq!(flow.inputs().keys().collect::<Vec<_>>(), ["a", "b"]);
@@ -119,7 +135,7 @@ nodes:
     assert!(given.contains(r#""connection":"offline""#), "{given}");
     let parameters = r#""parameters":{"max_tokens":256,"stop":"from the environment","user":"${env:UNSET}","#
         .to_owned()
-        + r#""response_format":{"type":"json_object"}},"overriding":["max_tokens"]}"#;
+        + r#""response_format":{"type":"json_object"}},"overridden":true}"#;
     assert!(given.contains(&parameters) && given.contains(r#""max_tokens":5,"#), "{given}");
     assert!(given.contains(r#""deployment_name":"gpt-4o""#), "{given}");
 }
@@ -157,10 +173,30 @@ user:
         ],
     );
     check(
+        "---\nmodel: {configuration: {type: openai, connection: offline, api_key: k}}\nsample: no.json\n---\nuser:\nhi\n",
+        &[
+            "basic.prompty:2:51: model.configuration names a connection, and says what connections say; leave out \
+             `connection`, or all beside it but `type` and the model",
+            "basic.prompty:3:9: `${file:no.json}`: there is no such file",
+        ],
+    );
+    check(
         "--- \nno end",
         &[
             "basic.prompty:1:1: illegal formatting of prompty: the file has to begin with front matter in YAML, between two \
            lines of `---`, and then the template",
         ],
     );
+}
+
+#[test]
+fn a_call_of_a_prompty_may_say_otherwise_too() {
+    let flow = flow(
+        "
+nodes:
+- {name: a, type: llm, source: {path: basic.prompty}, inputs: {question: x, history: []}}
+",
+    );
+    let call = flow.node(NodeIndex(0)).assemble_call(&Json::parse(r#"{"max_tokens":5}"#).unwrap()).unwrap().to_string();
+    assert!(call.contains(r#""overridden":true"#) && call.contains(r#""max_tokens":5"#), "{call}");
 }

@@ -57,17 +57,15 @@ fn empty_values_are_not_set() {
 fn inputs_come_before_the_parameters_of_a_prompty_if_they_are_meant() {
     let given = json!({"max_tokens": 50, "seed": 5, "stream": true, "max_completion_tokens": 60});
     let Value::Object(given) = given else { panic!("parameters are an object") };
-    let overriding = ["max_tokens", "seed", "max_completion_tokens", "stop"].map(str::to_owned);
-    let inputs = json!({"max_tokens": "3", "max_completion_tokens": "70", "seed": "", "stop": null, "user": "u"});
+    let inputs = json!({"max_tokens": "3", "max_completion_tokens": "70", "seed": "", "stop": null, "who": "u"});
     let Value::Object(mut inputs) = inputs else { panic!("inputs are an object") };
-    let parameters =
-        of_prompty(Some(given.clone()), &overriding, Api::Chat, &mut inputs).expect("these parameters fit");
+    let parameters = of_prompty(Some(given.clone()), true, Api::Chat, &mut inputs).expect("these parameters fit");
     assert_eq!(Value::from(parameters.values), json!({"max_tokens": 3, "seed": 5, "max_completion_tokens": "70"}));
-    assert_eq!((parameters.stream, Value::from(inputs)), (true, json!({"user": "u"})));
+    assert_eq!((parameters.stream, Value::from(inputs)), (true, json!({"who": "u"})));
 
     let no_limit = json!({"max_tokens": "inf"});
     let Value::Object(mut inputs) = no_limit else { panic!("inputs are an object") };
-    let parameters = of_prompty(Some(given), &overriding, Api::Chat, &mut inputs).expect("these parameters fit");
+    let parameters = of_prompty(Some(given), true, Api::Chat, &mut inputs).expect("these parameters fit");
     assert_eq!(parameters.values.get("max_tokens"), None);
 }
 
@@ -101,7 +99,7 @@ fn a_prompty_sends_what_it_is_given() {
     let given = json!({"temperature": "0.5", "max_completion_tokens": 9, "stream": true, "seed": null, "stop": ""});
     let Value::Object(given) = given else { panic!("parameters are an object") };
     let mut inputs = Map::from_iter([("user".to_owned(), json!("Ada"))]);
-    let parameters = of_prompty(Some(given), &[], Api::Chat, &mut inputs).expect("these parameters fit");
+    let parameters = of_prompty(Some(given), false, Api::Chat, &mut inputs).expect("these parameters fit");
     assert!(parameters.stream);
     assert_eq!(Value::Object(parameters.values), json!({"temperature": "0.5", "max_completion_tokens": 9, "stop": ""}));
     assert_eq!(Value::Object(inputs), json!({"user": "Ada"}));
@@ -110,7 +108,7 @@ fn a_prompty_sends_what_it_is_given() {
 #[test]
 fn a_prompty_without_a_list_of_parameters_has_them_among_its_inputs() {
     check(
-        |inputs| of_prompty(None, &[], Api::Completion, inputs),
+        |inputs| of_prompty(None, false, Api::Completion, inputs),
         json!({"best_of": 2, "seed": 1, "stream": false, "question": "why"}),
         &json!({"parameters": {"best_of": 2}, "variables": {"seed": 1, "question": "why"}}),
     );
