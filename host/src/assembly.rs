@@ -13,7 +13,7 @@ use crate::builder;
 use crate::capability::{self, Capabilities, config, http, llm, nodes};
 use crate::flow::describe::Description;
 use crate::flow::init::Resolved;
-use crate::flow::problem::{Problems, Warning};
+use crate::flow::problem::{Problems, Warning, listed};
 use crate::flow::tools::Plugin;
 use crate::flow::value::Json;
 use crate::flow::{Draft, FileError, Flow, Llm, LlmTool, Node, NodeIndex, NodeKind, Place, Surroundings};
@@ -239,11 +239,10 @@ impl Assembling<'_> {
             if flow.find(&name).is_some() {
                 continue;
             }
-            let known: Vec<_> = flow.nodes().map(|(_, node)| node.id.as_str()).collect();
             let message = format!(
                 "node {:?}: grants.nodes: there is no node {name:?}; nodes are: {}",
                 node.id.as_str(),
-                known.join(", ")
+                listed(flow.nodes().map(|(_, node)| node.id.as_str()))
             );
             self.draft.problem(Place::Grant(index, nodes::Nodes::NAME), "NodeReferenceNotFound", message);
         }
