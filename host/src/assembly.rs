@@ -14,7 +14,7 @@ use crate::boundary::grants::{Ask, AskError, Grants};
 use crate::capability::{self, Capabilities, config, http, llm, nodes};
 use crate::config::Guests;
 use crate::flow::init::Resolved;
-use crate::flow::problem::{Problems, Warning, nearest};
+use crate::flow::problem::{Problems, Warning, listed, nearest};
 use crate::flow::value::Json;
 use crate::flow::{Draft, FileError, Flow, Llm, LlmTool, Node, NodeIndex, NodeKind, Place, Surroundings};
 use crate::folder::{Folder, FolderError};
@@ -192,11 +192,10 @@ impl Assembling<'_> {
             if flow.find(&name).is_some() {
                 continue;
             }
-            let known: Vec<_> = flow.nodes().map(|(_, node)| node.id.as_str()).collect();
             let message = format!(
                 "node {:?}: grants.nodes: there is no node {name:?}; nodes are: {}",
                 node.id.as_str(),
-                known.join(", ")
+                listed(flow.nodes().map(|(_, node)| node.id.as_str()))
             );
             self.draft.problem(Place::Grant(index, nodes::Nodes::NAME), "NodeReferenceNotFound", message);
         }

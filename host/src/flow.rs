@@ -8,6 +8,7 @@ mod check;
 pub mod describe;
 mod draft;
 mod fields;
+mod files;
 pub mod given;
 mod graph;
 pub mod images;

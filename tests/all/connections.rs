@@ -17,9 +17,12 @@ fn host() -> HostBuilder {
     TestHost::flow("llm_node")
 }
 
+/// The name of a connection, its file, and the keys of it that are no secrets, with their values.
+type Written = (&'static str, &'static str, &'static [(&'static str, &'static str)]);
+
 /// A connection file of each type that leads to no model, with a secret `s3cret`, and its values for one who was granted
 /// all of them. Types that lead to models are at the end.
-const TYPES: [(&str, &str, &[(&str, &str)]); 12] = [
+const TYPES: [Written; 12] = [
     (
         "search",
         "type: cognitive_search\napi_base: https://search.example",

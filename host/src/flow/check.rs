@@ -12,6 +12,7 @@ use indexmap::IndexMap;
 
 use super::draft::{Draft, Written};
 use super::fields::At;
+use super::files::Files;
 use super::given::Quoting;
 use super::manifest::{self, Manifest};
 use super::problem::{Findings, Span, listed, nearest};
@@ -30,21 +31,38 @@ use names::{Bound, Names};
 /// Most nodes of a flow. The largest that were seen in the wild have a few dozen.
 const MAX_NODES: usize = 500;
 
-/// Most references between nodes.
-const MAX_EDGES: usize = 5000;
+/// Most inputs of all nodes together, and so most references between nodes.
+const MAX_INPUTS: usize = 5000;
+
+/// Most of the files that a flow names, in MiB. Hundreds of templates, each as long as a chapter, are less.
+const MAX_READ: usize = 8;
 
 pub(super) fn flow(origin: &str, text: &str, folder_name: &str, surroundings: &dyn Surroundings) -> Draft {
     let mut findings = Findings::of(origin, text);
+    let surroundings = &Files::within(MAX_READ, surroundings);
     if is_prompty(origin) {
         return prompty::flow(origin, text, folder_name, surroundings, findings);
     }
     let manifest = Manifest::parse(text, &mut findings).unwrap_or_default();
-    let manifest = flex::with_entry(manifest);
+    let manifest = flex::with_entry(within_bounds(manifest, &mut findings));
     let names = Names::new(&manifest, &mut findings);
     let configurations = IndexMap::new();
     let kind = if manifest.flex.is_some() { FlowKind::Flex } else { FlowKind::Dag };
     let checker = Checker { kind, names, surroundings, findings, configurations, flow_prompty: None };
     checker.flow(&manifest, folder_name)
+}
+
+/// The manifest; without its nodes and what refers to them if they are too many, which is then found.
+fn within_bounds(manifest: Manifest, findings: &mut Findings) -> Manifest {
+    let (nodes, inputs) = (manifest.nodes.len(), manifest.nodes.iter().map(|node| node.inputs.len()).sum::<usize>());
+    if nodes <= MAX_NODES && inputs <= MAX_INPUTS {
+        return manifest;
+    }
+    let message = format!(
+        "the flow has {nodes} nodes with {inputs} inputs; at most {MAX_NODES} nodes with {MAX_INPUTS} are served"
+    );
+    findings.problem("FlowTooLarge", &(0..0), message);
+    Manifest { nodes: Vec::new(), outputs: Vec::new(), ..manifest }
 }
 
 /// Whether a file of this name is a prompty.
@@ -223,9 +241,8 @@ impl Checker<'_> {
         if parsed.is_none() {
             let message = format!("{owner}: unknown type {:?}; types are: {}", kind.value, listed(known));
             let problem = self.findings.problem("InvalidFlow", &kind.span, message);
-            if let Some(near) = nearest(&kind.value.to_lowercase(), known) {
-                problem.help(format!("did you mean `{near}`?"));
-            }
+            let near = || nearest(&kind.value.to_lowercase(), known);
+            problem.help_if(|| near().map(|near| format!("did you mean `{near}`?")));
         }
         parsed
     }
@@ -326,14 +343,6 @@ impl Checker<'_> {
     }
 
     fn order(&mut self, nodes: &[Node], waits_for: &[Vec<NodeIndex>], manifest: &Manifest) -> Vec<NodeIndex> {
-        let edges: usize = waits_for.iter().map(Vec::len).sum();
-        if nodes.len() > MAX_NODES || edges > MAX_EDGES {
-            let message = format!(
-                "the flow has {} nodes and {edges} references between them; at most {MAX_NODES} and {MAX_EDGES} are served",
-                nodes.len()
-            );
-            self.findings.problem("FlowTooLarge", &(0..0), message);
-        }
         graph::order(waits_for).unwrap_or_else(|stuck| {
             let names: Vec<_> = stuck.iter().map(|node| nodes[node.0].id.as_str()).collect();
             let first = manifest.nodes.iter().find(|node| node.name.value == names[0]);

@@ -1,5 +1,6 @@
 //! What a component says of itself, as far as a flow is checked by it. Not how it is asked: see sandbox/describe.rs.
 
+use std::collections::HashSet;
 use std::fmt;
 
 use indexmap::IndexMap;
@@ -47,7 +48,7 @@ struct Schema {
     #[serde(default)]
     properties: Option<IndexMap<String, Value>>,
     #[serde(default)]
-    required: Vec<String>,
+    required: HashSet<String>,
     #[serde(default, rename = "additionalProperties")]
     additional: Option<Value>,
 }

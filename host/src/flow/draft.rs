@@ -204,12 +204,12 @@ impl Draft {
             match ports.get(&name.value) {
                 None if ports.open || !node.inputs.contains_key(&name.value) => {}
                 None => {
-                    let known = listed(ports.names());
                     let message = format!("{owner}: its component takes no input {:?}; it has no effect", name.value);
                     let warning = self.findings.warning("UnknownInput", &name.span, message);
-                    warning.help(match nearest(&name.value, ports.names()) {
-                        Some(near) => format!("did you mean {near:?}? inputs are: {known}"),
-                        None => format!("inputs are: {known}"),
+                    let known = || listed(ports.names());
+                    warning.help_with(|| match nearest(&name.value, ports.names()) {
+                        Some(near) => format!("did you mean {near:?}? inputs are: {}", known()),
+                        None => format!("inputs are: {}", known()),
                     });
                 }
                 Some(port) => {

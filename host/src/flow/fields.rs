@@ -2,7 +2,7 @@
 //! see manifest.rs.
 
 use super::problem::{Findings, Span, listed, nearest};
-use super::value::Json;
+use super::value::{Json, MAX_DEPTH};
 use super::yaml::{Entry, Node, Value};
 
 /// A value and where it stands in the file.
@@ -102,9 +102,10 @@ impl<'a> Fields<'a> {
         for entry in self.entries {
             let message = format!("{}: unknown key `{}`; it has no effect", self.owner, entry.key);
             let warning = findings.warning("UnknownKey", &entry.key_span, message);
-            warning.help(match nearest(&entry.key, self.known.iter().copied()) {
+            let known = || self.known.iter().copied();
+            warning.help_with(|| match nearest(&entry.key, known()) {
                 Some(known) => format!("did you mean `{known}`?"),
-                None => format!("known keys: {}", listed(self.known.iter().copied())),
+                None => format!("known keys: {}", listed(known())),
             });
         }
     }
@@ -118,6 +119,12 @@ impl<'a> Fields<'a> {
 
 /// A value as JSON; what JSON does not have is found and counts as null.
 pub(super) fn json(owner: &str, node: &Node, findings: &mut Findings) -> At<Json> {
+    // A file has a bound of its own; files in files can be deeper.
+    if node.depth() > MAX_DEPTH {
+        let message = format!("{owner}: the value is nested deeper than {MAX_DEPTH} levels");
+        findings.problem("InvalidFlow", &node.span, message);
+        return At { value: Json::null(), span: node.span.clone() };
+    }
     let value = node.to_json().unwrap_or_else(|| {
         let message = format!("{owner}: JSON has no such number, so no node could be given it");
         findings.problem("InvalidFlow", &node.span, message);

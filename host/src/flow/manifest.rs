@@ -6,6 +6,9 @@ use super::problem::{Findings, Span, listed};
 use super::value::Json;
 use super::yaml::{Entry, Node as Yaml, Value};
 
+/// Longest name of a node, in bytes: it is part of messages, spans and metrics.
+const MAX_NAME: usize = 256;
+
 /// The file. Every part knows its place; what is absent is `None` or empty.
 #[derive(Debug, Default)]
 pub(super) struct Manifest {
@@ -239,6 +242,7 @@ impl Node {
             findings.problem("InvalidFlow", &yaml.span, "a node has no name; add `name: …`");
             return None;
         };
+        let name = short_name("a node", name, findings)?;
         let wants_variant = fields.flag("use_variants", findings).unwrap_or(false);
         match variants.iter().find(|entry| wants_variant && entry.key == name.value) {
             Some(entry) => {
@@ -274,6 +278,17 @@ impl Node {
         fields.finish(findings);
         node
     }
+}
+
+/// None if it is too long to be one, which is then found.
+pub(super) fn short_name(owner: &str, name: At<String>, findings: &mut Findings) -> Option<At<String>> {
+    let length = name.value.len();
+    if length > MAX_NAME {
+        let message = format!("the name of {owner} has {length} bytes; at most {MAX_NAME} are served");
+        findings.problem("InvalidFlow", &name.span, message);
+        return None;
+    }
+    Some(name)
 }
 
 fn warn_of_lost_keys(name: &str, fields: &mut Fields<'_>, findings: &mut Findings) {

@@ -1,12 +1,24 @@
 //! What is wrong with a flow, with its place in the file it is written in. Not what is wrong with a request: see
 //! inputs.rs.
 
+mod findings;
+mod names;
+mod source;
+
 use std::fmt::{self, Write as _};
 use std::ops::Range;
 use std::sync::Arc;
 
-use miette::{Diagnostic, LabeledSpan, NamedSource, Severity, SourceCode};
+use miette::{Diagnostic, LabeledSpan, Severity, SourceCode};
 use serde_json::json;
+
+pub(super) use findings::{FileIndex, Findings};
+pub(crate) use names::listed;
+pub use names::nearest;
+use source::File;
+
+/// Longest message and longest help, in bytes. Both quote the file, which may hold texts of any length.
+const MAX_MESSAGE: usize = 2048;
 
 /// Part of a file, in bytes.
 pub type Span = Range<usize>;
@@ -26,7 +38,9 @@ pub struct Problem {
     pub column: usize,
     severity: Severity,
     /// The file it stands in: the flow file, a template, a prompty. None: in no file of the flow, the message says where.
-    file: Option<Arc<NamedSource<String>>>,
+    file: Option<Arc<File>>,
+    /// Whether anyone will read it: see [`MAX_TOLD`].
+    is_told: bool,
 }
 
 /// Something odd that does not keep a flow from running.
@@ -44,141 +58,27 @@ pub struct Problems {
     warnings: Vec<Warning>,
 }
 
-/// Which of the files of a flow something stands in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct FileIndex(usize);
-
-impl FileIndex {
-    /// The flow file itself.
-    pub(super) const FLOW: Self = Self(0);
-}
-
-/// Collects while a flow is checked.
-#[derive(Debug)]
-pub(super) struct Findings {
-    files: Vec<Arc<NamedSource<String>>>,
-    /// What is found stands in this one.
-    current: FileIndex,
-    problems: Vec<Problem>,
-    warnings: Vec<Warning>,
-}
-
-impl Findings {
-    /// `origin` is what to call the flow file in messages.
-    pub(super) fn of(origin: &str, text: &str) -> Self {
-        let (problems, warnings) = (Vec::new(), Vec::new());
-        let mut findings = Self { files: Vec::new(), current: FileIndex::FLOW, problems, warnings };
-        findings.file(origin, text);
-        findings
-    }
-
-    /// A further file that problems may point into.
-    pub(super) fn file(&mut self, name: &str, text: &str) -> FileIndex {
-        self.files.push(Arc::new(NamedSource::new(name, text.to_owned())));
-        FileIndex(self.files.len() - 1)
-    }
-
-    /// The file that spans are places of.
-    pub(super) fn current(&self) -> FileIndex {
-        self.current
-    }
-
-    /// While `work` runs, spans are places of another file.
-    pub(super) fn within<T>(&mut self, file: FileIndex, work: impl FnOnce(&mut Self) -> T) -> T {
-        let before = std::mem::replace(&mut self.current, file);
-        let done = work(self);
-        self.current = before;
-        done
-    }
-
-    /// In the flow file, or whatever else is being read.
-    pub(super) fn problem(&mut self, code: &'static str, span: &Span, message: impl Into<String>) -> &mut Problem {
-        self.problem_in(self.current, code, span, message)
-    }
-
-    /// In the flow file, or whatever else is being read.
-    pub(super) fn warning(&mut self, code: &'static str, span: &Span, message: impl Into<String>) -> &mut Problem {
-        self.warning_in(self.current, code, span, message)
-    }
-
-    pub(super) fn problem_in(
-        &mut self,
-        file: FileIndex,
-        code: &'static str,
-        span: &Span,
-        message: impl Into<String>,
-    ) -> &mut Problem {
-        let file = self.files[file.0].clone();
-        self.problems.push(Problem::new(code, Some(file), span, message.into(), Severity::Error));
-        self.problems.last_mut().expect("one was pushed above")
-    }
-
-    pub(super) fn warning_in(
-        &mut self,
-        file: FileIndex,
-        code: &'static str,
-        span: &Span,
-        message: impl Into<String>,
-    ) -> &mut Problem {
-        let file = self.files[file.0].clone();
-        self.warnings.push(Warning(Problem::new(code, Some(file), span, message.into(), Severity::Warning)));
-        &mut self.warnings.last_mut().expect("one was pushed above").0
-    }
-
-    /// In no file of the flow: the message says where.
-    pub(super) fn problem_elsewhere(&mut self, code: &'static str, message: impl Into<String>) -> &mut Problem {
-        self.problems.push(Problem::new(code, None, &(0..0), message.into(), Severity::Error));
-        self.problems.last_mut().expect("one was pushed above")
-    }
-
-    /// In no file of the flow: the message says where.
-    pub(super) fn warning_elsewhere(&mut self, code: &'static str, message: impl Into<String>) {
-        self.warnings.push(Warning(Problem::new(code, None, &(0..0), message.into(), Severity::Warning)));
-    }
-
-    /// How many problems there are. What is checked between two looks at it is sound if it has not grown.
-    pub(super) fn problems(&self) -> usize {
-        self.problems.len()
-    }
-
-    /// Makes warnings of all problems but the first `before`.
-    pub(super) fn demote(&mut self, before: usize) {
-        let demoted = self.problems.drain(before..);
-        self.warnings.extend(demoted.map(|problem| Warning(Problem { severity: Severity::Warning, ..problem })));
-    }
-
-    /// Puts all in the order of the file, and decides: problems, or warnings only.
-    pub(super) fn finish(mut self) -> Result<Vec<Warning>, Problems> {
-        let (mut problems, mut warnings) = (std::mem::take(&mut self.problems), std::mem::take(&mut self.warnings));
-        problems.sort_by_key(|problem| self.order(problem));
-        warnings.sort_by_key(|warning| self.order(&warning.0));
-        if problems.is_empty() {
-            return Ok(warnings);
-        }
-        Err(Problems { flow_file: self.files[0].name().to_owned(), problems, warnings })
-    }
-
-    /// By file and place; what is in no file comes last.
-    fn order(&self, problem: &Problem) -> (usize, usize) {
-        let file = problem.file.as_ref().and_then(|file| self.files.iter().position(|known| Arc::ptr_eq(known, file)));
-        (file.unwrap_or(usize::MAX), problem.span.start)
-    }
-}
-
 impl Problem {
-    fn new(
-        code: &'static str,
-        file: Option<Arc<NamedSource<String>>>,
-        span: &Span,
-        message: String,
-        severity: Severity,
-    ) -> Self {
-        let (line, column) = file.as_ref().map_or((0, 0), |file| place(file.inner(), span.start));
-        Self { code, message, help: None, span: span.clone(), line, column, severity, file }
+    fn new(code: &'static str, file: Option<Arc<File>>, span: &Span, message: String, severity: Severity) -> Self {
+        let (line, column) = file.as_ref().map_or((0, 0), |file| file.place(span.start));
+        let message = shortened(message);
+        Self { code, message, help: None, span: span.clone(), line, column, severity, file, is_told: true }
     }
 
     pub fn help(&mut self, help: impl Into<String>) {
-        self.help = Some(help.into());
+        self.help = Some(shortened(help.into()));
+    }
+
+    /// [`Problem::help`] where the help takes work, which is done only if it is told.
+    pub(super) fn help_with(&mut self, help: impl FnOnce() -> String) {
+        self.help_if(|| Some(help()));
+    }
+
+    /// The same of a help that is not always known.
+    pub(super) fn help_if(&mut self, help: impl FnOnce() -> Option<String>) {
+        if let Some(help) = self.is_told.then(help).flatten() {
+            self.help(help);
+        }
     }
 
     /// Name of the file it stands in; none if it stands in no file of the flow.
@@ -209,12 +109,13 @@ impl Problem {
     }
 }
 
-/// Line and column of a byte, counted from one, in characters.
-fn place(text: &str, at: usize) -> (usize, usize) {
-    let before = text.get(..at).unwrap_or(text);
-    let line_start = before.rfind('\n').map_or(0, |at| at + 1);
-    let column = before[line_start..].trim_start_matches('\u{feff}').chars().count() + 1;
-    (before.matches('\n').count() + 1, column)
+/// The beginning of a text that is too long to be read.
+fn shortened(mut text: String) -> String {
+    if text.len() > MAX_MESSAGE {
+        text.truncate(text.floor_char_boundary(MAX_MESSAGE));
+        text.push('…');
+    }
+    text
 }
 
 impl Warning {
@@ -299,8 +200,8 @@ impl Diagnostic for Problem {
     }
 
     fn labels(&self) -> Option<Box<dyn Iterator<Item = LabeledSpan> + '_>> {
-        self.file.as_ref()?;
-        Some(Box::new(std::iter::once(LabeledSpan::underline(self.span.clone()))))
+        let file = self.file.as_ref()?;
+        Some(Box::new(std::iter::once(LabeledSpan::underline(file.underlined(&self.span)))))
     }
 }
 
@@ -311,55 +212,33 @@ impl Diagnostic for Problems {
     }
 }
 
-/// The known name nearest to what was written, if it is near enough to be meant.
-pub fn nearest<'a>(written: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    let allowed = (written.chars().count() / 3).clamp(1, 3);
-    known
-        .into_iter()
-        .map(|name| (distance(written, name), name))
-        .filter(|(distance, _)| *distance <= allowed)
-        .min_by_key(|(distance, _)| *distance)
-        .map(|(_, name)| name)
-}
-
-/// Names for a message: `a, b`, or a word for none.
-pub(super) fn listed<'a>(names: impl IntoIterator<Item = &'a str>) -> String {
-    let names: Vec<_> = names.into_iter().collect();
-    if names.is_empty() { "(none)".to_owned() } else { names.join(", ") }
-}
-
-/// How many characters to insert, remove or replace (Levenshtein). Long names are not compared: the cost is the
-/// product of the lengths, and nobody mistypes a name of that length.
-fn distance(a: &str, b: &str) -> usize {
-    const LONGEST: usize = 64;
-    let (a, b): (Vec<char>, Vec<char>) = (a.chars().collect(), b.chars().collect());
-    if a.len().max(b.len()) > LONGEST {
-        return usize::MAX;
-    }
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, x) in a.iter().enumerate() {
-        let mut diagonal = std::mem::replace(&mut row[0], i + 1);
-        for (j, y) in b.iter().enumerate() {
-            let replaced = diagonal + usize::from(x != y);
-            diagonal = row[j + 1];
-            row[j + 1] = replaced.min(diagonal + 1).min(row[j] + 1);
-        }
-    }
-    row[b.len()]
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn the_nearest_name_is_one_that_may_have_been_meant() {
-        let known = ["inputs", "outputs", "nodes"];
-        assert_eq!(nearest("input", known), Some("inputs"));
-        assert_eq!(nearest("ouputs", known), Some("outputs"));
-        assert_eq!(nearest("node", known), Some("nodes"));
-        assert_eq!(nearest("entry", known), None);
-        assert_eq!(nearest(&"x".repeat(100_000), ["x"]), None);
+    fn of_a_long_line_a_part_is_shown() {
+        let text = format!("a\n{}é wrong {}\nb", "x".repeat(5_000), "y".repeat(5_000));
+        let at = text.find("wrong").unwrap();
+        let mut findings = Findings::of("flow.dag.yaml", &text);
+        findings.problem("Code", &(at..text.len()), "m");
+        let problems = findings.finish().unwrap_err();
+        let mut shown = String::new();
+        let theme = miette::GraphicalTheme::unicode_nocolor();
+        miette::GraphicalReportHandler::new_themed(theme).render_report(&mut shown, &problems).unwrap();
+        let lines: Vec<_> = shown.lines().map(str::trim_end).collect();
+        let (before, after) = ("x".repeat(37), "y".repeat(74));
+        assert_eq!(
+            lines[lines.len() - 4..],
+            [
+                "   ╭─[flow.dag.yaml:2:5004]".to_owned(),
+                format!(" 2 │ {before}é wrong {after}"),
+                format!("   · {}{}", " ".repeat(39), "─".repeat(80)),
+                "   ╰────".to_owned(),
+            ],
+            "{shown}"
+        );
+        assert_eq!((problems.problems()[0].line, problems.problems()[0].column), (2, 5003));
     }
 
     #[test]

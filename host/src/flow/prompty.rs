@@ -4,11 +4,15 @@
 use indexmap::IndexMap;
 
 use super::fields::{At, Fields, json};
-use super::manifest::Input;
+use super::files::Files;
+use super::manifest::{Input, short_name};
 use super::problem::{FileIndex, Findings, Span};
 use super::value::Json;
 use super::yaml::{Node as Yaml, Value};
 use super::{Answer, Surroundings};
+
+/// Most of the files that a prompty puts in, in MiB: no more than it could say itself.
+const MAX_READ: usize = 1;
 
 /// Deepest `${file:…}` within `${file:…}`.
 const MAX_FILES_DEEP: usize = 4;
@@ -48,6 +52,7 @@ impl Prompty {
             return None;
         };
         let root = Yaml::parse(&parts.front_matter, findings)?;
+        let surroundings = &Files::within(MAX_READ, surroundings);
         let root = Resolver { surroundings, depth: 0 }.front_matter(&root, findings);
         let mut fields = Fields::of("the prompty", &root, findings)?;
         fields.ignore(&["$schema", "authors", "author", "tags", "version", "template", "display_name"]);
@@ -56,7 +61,7 @@ impl Prompty {
         let sample = fields.section("sample").cloned();
         let outputs = fields.section("outputs").cloned();
         let mut prompty = Self {
-            name: fields.text("name", findings),
+            name: fields.text("name", findings).and_then(|name| short_name("the prompty", name, findings)),
             description: fields.text("description", findings),
             api: None,
             configuration: IndexMap::new(),

@@ -6,7 +6,7 @@ use std::fmt;
 use super::value::{Json, View, view};
 
 /// Longest reference, in bytes. Names and keys are far shorter; the bound is for flow files that nobody wrote by hand.
-const MAX_LENGTH: usize = 4096;
+const MAX_LENGTH: usize = 1024;
 
 /// Most steps of a path. Deeper structures exist, but nobody addresses them from a flow file.
 const MAX_STEPS: usize = 16;
@@ -142,15 +142,15 @@ fn word(text: &str) -> Option<(Step, usize)> {
 }
 
 fn quoted_key(text: &str) -> Option<(Step, usize)> {
-    let rest = text.strip_prefix("['")?;
-    let key = &rest[..rest.find("']")?];
-    (!key.contains('\n')).then(|| (Step::Key(key.to_owned()), key.len() + 4))
+    let line = text.strip_prefix("['")?.split('\n').next()?;
+    let key = &line[..line.find("']")?];
+    Some((Step::Key(key.to_owned()), key.len() + 4))
 }
 
 fn index(text: &str) -> Option<(Step, usize)> {
     let rest = text.strip_prefix('[')?;
-    let digits = &rest[..rest.find(']')?];
-    let is_number = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
+    let digits = &rest[..rest.find(|c: char| !c.is_ascii_digit())?];
+    let is_number = !digits.is_empty() && rest[digits.len()..].starts_with(']');
     // A number too large for an index is as far past the end as any other.
     is_number.then(|| (Step::Index(digits.parse().unwrap_or(usize::MAX)), digits.len() + 2))
 }
@@ -239,7 +239,7 @@ mod tests {
     fn other_sections_and_endless_paths_are_refused() {
         check("${n.result.a}", "`${n.result…}`: a node has no \"result\", only `output`; write `${n.output.result}`");
         check(&format!("${{n.output{}}}", "[0]".repeat(17)), "reference has more than 16 steps");
-        check(&format!("${{n.output.{}}}", "x".repeat(5000)), "reference is longer than 4096 bytes");
+        check(&format!("${{n.output.{}}}", "x".repeat(5000)), "reference is longer than 1024 bytes");
     }
 
     #[test]

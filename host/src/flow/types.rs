@@ -78,11 +78,11 @@ impl Type {
     }
 }
 
-/// Python's `int()`.
+/// Python's `int()`, of numbers within the range of a double: see [`Json`].
 fn to_int(value: &Json) -> Option<Json> {
     match value.view() {
         View::Bool(value) => Some(Json::part(if value { "1" } else { "0" })),
-        View::Text(text) => integer_in(&text).map(|digits| Json::part(&digits)),
+        View::Text(text) => integer_in(&text).and_then(|digits| Json::parse(&digits).ok()),
         View::Number(text) => match Number::read(text) {
             Number::Integer(digits) => Some(Json::part(&digits)),
             Number::Float(value) => python::truncated(value).map(|digits| Json::part(&digits)),
@@ -210,6 +210,8 @@ mod tests {
         for value in [r#""abc""#, r#""4.9""#, r#""""#, r#""1__0""#, r#""-""#, "null", "{}", "[1]"] {
             check("int", value, "InputTypeError");
         }
+        // Whoever is given it could not read it.
+        check("int", &format!("\"{}\"", "9".repeat(400)), "InputTypeError");
     }
 
     #[test]

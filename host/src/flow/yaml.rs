@@ -17,6 +17,9 @@ use super::value::Json;
 /// Largest flow file, in bytes.
 const MAX_LENGTH: usize = 1024 * 1024;
 
+/// Longest key, in bytes. Keys are names, which messages repeat; the longest in the wild are sentences.
+const MAX_KEY: usize = 1024;
+
 /// A value and where it stands.
 #[derive(Clone, Debug)]
 pub(super) struct Node {
@@ -95,6 +98,15 @@ impl Node {
         })
     }
 
+    /// How deep lists and mappings are nested.
+    pub(super) fn depth(&self) -> usize {
+        match &self.value {
+            Value::List(items) => 1 + items.iter().map(Self::depth).max().unwrap_or(0),
+            Value::Map(entries) => 1 + entries.iter().map(|entry| entry.value.depth()).max().unwrap_or(0),
+            Value::Null | Value::Bool(_) | Value::Number(_) | Value::NotFinite | Value::Text(_) => 0,
+        }
+    }
+
     /// What the value is, for a message.
     pub(super) fn kind(&self) -> &'static str {
         match self.value {
@@ -114,7 +126,10 @@ fn map(raw: Vec<(Spanned<String>, Spanned<Raw>)>, text: &str, findings: &mut Fin
     let mut entries = Vec::new();
     for (key, value) in raw {
         let key_span = span(&key.referenced, text);
-        if keys.insert(key.value.clone()) {
+        if key.value.len() > MAX_KEY {
+            let message = format!("a key has {} bytes; at most {MAX_KEY} are read", key.value.len());
+            findings.problem("InvalidYaml", &key_span, message);
+        } else if keys.insert(key.value.clone()) {
             entries.push(Entry { key: key.value, key_span, value: Node::placed(value, text, findings) });
         } else {
             findings.problem("DuplicateKey", &key_span, format!("key `{}` appears more than once", key.value));

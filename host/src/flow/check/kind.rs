@@ -8,8 +8,11 @@ use super::super::manifest::{self, Source};
 use super::super::problem::{Span, listed, nearest};
 use super::super::tools::{PACKAGE, PackageTool, Runs};
 use super::super::value::Json;
-use super::super::{Api, Binding, Llm, LlmTool, NodeKind, Package, Template};
+use super::super::{Api, Binding, FileError, Llm, LlmTool, NodeKind, Package, Template};
 use super::{Checker, is_prompty};
+
+/// Largest template, in bytes: as large as a flow file.
+const MAX_TEMPLATE: usize = 1024 * 1024;
 
 /// Types this version serves.
 const SERVED: [&str; 5] = ["llm", "prompt", "python", "custom_llm", "wasm"];
@@ -81,10 +84,9 @@ impl Checker<'_> {
             None => format!("node {name:?}: unknown type {kind:?}; types are: {served}"),
         };
         let problem = self.findings.problem("UnsupportedNodeType", place, message);
-        match (known, nearest(kind, SERVED)) {
-            (Some((_, advice)), _) => problem.help(*advice),
-            (None, Some(near)) => problem.help(format!("did you mean `{near}`?")),
-            (None, None) => {}
+        match known {
+            Some((_, advice)) => problem.help(*advice),
+            None => problem.help_if(|| nearest(kind, SERVED).map(|near| format!("did you mean `{near}`?"))),
         }
     }
 
@@ -138,7 +140,7 @@ impl Checker<'_> {
             PACKAGE.iter().filter(|tool| !matches!(tool.runs, Runs::Nothing(_))).map(|tool| tool.id).collect();
         let message = format!("{owner}: package tool {:?} is not found", id.value);
         let problem = self.findings.problem("PackageToolNotFoundError", &id.span, message);
-        problem.help(match nearest(&id.value, served.iter().copied()) {
+        problem.help_with(|| match nearest(&id.value, served.iter().copied()) {
             Some(near) => format!("did you mean {near:?}?"),
             None => format!("package tools are: {}", listed(served)),
         });
@@ -156,7 +158,11 @@ impl Checker<'_> {
     }
 
     pub(super) fn source_text(&mut self, node: &manifest::Node, path: &str) -> String {
-        self.surroundings.text(path).unwrap_or_else(|error| {
+        let text = self.surroundings.text(path).and_then(|text| {
+            let too_large = || FileError::Unreadable(format!("it is larger than {MAX_TEMPLATE} bytes"));
+            Some(text).filter(|text| text.len() <= MAX_TEMPLATE).ok_or_else(too_large)
+        });
+        text.unwrap_or_else(|error| {
             let message = format!("load tool failed for node {:?}: template {path:?}: {error}", node.name.value);
             self.findings.problem("InvalidSource", &source_span(node), message);
             String::new()

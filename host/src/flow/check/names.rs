@@ -1,6 +1,6 @@
 //! What the references of a flow file refer to. Not how they are written: see reference.rs.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 
 use super::super::fields::At;
@@ -13,6 +13,8 @@ use super::super::{Binding, NodeIndex};
 /// The names a flow file declares.
 pub(super) struct Names<'a> {
     inputs: Vec<&'a str>,
+    /// The same, to look them up.
+    known_inputs: HashSet<&'a str>,
     /// In the order of the file.
     nodes: Vec<&'a str>,
     served: HashMap<&'a str, NodeIndex>,
@@ -38,6 +40,7 @@ impl<'a> Names<'a> {
     pub(super) fn new(manifest: &'a Manifest, findings: &mut Findings) -> Self {
         let mut names = Self {
             inputs: manifest.inputs.iter().map(|input| input.name.value.as_str()).collect(),
+            known_inputs: manifest.inputs.iter().map(|input| input.name.value.as_str()).collect(),
             nodes: Vec::new(),
             served: HashMap::new(),
             aggregations: HashMap::new(),
@@ -53,7 +56,7 @@ impl<'a> Names<'a> {
 
     fn declare(&mut self, node: &'a manifest::Node, findings: &mut Findings) {
         let name = node.name.value.as_str();
-        if self.nodes.contains(&name) {
+        if self.index(name).is_some() {
             let message =
                 format!("node with name {name:?} appears more than once; make sure your node names are unique");
             findings.problem("DuplicateNodeName", &node.name.span, message);
@@ -148,16 +151,16 @@ impl<'a> Names<'a> {
     }
 
     fn bind_input(&self, referrer: Referrer<'_>, name: String, place: &Span, findings: &mut Findings) -> Option<Bound> {
-        if self.inputs.contains(&name.as_str()) {
+        if self.known_inputs.contains(name.as_str()) {
             return Some(Bound::To(Binding::Input(name)));
         }
         let message = format!("{referrer} references flow input {name:?}, which is not defined in your flow");
         let problem = findings.problem(referrer.code("InputReferenceNotFound"), place, message);
         match name.split_once('.') {
-            Some((input, _)) if self.inputs.contains(&input) => {
+            Some((input, _)) if self.known_inputs.contains(input) => {
                 problem.help(format!("a reference to a flow input takes no path; write `${{inputs.{input}}}`"));
             }
-            _ => problem.help(suggestion(&name, "inputs", &self.inputs)),
+            _ => problem.help_with(|| suggestion(&name, "inputs", &self.inputs)),
         }
         None
     }
@@ -178,7 +181,7 @@ impl<'a> Names<'a> {
         }
         let message = format!("{referrer} references a non-existent node {name:?} in your flow");
         let problem = findings.problem(referrer.code("NodeReferenceNotFound"), place, message);
-        problem.help(match name.as_str() {
+        problem.help_with(|| match name.as_str() {
             "inputs" => "a flow input is written `${inputs.NAME}`".to_owned(),
             _ => suggestion(&name, "nodes", &self.nodes),
         });

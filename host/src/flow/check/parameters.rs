@@ -13,6 +13,9 @@ use super::super::{Answer, Api, Binding, FlowKind, Llm, LlmTool, NodeKind, Templ
 use super::Checker;
 use super::kind::source_span;
 
+/// Variables without an input that are told one by one, for each template.
+const MAX_UNFILLED: usize = 10;
+
 impl Checker<'_> {
     pub(super) fn parameters(&mut self, node: &manifest::Node, kind: &NodeKind, inputs: &IndexMap<String, Binding>) {
         let parameters = parameters_of(kind);
@@ -112,15 +115,20 @@ impl Checker<'_> {
             return;
         }
         let (file, text, offset) = self.template_file(template);
-        for name in unfilled {
+        for name in unfilled.iter().copied().take(MAX_UNFILLED) {
             let message = format!("node {:?}: variable {name:?} has no input, so it prints nothing", node.name.value);
             let span = word(&text[offset..], name);
             let span = span.start + offset..span.end + offset;
             let warning = self.findings.warning_in(file, "VariableWithoutInput", &span, message);
-            warning.help(match nearest(name, inputs.keys().map(String::as_str)) {
+            warning.help_with(|| match nearest(name, inputs.keys().map(String::as_str)) {
                 Some(near) => format!("did you mean {near:?}?"),
                 None => format!("add `{name}: …` to the inputs of the node"),
             });
+        }
+        if let Some(more @ [_, ..]) = unfilled.get(MAX_UNFILLED..) {
+            let names = listed(more.iter().map(|name| name.as_str()));
+            let message = format!("node {:?}: {} more variables have no input: {names}", node.name.value, more.len());
+            self.findings.warning_in(file, "VariableWithoutInput", &(offset..offset), message);
         }
     }
 
@@ -154,11 +162,9 @@ impl Checker<'_> {
                 "node {:?}: input {name:?} is neither a parameter nor a variable of {:?}; it has no effect",
                 node.name.value, template.path
             );
-            let near = nearest(name, variables.iter().map(String::as_str));
             let warning = self.findings.warning("UnusedInput", &input.span, message);
-            if let Some(near) = near {
-                warning.help(format!("did you mean {near:?}?"));
-            }
+            let near = || nearest(name, variables.iter().map(String::as_str));
+            warning.help_if(|| near().map(|near| format!("did you mean {near:?}?")));
         }
     }
 
@@ -174,7 +180,7 @@ impl Checker<'_> {
         for (input, _) in node.inputs.iter().filter(|(input, _)| !known().any(|name| name == input.value)) {
             let message = format!("node {:?}: tool {tool:?} takes no input {:?}", node.name.value, input.value);
             let problem = self.findings.problem("NodeInputValidationError", &input.span, message);
-            problem.help(match nearest(&input.value, known()) {
+            problem.help_with(|| match nearest(&input.value, known()) {
                 Some(near) => format!("did you mean {near:?}?"),
                 None => format!("inputs are: {}", listed(known())),
             });

@@ -40,6 +40,7 @@ pub(super) fn flow(
         manifest.description.clone_from(&prompty.description);
         manifest.inputs = inputs.keys().map(|name| declared(name, prompty)).collect();
         manifest.nodes.push(node(origin, prompty, &inputs));
+        manifest = super::within_bounds(manifest, &mut findings);
     }
     let names = Names::new(&manifest, &mut findings);
     let sample = prompty.as_mut().and_then(|prompty| prompty.sample.take());

@@ -317,8 +317,13 @@ fn a_flow_has_bounds() {
         (0..501).map(|n| format!("- {{name: n{n}, type: wasm, source: {{path: echo.wasm}}}}\n")).collect();
     check(
         &format!("nodes:\n{nodes}"),
-        &["1:1: the flow has 501 nodes and 0 references between them; at most 500 and 5000 are served"],
+        &["1:1: the flow has 501 nodes with 0 inputs; at most 500 nodes with 5000 are served"],
     );
+    check(
+        &format!("nodes:\n- {{name: {}}}\n", "n".repeat(257)),
+        &["2:10: the name of a node has 257 bytes; at most 256 are served"],
+    );
+    check(&format!("? {}\n: 1\n", "k".repeat(1025)), &["1:3: a key has 1025 bytes; at most 1024 are read"]);
 }
 
 #[test]
