@@ -15,6 +15,7 @@ pub mod images;
 pub mod init;
 pub mod inputs;
 mod manifest;
+mod node;
 pub mod problem;
 mod prompty;
 pub mod python;
@@ -26,20 +27,15 @@ pub mod units;
 pub mod value;
 mod yaml;
 
-use std::fmt;
-use std::time::Duration;
-
 use indexmap::IndexMap;
 
-use crate::id::{FlowId, NodeId};
+use crate::id::FlowId;
 
 pub use self::draft::{Draft, Place};
+pub use self::node::{Activate, Answer, Api, Binding, Limits, Llm, LlmTool, Node, NodeKind, Package, Template};
 use init::Init;
 use problem::{Problems, Warning};
-use reference::Path;
-use tools::Plugin;
 use types::Type;
-use units::Bytes;
 use value::Json;
 
 /// What a flow file may refer to: the files of its folder, by paths relative to it, and the environment.
@@ -140,126 +136,6 @@ pub struct Output {
     /// Left out of replies, though not of the results of a batch.
     pub evaluation_only: bool,
     pub is_chat_output: bool,
-}
-
-/// A node that serving may run.
-#[derive(Clone, Debug)]
-pub struct Node {
-    pub id: NodeId,
-    pub kind: NodeKind,
-    /// In the order of the file. Literals `""` and null are not here: they mean "not given".
-    pub inputs: IndexMap<String, Binding>,
-    pub activate: Option<Activate>,
-    /// What the flow asks of each capability, by the capability's name. Only that capability knows what it means.
-    pub grants: IndexMap<String, Json>,
-    pub limits: Limits,
-    /// Names of inputs whose text comes from outside the flow's author: `_inputs_to_escape`.
-    untrusted: Vec<String>,
-    /// Of an llm node: the prompts whose text it is given.
-    quoting: given::Quoting,
-    /// That of the flow.
-    message_format: MessageFormat,
-}
-
-#[derive(Clone, Debug, PartialEq)]
-pub enum NodeKind {
-    /// Renders a template.
-    Prompt { template: Template },
-    /// Renders a template and asks a model.
-    Llm(Llm),
-    /// Runs a component: a `.wasm` file, or the source that one was built from, relative to the flow folder.
-    Component { path: String },
-    /// Runs one of prompt flow's package tools that asks no chat model.
-    Package(Package),
-}
-
-/// A node that is a package tool.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Package {
-    /// The id of the tool.
-    pub tool: &'static str,
-    pub plugin: Plugin,
-    pub connection: String,
-    /// The type of the connection, such as `azure_open_ai`, once it is known.
-    pub service: Option<&'static str>,
-}
-
-/// A node that asks a model.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Llm {
-    pub template: Template,
-    pub connection: String,
-    /// The type of the connection, such as `azure_open_ai`, once it is known.
-    pub service: Option<&'static str>,
-    pub api: Api,
-    pub tool: LlmTool,
-    /// How a prompty's answer is read. None: as text, or as the whole message where there are tools.
-    pub answer: Option<Answer>,
-}
-
-/// Which of prompt flow's tools an llm node stands for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum LlmTool {
-    /// `type: llm`.
-    Node,
-    /// The package tool that is the same.
-    Package,
-    /// The package tools for images.
-    Vision,
-}
-
-/// What a prompty makes of a model's answer.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Answer {
-    /// `response: all`: the service's answer, whole.
-    pub all: bool,
-    /// Of an answer that is an object, the keys that count; empty: all.
-    pub outputs: Vec<String>,
-    /// Parameters of the call, whatever they are called.
-    pub parameters: Option<Json>,
-    /// Inputs of the names of parameters come before those. Not where the prompty is the flow: its inputs may have any
-    /// names.
-    pub overridden: bool,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Template {
-    pub path: String,
-    pub text: String,
-}
-
-/// Which API of a model an llm node calls.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Api {
-    Chat,
-    Completion,
-}
-
-/// Where a value comes from.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Binding {
-    Literal(Json),
-    /// A flow input, which exists.
-    Input(String),
-    /// The output of a node, or a part of it.
-    Node {
-        node: NodeIndex,
-        path: Path,
-    },
-}
-
-/// Runs the node only if two values are equal.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Activate {
-    pub when: Binding,
-    pub is: Json,
-}
-
-/// Limits that the flow sets for a node. None: the host's own.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Limits {
-    pub memory: Option<Bytes>,
-    pub timeout: Option<Duration>,
 }
 
 /// How a flow writes images.
@@ -430,61 +306,6 @@ impl NodeIndex {
     /// Position, for tables beside the flow's nodes.
     pub fn get(self) -> usize {
         self.0
-    }
-}
-
-impl Binding {
-    /// The node it needs.
-    pub fn node(&self) -> Option<NodeIndex> {
-        match self {
-            Self::Node { node, .. } => Some(*node),
-            Self::Literal(_) | Self::Input(_) => None,
-        }
-    }
-}
-
-impl Node {
-    /// The bindings that decide when the node can run: its inputs and the condition.
-    fn bindings(&self) -> impl Iterator<Item = &Binding> {
-        self.inputs.values().chain(self.activate.iter().map(|activate| &activate.when))
-    }
-}
-
-impl NodeKind {
-    /// As flow files write it.
-    pub fn name(&self) -> &'static str {
-        match self {
-            Self::Prompt { .. } => "prompt",
-            Self::Llm(llm) if llm.tool == LlmTool::Node => "llm",
-            Self::Llm(_) => "custom_llm",
-            Self::Component { .. } => "wasm",
-            Self::Package(_) => "python",
-        }
-    }
-
-    /// The connection that the node names.
-    pub fn connection(&self) -> Option<&str> {
-        match self {
-            Self::Llm(Llm { connection, .. }) | Self::Package(Package { connection, .. }) => Some(connection),
-            Self::Prompt { .. } | Self::Component { .. } => None,
-        }
-    }
-
-    /// The template that the node renders.
-    pub fn template(&self) -> Option<&Template> {
-        match self {
-            Self::Prompt { template } | Self::Llm(Llm { template, .. }) => Some(template),
-            Self::Component { .. } | Self::Package(_) => None,
-        }
-    }
-}
-
-impl fmt::Display for Api {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Chat => "chat",
-            Self::Completion => "completion",
-        })
     }
 }
 

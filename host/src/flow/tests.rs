@@ -10,6 +10,9 @@ mod tools;
 use std::collections::HashMap;
 use std::time::Duration;
 
+use super::reference::Path;
+use super::tools::Plugin;
+use super::units::Bytes;
 use super::*;
 
 /// A flow folder that holds these files.
