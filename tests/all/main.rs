@@ -11,6 +11,8 @@ mod contract;
 mod floors;
 mod scenarios;
 
+mod fuzz;
+
 mod cli;
 mod connections;
 mod examples;
