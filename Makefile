@@ -37,9 +37,20 @@ test: lint doc ## Check everything: format, lints, documentation, tests
 lint: setup ## Check format and lints alone
 	cargo fmt --all --check
 	# Guests are workspaces of their own, which cargo does not look into from here.
-	git ls-files 'tests/guests/*.rs' 'examples/*.rs' | xargs -r rustfmt --check --edition 2024
+	git ls-files 'tests/guests/*.rs' 'tests/fuzz/*.rs' 'examples/*.rs' | xargs -r rustfmt --check --edition 2024
 	cargo clippy --workspace --all-targets --locked -- -D warnings
 
 .PHONY: doc
 doc: setup ## Build the documentation of all crates
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --locked
+
+TARGET ?= flow_yaml
+SECONDS ?= 60
+
+# What it finds on the way is kept in the target folder, for the next run; a fault is kept in tests/fuzz/artifacts.
+.PHONY: fuzz
+fuzz: setup ## Search for texts that harm: TARGET=flow_yaml SECONDS=60; see tests/fuzz/fuzz_targets
+	@command -v cargo-fuzz >/dev/null || cargo install --locked cargo-fuzz
+	mkdir -p tests/fuzz/target/corpus/$(TARGET)
+	cd tests/fuzz && cargo fuzz run --fuzz-dir . --sanitizer none $(TARGET) target/corpus/$(TARGET) corpus/$(TARGET) -- \
+		-max_total_time=$(SECONDS) -timeout=10 -rss_limit_mb=2048 -max_len=16384

@@ -222,7 +222,8 @@ impl Assembling<'_> {
 /// What spans say of a node.
 fn facts(node: &Node) -> NodeFacts {
     let prompt = |template: &crate::flow::Template| {
-        let variables = node.inputs.keys().filter(|name| template.text.contains(name.as_str())).cloned().collect();
+        let used = template.variables();
+        let variables = node.inputs.keys().filter(|name| used.contains(*name)).cloned().collect();
         PromptFacts { template: template.text.clone(), variables }
     };
     let function = match &node.kind {
@@ -260,5 +261,20 @@ impl Surroundings for Around<'_> {
 
     fn variable(&self, name: &str) -> Option<String> {
         (self.env)(name)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::flow::tests::flow;
+
+    #[test]
+    fn variables_of_a_prompt_are_those_that_its_template_uses() {
+        let flow = flow(
+            "nodes:\n- {name: n, type: prompt, source: {type: code, path: hello.jinja2}, inputs: {name: a, Hello: b, e: c}}\n",
+        );
+        let (_, node) = flow.nodes().next().expect("one node");
+        assert_eq!(facts(node).prompt.expect("it has a template").variables, ["name"]);
     }
 }

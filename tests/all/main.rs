@@ -18,6 +18,7 @@ mod connections;
 mod examples;
 mod feedback;
 mod flex;
+mod fuzz;
 mod http;
 mod images;
 mod models;

@@ -1,5 +1,6 @@
 //! The connections that a flow names, wherever it does, and the variables that it declares.
 
+use std::collections::HashMap;
 use std::path::PathBuf;
 
 use indexmap::IndexMap;
@@ -105,12 +106,16 @@ fn asks_a_model(kind: &NodeKind) -> bool {
 
 /// What is wrong with a connection is told where the flow names it.
 fn tell(draft: &mut Draft, named: &[(String, Named)], problems: Vec<Problem>) {
+    let mut places: HashMap<&str, Vec<&Named>> = HashMap::new();
+    for (name, named) in named {
+        places.entry(name).or_default().push(named);
+    }
     for problem in problems {
-        let mut places = named.iter().filter(|(name, _)| problem.connection.as_deref() == Some(name)).peekable();
-        if places.peek().is_none() {
+        let places = problem.connection.as_deref().and_then(|name| places.get(name));
+        if places.is_none() {
             draft.problem(Place::Elsewhere, "GetConnectionError", problem.to_string());
         }
-        for (_, named) in places {
+        for named in places.into_iter().flatten() {
             draft.problem(named.place(), "GetConnectionError", problem.to_string());
         }
     }

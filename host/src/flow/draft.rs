@@ -1,6 +1,8 @@
 //! A flow on its way: read as far as it can be read, not yet known to be good. Components, connections and grants add
 //! what they find; [`Draft::finish`] decides. So all that is wrong with a flow is told at once, each with its place.
 
+use std::collections::HashMap;
+
 use indexmap::IndexMap;
 
 use super::describe::Description;
@@ -17,7 +19,7 @@ pub struct Draft {
     /// Of each node of the flow, how it is written.
     pub(super) written: Vec<Written>,
     /// Of each variable that the flow declares, where it does.
-    pub(super) variables: Vec<(String, Span)>,
+    pub(super) variables: HashMap<String, Span>,
     pub(super) findings: Findings,
 }
 
@@ -174,8 +176,7 @@ impl Draft {
                 (index, limit.as_ref().map(|text| text.span.clone()))
             }
             Place::Variable(name) => {
-                let (_, span) = self.variables.iter().find(|(variable, _)| variable == name)?;
-                return Some((None, span.clone()));
+                return Some((None, self.variables.get(name)?.clone()));
             }
             Place::Elsewhere => return None,
         };

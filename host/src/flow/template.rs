@@ -6,6 +6,8 @@ use minijinja::Environment;
 use minijinja::machinery::{Token, tokenize};
 use minijinja::syntax::SyntaxConfig;
 
+use super::Template;
+
 /// Names that every template has.
 const GLOBALS: [&str; 13] = [
     "range",
@@ -36,6 +38,14 @@ pub(super) struct NotATemplate {
     /// Counted from one.
     pub(super) line: usize,
     pub(super) message: String,
+}
+
+impl Template {
+    /// The names that it takes from outside.
+    pub fn variables(&self) -> BTreeSet<String> {
+        // A flow with a template that is none has been refused.
+        variables(&self.text).unwrap_or_default()
+    }
 }
 
 /// The names that a template takes from outside, in alphabetical order.

@@ -1,0 +1,3 @@
+//! What the fuzzers do, for their programs.
+
+pub mod targets;
