@@ -67,10 +67,8 @@ pub fn flow_yaml(data: &[u8]) {
 pub fn reference(data: &[u8]) {
     let Some(text) = text(data) else { return };
     if let Some(Ok(reference)) = Reference::parse(text) {
-        let shown = reference.to_string();
-        let again = Reference::parse(&shown).expect("a reference is shown as one").map(|again| again.to_string());
-        // A key may hold what ends a key; then the text cannot be read back, but shows what was meant.
-        drop(again);
+        // Not always the same one: a key may hold what ends a key.
+        assert!(Reference::parse(&reference.to_string()).is_some(), "a reference is shown as one");
         if let Reference::Node { path, .. } = &reference {
             let value = r#"{"a":[{"b":{"":1}},2],"output":{"a b":"c"}}"#;
             let part = path.of(&Json::parse(value).expect("this is JSON"));
