@@ -8,6 +8,7 @@
 use std::cell::Cell;
 use std::fs;
 use std::io::Write as _;
+use std::sync::LazyLock;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -34,8 +35,11 @@ const MAX_TEXT: usize = 1024 * 1024;
 /// Most files that may be read for one flow: its templates are few, and nothing multiplies them.
 const MAX_READ: usize = 32 * 1024 * 1024;
 
+/// What a fuzzer does with the bytes that it tries.
+type Target = fn(&[u8]);
+
 /// All of them, by the names of their corpora.
-pub const TARGETS: [(&str, fn(&[u8])); 8] = [
+pub const TARGETS: [(&str, Target); 8] = [
     ("flow_yaml", flow_yaml),
     ("reference", reference),
     ("template", template),
@@ -112,16 +116,16 @@ pub fn connection(data: &[u8]) {
     let Some(text) = text(data) else { return };
     let file = [("fuzzed.yaml".to_owned(), text.to_owned())];
     connections(&file, None);
-    connections(&[], Some(text.to_owned()));
+    connections(&[], Some(text));
     let mut packed = GzEncoder::new(Vec::new(), Compression::fast());
     packed.write_all(data).expect("a Vec takes everything");
     let packed = packed.finish().expect("a Vec takes everything");
-    connections(&[], Some(STANDARD.encode(packed)));
+    connections(&[], Some(&STANDARD.encode(packed)));
 }
 
-fn connections(files: &[(String, String)], encoded: Option<String>) {
+fn connections(files: &[(String, String)], encoded: Option<&str>) {
     let env = |name: &str| match name {
-        "PF_ENCODED_CONNECTIONS" => encoded.clone(),
+        "PF_ENCODED_CONNECTIONS" => encoded.map(str::to_owned),
         "SET" => Some("from the environment".to_owned()),
         _ => None,
     };
@@ -140,9 +144,12 @@ pub fn score_body(data: &[u8]) {
     if data.len() > MAX_TEXT {
         return;
     }
-    for manifest in [EVERY_INPUT, VISION_INPUTS, ONE_INPUT] {
-        let flow = Flow::parse("flow.dag.yaml", manifest, "fuzzed", &Folder::of(&[])).expect("a good flow").0;
-        let inputs = match Inputs::decode(&flow, data) {
+    static FLOWS: LazyLock<Vec<Flow>> = LazyLock::new(|| {
+        let parse = |manifest| Flow::parse("flow.dag.yaml", manifest, "fuzzed", &Folder::of(&[]));
+        [EVERY_INPUT, VISION_INPUTS, ONE_INPUT].map(|manifest| parse(manifest).expect("a good flow").0).into()
+    });
+    for flow in FLOWS.iter() {
+        let inputs = match Inputs::decode(flow, data) {
             Ok(inputs) => inputs,
             Err(error) => {
                 let told = format!("{}: {error}", error.code()).len();
@@ -155,7 +162,7 @@ pub fn score_body(data: &[u8]) {
             readable(name, value);
             assert!(python::equal(value, value), "{name} is itself");
         }
-        if let Ok(found) = inputs.find_images(&flow)
+        if let Ok(found) = inputs.find_images(flow)
             && found.wanted().is_empty()
         {
             let inputs = found.fill(Vec::new());
