@@ -60,7 +60,9 @@ large! {
     anchors: flow_yaml(numbered("a:\n", "- &a# 1\n", 90_000));
     merges: flow_yaml(numbered("a: &a {x: 1}\n", "k#: {<<: *a}\n", 90_000));
     inputs_of_unknown_types: flow_yaml(numbered("inputs:\n", " i#: {type: x}\n", 12_000));
-    outputs_of_unknown_nodes: flow_yaml(numbered("outputs:\n", " o#: {type: string, reference: '${n#.output}'}\n", 9_000));
+    outputs_of_unknown_nodes: flow_yaml(
+        numbered("outputs:\n", " o#: {type: string, reference: '${n#.output}'}\n", 9_000)
+    );
     unknown_references_among_many_names: flow_yaml({
         let inputs = numbered("inputs:\n", " some_input_#: {type: string}\n", 6_000);
         numbered(&(inputs + "outputs:\n"), " o#: {type: string, reference: '${inputs.sone_input_#}'}\n", 6_000)
@@ -69,9 +71,15 @@ large! {
         let inputs = numbered("inputs:\n", " i#: {type: string}\n", 8_000);
         numbered(&(inputs + "outputs:\n"), " o#: {type: string, reference: '${inputs.i#}'}\n", 6_000)
     });
-    a_node_with_many_inputs: flow_yaml(numbered(&format!("nodes:\n- {{name: a, {WASM}, inputs: {{"), "i#: 1, ", 24_000) + "}}");
+    a_node_with_many_inputs: flow_yaml(
+        numbered(&format!("nodes:\n- {{name: a, {WASM}, inputs: {{"), "i#: 1, ", 24_000) + "}}"
+    );
     an_llm_node_with_many_inputs: flow_yaml(
-        numbered("nodes:\n- {name: a, type: llm, connection: offline, source: {type: code, path: a.jinja2}, inputs: {", "name#: 1, ", 24_000) + "}}"
+        numbered(
+            "nodes:\n- {name: a, type: llm, connection: offline, source: {type: code, path: a.jinja2}, inputs: {",
+            "name#: 1, ",
+            24_000,
+        ) + "}}"
     );
     references_of_one_node: flow_yaml({
         let head = format!("nodes:\n- {{name: a, {WASM}}}\n- {{name: b, {WASM}, inputs: {{");
@@ -90,9 +98,10 @@ large! {
         let mut text = "nodes:\n- {name: n0, type: prompt, source: {type: code, path: hello.jinja2}}\n".to_owned();
         for number in 1..499 {
             let before = number - 1;
-            let _ = writeln!(text, "- {{name: n{number}, type: prompt, source: {{type: code, path: hello.jinja2}}, inputs: {{name: '${{n{before}.output}}'}}}}");
+            let inputs = format!("inputs: {{name: '${{n{before}.output}}'}}");
+            let _ = writeln!(text, "- {{name: n{number}, type: prompt, source: {{path: hello.jinja2}}, {inputs}}}");
         }
-        text + "- {name: c, type: llm, connection: offline, source: {type: code, path: a.jinja2}, inputs: {name: '${n498.output}'}}\n"
+        text + "- {name: c, type: llm, connection: offline, source: {path: a.jinja2}, inputs: {name: '${n498.output}'}}\n"
     });
     many_unnamed_nodes: flow_yaml(format!("nodes:\n{}", "- {}\n".repeat(40_000)));
     nodes_of_one_name: flow_yaml(format!("nodes:\n{}", "- {name: a}\n".repeat(24_000)));
@@ -127,7 +136,13 @@ large! {
         });
         lists + "inputs: {a: {type: list, default: *a39}}\n"
     });
-    images: flow_yaml(numbered(&format!("nodes:\n- {{name: a, {WASM}, inputs: {{text: ["), "{'data:image/png;path': a#.png}, ", 12_000) + "]}}");
+    images: flow_yaml(
+        numbered(
+            &format!("nodes:\n- {{name: a, {WASM}, inputs: {{text: ["),
+            "{'data:image/png;path': a#.png}, ",
+            12_000,
+        ) + "]}}"
+    );
 
     a_long_reference: reference(format!("${{{}}}", "a".repeat(SIZE - 3)));
     a_reference_of_quotes: reference(format!("${{a.output{}}}", "['".repeat(2_000)));
@@ -167,11 +182,19 @@ large! {
     many_raw_blocks: template("{% raw %}{{{% endraw %}".repeat(SIZE / 23));
     long_names: template(numbered("", &format!("{{{{ a#{} }}}}", "b".repeat(60)), 20_000));
 
-    prompty_files: prompty(numbered("---\nmodel: {api: chat}\nsample:\n", " s#: ${file:wide.yaml}\n", 20_000) + "---\n{{a}}");
-    prompty_large_files: prompty(numbered("---\nmodel: {api: chat}\nsample:\n", " s#: ${file:fuzzed.yaml}\n", 20_000) + "---\n{{a}}");
-    prompty_deep_files: prompty("---\nsample: {a: [[[[[[[[[[[[[[[[[[[['${file:deep.yaml}']]]]]]]]]]]]]]]]]]]]]}\n---\n{{a}}");
+    prompty_files: prompty(
+        numbered("---\nmodel: {api: chat}\nsample:\n", " s#: ${file:wide.yaml}\n", 20_000) + "---\n{{a}}"
+    );
+    prompty_large_files: prompty(
+        numbered("---\nmodel: {api: chat}\nsample:\n", " s#: ${file:fuzzed.yaml}\n", 20_000) + "---\n{{a}}"
+    );
+    prompty_deep_files: prompty(
+        format!("---\nsample: {{a: {}'${{file:deep.yaml}}'{}}}\n---\n{{{{a}}}}", "[".repeat(20), "]".repeat(20))
+    );
     prompty_inputs: prompty(numbered("---\ninputs:\n", " i#: {type: x}\n", 12_000) + "---\n{{a}}");
-    prompty_variables: prompty(numbered("---\nmodel: {api: chat, configuration: {connection: offline}}\n---\n", "{{a#}}", 200_000));
+    prompty_variables: prompty(
+        numbered("---\nmodel: {api: chat, configuration: {connection: offline}}\n---\n", "{{a#}}", 200_000)
+    );
     prompty_parameters: prompty(numbered("---\nmodel:\n parameters:\n", "  temperature#: x\n", 20_000) + "---\n{{a}}");
     prompty_dashes: prompty("---\n".repeat(SIZE / 4));
     prompty_blank_lines: prompty("\u{feff}\n".repeat(SIZE / 4) + "---\n---\n");
@@ -179,10 +202,15 @@ large! {
     connection_brackets: connection("{".repeat(SIZE));
     connection_keys: connection(numbered("name: c\ntype: custom\nconfigs:\n", " k#: v\n", 100_000));
     connection_unknown_keys: connection(numbered("name: c\ntype: open_ai\n", "k#: v\n", 100_000));
-    connection_many_encoded: connection(numbered("{", "\"c#\": {\"type\": \"OpenAIConnection\", \"value\": {}},", 20_000) + "\"c\": 1}");
+    connection_many_encoded: connection(
+        numbered("{", "\"c#\": {\"type\": \"OpenAIConnection\", \"value\": {}},", 20_000) + "\"c\": 1}"
+    );
 
     body_brackets: score_body("[".repeat(SIZE));
-    body_deep: score_body(format!("{{\"list\": {}{}, \"object\": {}1{}}}", "[".repeat(62), "]".repeat(62), "[".repeat(62), "]".repeat(62)));
+    body_deep: score_body({
+        let (open, close) = ("[".repeat(62), "]".repeat(62));
+        format!("{{\"list\": {open}{close}, \"object\": {open}1{close}}}")
+    });
     body_deep_and_long: score_body({
         let (open, close) = ("[".repeat(62), "]".repeat(62));
         filled(&format!("{{\"string\": {open}\""), "x", &format!("\"{close}}}"))
@@ -191,15 +219,21 @@ large! {
     body_long_integer_in_text: score_body(filled("{\"int\": \"", "9", "\"}"));
     body_long_integer: score_body(filled("{\"int\": ", "9", "}"));
     body_members: score_body(numbered("{", "\"k#\": 1, ", 200_000) + "\"int\": 1}");
-    body_images: score_body(numbered("{\"list\": [", "{\"data:image/png;url\": \"https://example.com/#\"}, ", 20_000) + "1]}");
+    body_images: score_body(
+        numbered("{\"list\": [", "{\"data:image/png;url\": \"https://example.com/#\"}, ", 20_000) + "1]}"
+    );
     body_escapes: score_body(filled("{\"string\": [\"", "\\u00e9", "\"]}"));
 
-    description_properties: description(numbered("{\"inputs\": {\"properties\": {", "\"p#\": {},", 200_000) + "\"p\": {}}}}");
+    description_properties: description(
+        numbered("{\"inputs\": {\"properties\": {", "\"p#\": {},", 200_000) + "\"p\": {}}}}"
+    );
     description_required: description({
         let properties = numbered("{\"inputs\": {\"properties\": {", "\"p#\": {},", 30_000);
         numbered(&(properties + "\"p\": {}}, \"required\": ["), "\"p#\", ", 30_000) + "\"p\"]}}"
     });
-    description_types: description(filled("{\"inputs\": {\"properties\": {\"text\": {\"type\": [", "\"integer\",", "\"null\"]}}}}"));
+    description_types: description(
+        filled("{\"inputs\": {\"properties\": {\"text\": {\"type\": [", "\"integer\",", "\"null\"]}}}}")
+    );
 
     results_lines: batch_results(numbered("", "{\"line_number\":#,\"inputs\":{},\"outputs\":{}}\n", 30_000));
     results_blank_lines: batch_results("\n".repeat(SIZE));
