@@ -12,7 +12,7 @@ use indexmap::IndexMap;
 use crate::boundary::Capability;
 use crate::boundary::grants::{Ask, AskError, Grants};
 use crate::capability::{self, Capabilities, config, http, llm, nodes};
-use crate::config::Guests;
+use crate::config::Flows;
 use crate::flow::init::Resolved;
 use crate::flow::problem::{Problems, Warning, listed, nearest};
 use crate::flow::value::Json;
@@ -38,7 +38,7 @@ pub struct Parts {
     workshop: Workshop,
     pub warnings: Vec<Warning>,
     /// Wall time of a request.
-    pub timeout: Duration,
+    timeout: Duration,
 }
 
 /// What an operator says about a flow that is to run.
@@ -47,7 +47,7 @@ pub struct Settings<'a> {
     pub connections: &'a [PathBuf],
     /// `--init`, by name.
     pub init: &'a IndexMap<String, String>,
-    pub guests: Guests,
+    pub flows: Flows,
     /// The process's own environment.
     pub env: &'a dyn Fn(&str) -> Option<String>,
 }
@@ -99,7 +99,7 @@ pub fn component_paths(flow: &Flow) -> Vec<&str> {
 /// # Errors
 /// Every problem of the flow, its components, connections and grants, so that all can be mended at once.
 pub fn prepare(folder: &Folder, settings: Settings<'_>) -> Result<Parts, Fault> {
-    let Guests { components, http_hosts } = settings.guests;
+    let Flows { components, timeout, http_hosts } = settings.flows;
     let mut draft = read(folder, settings.env)?;
     let workshop = Workshop::open(components)?;
     draft.load_images(&|path| images::read_file(folder, path));
@@ -118,8 +118,8 @@ pub fn prepare(folder: &Folder, settings: Settings<'_>) -> Result<Parts, Fault> 
     let mut assembling = Assembling { draft, capabilities, init: init.as_ref(), has_connections };
     let nodes: Vec<_> = components.into_iter().filter_map(|loaded| assembling.node(loaded)).collect();
     let (flow, warnings) = assembling.draft.finish()?;
-    let flow = Arc::new(flow);
-    Ok(Parts { flow, folder: folder.clone(), nodes, workshop, warnings, timeout: DEFAULT_FLOW_TIMEOUT })
+    let (flow, timeout) = (Arc::new(flow), timeout.unwrap_or(DEFAULT_FLOW_TIMEOUT));
+    Ok(Parts { flow, folder: folder.clone(), nodes, workshop, warnings, timeout })
 }
 
 impl Parts {
@@ -161,9 +161,8 @@ impl Assembling<'_> {
     /// `connections` are those that the node is initialised with: naming them there grants them.
     fn grants(&mut self, index: NodeIndex, node: &Node, connections: &[String]) -> Option<Grants> {
         self.called_nodes(index, node);
-        let asks: Vec<_> = node.grants.iter().map(|(name, ask)| (name.as_str(), ask.as_str())).collect();
         let connections = node.kind.connection().into_iter().chain(connections.iter().map(String::as_str));
-        match self.capabilities.grant(&connections.collect::<Vec<_>>(), &asks) {
+        match self.capabilities.grant(&connections.collect::<Vec<_>>(), &node.asks()) {
             Ok(grants) => Some(grants),
             Err(errors) => {
                 for (capability, error) in errors {

@@ -20,7 +20,7 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::assembly::{self, Fault, Parts, Settings};
 use crate::batch::MAX_CONCURRENCY;
-use crate::config::{FlowArgs, Guests, ServeArgs};
+use crate::config::{FlowArgs, Flows, ServeArgs};
 use crate::folder::Folder;
 
 /// Serves prompt flow deployments: every node a sandboxed WebAssembly component, every node traced.
@@ -143,17 +143,17 @@ impl From<anyhow::Error> for Error {
 ///
 /// # Errors
 /// All that is wrong with the flow, its components, connections and grants.
-fn load(flow: &FlowArgs, guests: Guests) -> Result<Parts, Error> {
-    let parts = prepare(flow, guests).map_err(wrong)?;
+fn load(flow: &FlowArgs, flows: Flows) -> Result<Parts, Error> {
+    let parts = prepare(flow, flows).map_err(wrong)?;
     parts.warnings.iter().for_each(warn);
     Ok(parts)
 }
 
-fn prepare(flow: &FlowArgs, guests: Guests) -> Result<Parts, Fault> {
+fn prepare(flow: &FlowArgs, flows: Flows) -> Result<Parts, Fault> {
     let folder = Folder::open(&flow.flow)?;
     let init = flow.init.iter().cloned().collect();
     let env = |name: &str| flow.variable(name);
-    assembly::prepare(&folder, Settings { connections: &flow.connections.paths, init: &init, guests, env: &env })
+    assembly::prepare(&folder, Settings { connections: &flow.connections.paths, init: &init, flows, env: &env })
 }
 
 /// A fault as a person reads it: what is wrong with a file is pointed at in it.

@@ -79,11 +79,13 @@ fn name_and_value(pair: &str) -> Result<(String, String), String> {
     Ok((name.to_owned(), value.to_owned()))
 }
 
-/// What an operator says about the guests of all flows.
+/// What an operator says about every flow.
 #[derive(Debug)]
-pub struct Guests {
+pub struct Flows {
     pub components: component::Config,
-    /// Hosts that they may reach although they are not public: see [`HTTP_HOSTS`].
+    /// Wall time of a whole request; none: the host's own.
+    pub timeout: Option<Duration>,
+    /// Hosts that nodes may reach although they are not public: see [`HTTP_HOSTS`].
     pub http_hosts: Allowed,
 }
 
@@ -91,10 +93,8 @@ pub struct Guests {
 #[derive(Debug)]
 pub struct Environment {
     pub telemetry: telemetry::Config,
-    pub guests: Guests,
+    pub flows: Flows,
     pub images: images::Config,
-    /// Wall time of a whole request, if the operator says it.
-    pub flow_timeout: Option<Duration>,
     pub build_info: String,
 }
 
@@ -109,16 +109,16 @@ impl Environment {
     /// All variables that cannot be understood, one text each.
     pub fn read(get: &dyn Fn(&str) -> Option<String>) -> Result<Self, Vec<String>> {
         let read = (telemetry::Config::from_env(get), images(get), http_hosts(get), flow_timeout(get));
-        let (telemetry, images, http_hosts, flow_timeout) = match read {
+        let (telemetry, images, http_hosts, timeout) = match read {
             (Ok(telemetry), Ok(images), Ok(http_hosts), Ok(timeout)) => (telemetry, images, http_hosts, timeout),
             (telemetry, images, http_hosts, timeout) => {
                 let others = [images.err(), http_hosts.err(), timeout.err()].into_iter().flatten();
                 return Err(telemetry.err().into_iter().flatten().chain(others).collect());
             }
         };
-        let guests = Guests { components: component::Config { cache_dir: cache_dir(get) }, http_hosts };
+        let flows = Flows { components: component::Config { cache_dir: cache_dir(get) }, timeout, http_hosts };
         let build_info = get(BUILD_INFO).unwrap_or_default();
-        Ok(Self { telemetry, guests, images, flow_timeout, build_info })
+        Ok(Self { telemetry, flows, images, build_info })
     }
 }
 

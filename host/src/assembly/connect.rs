@@ -135,8 +135,7 @@ fn named(
         if let Some(name) = node.kind.connection().filter(|name| !name.is_empty()) {
             named.push((name.to_owned(), Named::Connection(index)));
         }
-        let asks: Vec<_> = node.grants.iter().map(|(name, ask)| (name.as_str(), ask.as_str())).collect();
-        let granted = Capabilities::connections(&asks);
+        let granted = Capabilities::connections(&node.asks());
         named.extend(granted.into_iter().map(|(capability, name)| (name, Named::Grant(index, capability))));
     }
     for (variable, value) in declared {

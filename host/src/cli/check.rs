@@ -8,8 +8,8 @@ use crate::config::{self, Environment};
 use crate::flow::problem::Warning;
 
 pub fn run(args: &CheckArgs) -> Done {
-    let guests = Environment::read(&config::variable).map_err(Error::Wrong)?.guests;
-    let checked = prepare(&args.flow, guests);
+    let flows = Environment::read(&config::variable).map_err(Error::Wrong)?.flows;
+    let checked = prepare(&args.flow, flows);
     if args.json {
         say(report(&checked));
         return checked.map(drop).map_err(|_| Error::Told);

@@ -12,7 +12,7 @@ use crate::sandbox::component::Workshop;
 pub fn run(args: &InspectArgs) -> Done {
     let shown = args.file.display().to_string();
     let bytes = fs::read(&args.file).map_err(|error| Error::wrong(format_args!("{shown}: {error}")))?;
-    let components = Environment::read(&config::variable).map_err(Error::Wrong)?.guests.components;
+    let components = Environment::read(&config::variable).map_err(Error::Wrong)?.flows.components;
     let workshop = Workshop::open(components).context("the sandbox cannot be set up")?;
     let component = workshop.load(&shown, &bytes).map_err(Error::wrong)?;
     let runtime = Builder::new_current_thread().enable_all().build().context("no runtime")?;

@@ -23,15 +23,14 @@ use crate::telemetry::{Telemetry, Terminal, Usage};
 
 pub fn run(args: &RunArgs) -> Done {
     start_log()?;
-    let Environment { mut telemetry, guests, images, flow_timeout, .. } =
+    let Environment { mut telemetry, flows, images, .. } =
         Environment::read(&config::variable).map_err(Error::Wrong)?;
     if args.trace {
         // Whoever asks for the trace here wants to see it here.
         telemetry.traces = None;
         telemetry.terminal = Some(Terminal { out: Box::new(stderr()), color: stderr().is_terminal() });
     }
-    let mut parts = load(&args.flow, guests)?;
-    parts.timeout = flow_timeout.unwrap_or(parts.timeout);
+    let parts = load(&args.flow, flows)?;
     let images = Images::new(images, parts.folder.clone());
     let start = move || Process::start(Telemetry::start(telemetry).context("telemetry cannot be started")?);
     match &args.data {

@@ -14,10 +14,9 @@ use crate::telemetry::{Telemetry, Terminal};
 
 pub fn run(args: &ServeArgs) -> Done {
     start_log()?;
-    let Environment { mut telemetry, guests, images, flow_timeout, build_info } =
+    let Environment { mut telemetry, flows, images, build_info } =
         Environment::read(&config::variable).map_err(Error::Wrong)?;
-    let mut parts = load(&args.flow, guests)?;
-    parts.timeout = flow_timeout.unwrap_or(parts.timeout);
+    let parts = load(&args.flow, flows)?;
 
     telemetry.terminal = Some(Terminal { out: Box::new(stdout()), color: stdout().is_terminal() });
     let telemetry = Telemetry::start(telemetry).context("telemetry cannot be started")?;

@@ -145,6 +145,11 @@ impl Binding {
 }
 
 impl Node {
+    /// What its flow asks of each capability, by the capability's name, as JSON texts.
+    pub fn asks(&self) -> Vec<(&str, &str)> {
+        self.grants.iter().map(|(name, ask)| (name.as_str(), ask.as_str())).collect()
+    }
+
     /// The bindings that decide when the node can run: its inputs and the condition.
     pub(super) fn bindings(&self) -> impl Iterator<Item = &Binding> {
         self.inputs.values().chain(self.activate.iter().map(|activate| &activate.when))

@@ -17,9 +17,6 @@ use crate::flow::{Aggregation, Binding, Flow, Node, NodeIndex, python};
 pub struct Plan {
     flow: Arc<Flow>,
     over: Over,
-    /// The nodes that run, every one after those it waits for.
-    order: Vec<NodeIndex>,
-    /// Of every node of the flow; of one that does not run, it stays as it was.
     states: Vec<State>,
     failed: bool,
 }
@@ -41,6 +38,8 @@ pub struct Collected(IndexMap<String, Json>);
 
 #[derive(Debug)]
 enum State {
+    /// It is none of those that this plan runs, and nothing waits for it here.
+    Elsewhere,
     Waiting,
     Running,
     Completed(Json),
@@ -102,35 +101,35 @@ impl Collected {
 impl Plan {
     /// A request.
     pub fn new(flow: Arc<Flow>, inputs: Inputs) -> Self {
-        let order = flow.order().to_vec();
-        Self::over(flow, order, Over::Request(inputs))
+        Self::over(flow, Over::Request(inputs))
     }
 
     /// A line of a batch: outputs for evaluation are shown as well.
     pub fn of_line(flow: Arc<Flow>, inputs: Inputs) -> Self {
-        let order = flow.order().to_vec();
-        Self::over(flow, order, Over::Line(inputs))
+        Self::over(flow, Over::Line(inputs))
     }
 
     /// The aggregation nodes, over what the lines of a batch gave. What a line did not give is null.
     pub fn of_batch(flow: Arc<Flow>, lines: &[Collected]) -> Self {
-        let order = match flow.aggregation() {
-            Aggregation::Nodes(order) => order.clone(),
-            Aggregation::LeftOut => Vec::new(),
-        };
         let null = Json::null();
         let over = |reference: &String| Json::list(lines.iter().map(|line| line.0.get(reference).unwrap_or(&null)));
         let lists = aggregated(&flow).map(|(reference, _)| (reference.clone(), over(&reference))).collect();
-        Self::over(flow, order, Over::Batch(lists))
+        Self::over(flow, Over::Batch(lists))
     }
 
-    fn over(flow: Arc<Flow>, order: Vec<NodeIndex>, over: Over) -> Self {
-        let states = flow.nodes().map(|_| State::Waiting).collect();
-        Self { flow, over, order, states, failed: false }
+    fn over(flow: Arc<Flow>, over: Over) -> Self {
+        let mut states: Vec<_> = flow.nodes().map(|_| State::Elsewhere).collect();
+        for node in over.order(&flow) {
+            states[node.get()] = State::Waiting;
+        }
+        Self { flow, over, states, failed: false }
     }
 
-    /// What the aggregation nodes need of a line that is through. A part that is not there is null.
+    /// What the aggregation nodes need of a line that is through; of a request nothing. A part that is not there is null.
     pub fn collected(&self) -> Collected {
+        if !matches!(self.over, Over::Line(_)) {
+            return Collected::default();
+        }
         let value = |binding: &Binding| self.value(binding).ok().flatten().unwrap_or_else(Json::null);
         Collected(aggregated(&self.flow).map(|(reference, binding)| (reference, value(binding))).collect())
     }
@@ -144,7 +143,7 @@ impl Plan {
         let mut steps = Vec::new();
         let flow = Arc::clone(&self.flow);
         // Nodes come after those they wait for, so one pass carries a bypass through to the end.
-        for node in self.order.clone() {
+        for &node in self.over.order(&flow) {
             if self.failed || !self.can_start(node) {
                 continue;
             }
@@ -172,13 +171,13 @@ impl Plan {
 
     /// Nothing is left to wait for: all nodes have finished, or one has failed.
     pub fn is_done(&self) -> bool {
-        self.failed || self.running().all(|node| self.is_finished(node))
+        self.failed || self.states.iter().all(State::is_finished)
     }
 
     /// Only this node is left to wait for. Then the first frame of a streamed reply can be sent.
     pub fn waits_only_for(&self, node: NodeIndex) -> bool {
-        let mut others = self.running().filter(|other| *other != node);
-        !self.failed && !self.is_finished(node) && others.all(|other| self.is_finished(other))
+        let mut others = self.states.iter().enumerate().filter(|(index, _)| *index != node.get());
+        !self.failed && !self.states[node.get()].is_finished() && others.all(|(_, state)| state.is_finished())
     }
 
     /// The flow's outputs, in the order the flow declares them. Outputs for evaluation only are left out; of a bypassed
@@ -216,22 +215,14 @@ impl Plan {
             let name = self.flow.node(node).id.as_str();
             Ok((name, self.output(name, &Binding::Node { node, path: Path::default() })?))
         };
-        self.running().map(output).collect()
-    }
-
-    fn running(&self) -> impl Iterator<Item = NodeIndex> {
-        self.order.iter().copied()
-    }
-
-    fn is_finished(&self, node: NodeIndex) -> bool {
-        self.states[node.get()].is_finished()
+        self.over.order(&self.flow).iter().copied().map(output).collect()
     }
 
     fn output(&self, name: &str, source: &Binding) -> Result<Json, OutputsError> {
         if let Binding::Node { node, path } = source {
             let id = || self.flow.node(*node).id.as_str().to_owned();
             match &self.states[node.get()] {
-                State::Waiting | State::Running => {
+                State::Elsewhere | State::Waiting | State::Running => {
                     return Err(OutputsError::Unfinished { output: name.to_owned(), node: id() });
                 }
                 // Null has no parts.
@@ -245,9 +236,9 @@ impl Plan {
     }
 
     fn can_start(&self, node: NodeIndex) -> bool {
-        // What a batch waits for beside its own nodes are lines, which are through.
-        let waits = |needed: &NodeIndex| self.order.contains(needed) && !self.is_finished(*needed);
-        matches!(self.states[node.get()], State::Waiting) && !self.flow.waits_for(node).iter().any(waits)
+        let waits_for = self.flow.waits_for(node);
+        matches!(self.states[node.get()], State::Waiting)
+            && waits_for.iter().all(|needed| self.states[needed.get()].is_finished())
     }
 
     /// A condition decides alone, even if all inputs were bypassed; without one a node is bypassed with its inputs.
@@ -287,7 +278,7 @@ impl Plan {
             }),
             Binding::Node { node, path } => match &self.states[node.get()] {
                 State::Completed(output) => self.part(*node, output, path).map(Some),
-                State::Waiting | State::Running | State::Bypassed => Ok(None),
+                State::Elsewhere | State::Waiting | State::Running | State::Bypassed => Ok(None),
             },
         }
     }
@@ -302,16 +293,30 @@ impl Plan {
 
 impl State {
     fn is_finished(&self) -> bool {
-        matches!(self, Self::Completed(_) | Self::Bypassed)
+        matches!(self, Self::Elsewhere | Self::Completed(_) | Self::Bypassed)
+    }
+}
+
+impl Over {
+    /// The nodes that run, every one after those it waits for. What a batch needs of other nodes its lines gave.
+    fn order<'f>(&self, flow: &'f Flow) -> &'f [NodeIndex] {
+        match self {
+            Self::Request(_) | Self::Line(_) => flow.order(),
+            Self::Batch(_) => aggregation(flow),
+        }
+    }
+}
+
+fn aggregation(flow: &Flow) -> &[NodeIndex] {
+    match flow.aggregation() {
+        Aggregation::Nodes(nodes) => nodes,
+        Aggregation::LeftOut => &[],
     }
 }
 
 /// The references of a flow's aggregation nodes to what lines give, with their texts.
 fn aggregated(flow: &Flow) -> impl Iterator<Item = (String, &Binding)> {
-    let nodes = match flow.aggregation() {
-        Aggregation::Nodes(nodes) => nodes.as_slice(),
-        Aggregation::LeftOut => &[],
-    };
+    let nodes = aggregation(flow);
     let of_line = move |binding: &&Binding| match binding {
         Binding::Literal(_) => false,
         Binding::Input(_) => true,
