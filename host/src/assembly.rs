@@ -205,7 +205,7 @@ impl Assembling<'_> {
             NodeKind::Llm(_) => MAX_TIMEOUT,
             NodeKind::Prompt { .. } | NodeKind::Component { .. } | NodeKind::Package(_) => DEFAULT_TIMEOUT,
         };
-        let limits = Limits::within(node.limits.memory.map(|memory| memory.0), node.limits.timeout, default_timeout);
+        let limits = Limits::within(node.limits.memory, node.limits.timeout, default_timeout);
         limits
             .map_err(|(limit, asked, allowed)| {
                 let message = format!(

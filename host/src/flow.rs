@@ -23,7 +23,6 @@ pub mod reference;
 mod template;
 pub mod tools;
 pub mod types;
-pub mod units;
 pub mod value;
 mod yaml;
 

@@ -46,3 +46,5 @@ pub mod id;
 pub mod identity;
 pub mod plugins;
 pub mod secret;
+pub mod setting;
+pub mod units;

@@ -19,7 +19,7 @@ use super::manifest::{self, Manifest};
 use super::problem::{Findings, listed};
 use super::prompty::Prompty;
 use super::python;
-use super::units;
+use crate::units;
 use super::value::{Json, View};
 use super::{
     Activate, Aggregation, Binding, Flow, FlowKind, Limits, MessageFormat, Node, NodeIndex, Surroundings, graph,

@@ -9,7 +9,7 @@ use indexmap::IndexMap;
 use super::given::Quoting;
 use super::reference::Path;
 use super::tools::Plugin;
-use super::units::Bytes;
+use crate::units::Bytes;
 use super::value::Json;
 use super::{MessageFormat, NodeIndex};
 use crate::id::NodeId;

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use super::reference::Path;
 use super::tools::Plugin;
-use super::units::Bytes;
+use crate::units::Bytes;
 use super::*;
 
 /// A flow folder that holds these files.

@@ -68,7 +68,7 @@ fn pool(pagemap_scan: Enabled, keep_resident: usize) -> PoolingAllocationConfig 
         .max_core_instances_per_component(limits::MAX_INSTANCES)
         .max_tables_per_component(limits::MAX_TABLES)
         .max_memories_per_component(limits::MAX_MEMORIES)
-        .max_memory_size(limits::MAX_MEMORY.0)
+        .max_memory_size(limits::MAX_MEMORY.0 as usize)
         .table_elements(limits::MAX_TABLE_ELEMENTS)
         .pagemap_scan(pagemap_scan)
         .linear_memory_keep_resident(keep_resident);

@@ -1,9 +1,10 @@
 //! What one run of a node may use: each number with its reason. Time is kept by the boundary, everything else here.
 
-use std::fmt;
 use std::time::Duration;
 
 use wasmtime::ResourceLimiter;
+
+use crate::units::Bytes;
 
 /// Linear memory of one instance. Holds any prompt and the JSON around it; a Python or JavaScript guest needs most
 /// of it for its interpreter. A flow can ask for more with `limits.memory`.
@@ -23,10 +24,6 @@ pub const MAX_TABLES: u32 = 16;
 pub const MAX_MEMORIES: u32 = 4;
 /// Native stack a guest may use. wasmtime's own default; deep recursion ends as an error of the node.
 pub const WASM_STACK: usize = 512 * 1024;
-
-/// A number of bytes that prints as people write it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Bytes(pub usize);
 
 /// What one run may use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,11 +51,11 @@ impl Limits {
     /// # Errors
     /// If it asks for more than it may have: the limit, what was asked and what is allowed.
     pub fn within(
-        memory: Option<u64>,
+        memory: Option<Bytes>,
         timeout: Option<Duration>,
         default_timeout: Duration,
     ) -> Result<Self, (&'static str, String, String)> {
-        let memory = memory.map_or(DEFAULT_MEMORY, |bytes| Bytes(usize::try_from(bytes).unwrap_or(usize::MAX)));
+        let memory = memory.unwrap_or(DEFAULT_MEMORY);
         let timeout = timeout.unwrap_or(default_timeout);
         if memory > MAX_MEMORY {
             return Err(("memory", memory.to_string(), MAX_MEMORY.to_string()));
@@ -72,7 +69,7 @@ impl Limits {
 
 impl Limiter {
     pub fn new(limits: &Limits) -> Self {
-        Self { memory: limits.memory.0, refused_memory: false }
+        Self { memory: usize::try_from(limits.memory.0).unwrap_or(usize::MAX), refused_memory: false }
     }
 }
 
@@ -97,16 +94,5 @@ impl ResourceLimiter for Limiter {
 
     fn memories(&self) -> usize {
         MAX_MEMORIES as usize
-    }
-}
-
-impl fmt::Display for Bytes {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.0 {
-            bytes if bytes >= 1 << 30 && bytes % (1 << 30) == 0 => write!(f, "{} GiB", bytes >> 30),
-            bytes if bytes >= 1 << 20 && bytes % (1 << 20) == 0 => write!(f, "{} MiB", bytes >> 20),
-            bytes if bytes >= 1 << 10 && bytes % (1 << 10) == 0 => write!(f, "{} KiB", bytes >> 10),
-            bytes => write!(f, "{bytes} bytes"),
-        }
     }
 }

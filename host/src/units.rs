@@ -1,8 +1,9 @@
-//! Sizes and times as a flow file writes them: `64MiB`, `10s`.
+//! Sizes and times as flow files and settings write them: `64MiB`, `10s`. A leaf.
 
+use std::fmt;
 use std::time::Duration;
 
-/// A size in bytes.
+/// A size in bytes. Prints as people write it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Bytes(pub u64);
 
@@ -23,7 +24,7 @@ const TIMES: [(&str, u64); 4] = [("ms", 1), ("s", 1_000), ("m", 60_000), ("h", 3
 ///
 /// # Errors
 /// A sentence that says what is wrong with it.
-pub(super) fn bytes(text: &str) -> Result<Bytes, String> {
+pub fn bytes(text: &str) -> Result<Bytes, String> {
     quantity(text, &SIZES, "64MiB").map(Bytes)
 }
 
@@ -31,7 +32,7 @@ pub(super) fn bytes(text: &str) -> Result<Bytes, String> {
 ///
 /// # Errors
 /// A sentence that says what is wrong with it.
-pub(super) fn duration(text: &str) -> Result<Duration, String> {
+pub fn duration(text: &str) -> Result<Duration, String> {
     quantity(text, &TIMES, "10s").map(Duration::from_millis)
 }
 
@@ -57,6 +58,17 @@ fn quantity(text: &str, units: &[(&str, u64)], example: &str) -> Result<u64, Str
         None => Err(format!("{text:?} is too large")),
         Some(0) => Err(format!("{text:?} must be more than nothing")),
         Some(quantity) => Ok(quantity),
+    }
+}
+
+impl fmt::Display for Bytes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            bytes if bytes >= 1 << 30 && bytes % (1 << 30) == 0 => write!(f, "{} GiB", bytes >> 30),
+            bytes if bytes >= 1 << 20 && bytes % (1 << 20) == 0 => write!(f, "{} MiB", bytes >> 20),
+            bytes if bytes >= 1 << 10 && bytes % (1 << 10) == 0 => write!(f, "{} KiB", bytes >> 10),
+            bytes => write!(f, "{bytes} bytes"),
+        }
     }
 }
 

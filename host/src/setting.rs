@@ -1,0 +1,293 @@
+//! A setting: its name, its default, what it is for; and, once it was read, its value and where that came from. A leaf.
+//!
+//! Every module declares the settings it needs beside the code that uses them, and reads them with a [`Reader`] into its
+//! own `Config`. Where texts come from (flags, variables, files) is not known here: see config.rs.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::units;
+
+/// Prefix of the variables that are ours. Without it and in lower case, a name is the key of a configuration file.
+pub const PREFIX: &str = "WEIR_";
+
+/// A setting as it is documented.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Setting {
+    /// The environment variable.
+    pub variable: &'static str,
+    /// The default as one would write it; empty: there is none, and `absent` says what holds then.
+    pub default: &'static str,
+    /// What holds if it is not set and has no default, in words.
+    pub absent: &'static str,
+    /// What it is.
+    pub meaning: &'static str,
+    /// Whether its value may be shown.
+    pub secret: bool,
+}
+
+impl Setting {
+    pub const fn new(variable: &'static str, default: &'static str, meaning: &'static str) -> Self {
+        Self { variable, default, absent: "", meaning, secret: false }
+    }
+
+    /// One that may be left unset; `absent` says what holds then.
+    pub const fn optional(variable: &'static str, absent: &'static str, meaning: &'static str) -> Self {
+        Self { variable, default: "", absent, meaning, secret: false }
+    }
+
+    /// One whose value is never shown.
+    pub const fn secret(variable: &'static str, absent: &'static str, meaning: &'static str) -> Self {
+        Self { variable, default: "", absent, meaning, secret: true }
+    }
+
+    /// Its key in a configuration file; only ours have one.
+    pub fn key(&self) -> Option<String> {
+        self.variable.strip_prefix(PREFIX).map(str::to_ascii_lowercase)
+    }
+}
+
+/// Where a value came from. What stands first here wins.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// A flag of the command line, such as `--listen`.
+    Flag(&'static str),
+    /// A variable of the process environment.
+    Environment(&'static str),
+    /// The configuration file, at this line.
+    File { path: PathBuf, line: usize },
+    /// A deployment file, under this key.
+    Deployment { path: PathBuf, key: String },
+    Default,
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Flag(name) => f.write_str(name),
+            Self::Environment(name) => write!(f, "environment {name}"),
+            Self::File { path, line } => write!(f, "{}:{line}", path.display()),
+            Self::Deployment { path, key } => write!(f, "{}: {key}", path.display()),
+            Self::Default => f.write_str("default"),
+        }
+    }
+}
+
+/// A text that was given for a setting.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Given {
+    pub text: String,
+    pub origin: Origin,
+}
+
+/// Whoever knows what was given.
+pub trait Source {
+    /// What wins of all that was given for the setting; an empty text counts as not given.
+    fn given(&self, setting: &Setting) -> Option<Given>;
+}
+
+/// A setting after it was read.
+#[derive(Clone, Debug)]
+pub struct Found {
+    pub setting: &'static Setting,
+    /// None: unset, and no default.
+    pub text: Option<String>,
+    pub origin: Origin,
+}
+
+/// Reads settings: keeps what was found, and gathers all that cannot be understood.
+pub struct Reader<'a> {
+    source: &'a dyn Source,
+    found: Vec<Found>,
+    problems: Vec<String>,
+}
+
+impl<'a> Reader<'a> {
+    pub fn new(source: &'a dyn Source) -> Self {
+        Self { source, found: Vec::new(), problems: Vec::new() }
+    }
+
+    /// The value of a setting that has a default. One that cannot be understood is a problem, and the default is taken so
+    /// that the reading can go on.
+    ///
+    /// # Panics
+    /// If the documented default cannot be understood: then every start fails, and so does the test of all settings.
+    pub fn value<T>(&mut self, setting: &'static Setting, parse: impl Fn(&str) -> Result<T, String>) -> T {
+        let read = self.optional(setting, &parse);
+        read.unwrap_or_else(|| parse(setting.default).expect("a documented default can be understood"))
+    }
+
+    /// The value of a setting that may be left unset.
+    pub fn optional<T>(
+        &mut self,
+        setting: &'static Setting,
+        parse: impl Fn(&str) -> Result<T, String>,
+    ) -> Option<T> {
+        let Some(Given { text, origin }) = self.source.given(setting) else {
+            let text = (!setting.default.is_empty()).then(|| setting.default.to_owned());
+            self.found.push(Found { setting, text, origin: Origin::Default });
+            return None;
+        };
+        let parsed = parse(text.trim());
+        let value = match parsed {
+            Ok(value) => Some(value),
+            Err(problem) => {
+                self.problem(setting, &origin, &problem);
+                None
+            }
+        };
+        self.found.push(Found { setting, text: Some(text), origin });
+        value
+    }
+
+    /// Tells of a problem with what was given for a setting, or with how it goes together with others.
+    pub fn problem(&mut self, setting: &Setting, origin: &Origin, problem: &str) {
+        let place = match origin {
+            Origin::Flag(name) => (*name).to_owned(),
+            Origin::Environment(_) | Origin::Default => setting.variable.to_owned(),
+            Origin::File { .. } => {
+                format!("{origin}: {}", setting.key().unwrap_or_else(|| setting.variable.to_owned()))
+            }
+            Origin::Deployment { .. } => origin.to_string(),
+        };
+        self.problems.push(format!("{place}: {problem}"));
+    }
+
+    /// A problem that is told already in full.
+    pub fn complain(&mut self, problem: impl Into<String>) {
+        self.problems.push(problem.into());
+    }
+
+    /// All that was found, in the order of reading, and all that is wrong, one text each.
+    pub fn finish(self) -> (Vec<Found>, Vec<String>) {
+        (self.found, self.problems)
+    }
+}
+
+/// A text as it is.
+///
+/// # Errors
+/// None.
+pub fn text(text: &str) -> Result<String, String> {
+    Ok(text.to_owned())
+}
+
+/// A path.
+///
+/// # Errors
+/// None.
+pub fn path(text: &str) -> Result<PathBuf, String> {
+    Ok(text.into())
+}
+
+/// A size, such as `4MiB`, of at most `max`.
+pub fn size_up_to(max: u64) -> impl Fn(&str) -> Result<usize, String> {
+    move |text| {
+        let bytes = units::bytes(text)?.0;
+        if bytes > max {
+            return Err(format!("{text:?} is more than {}, the most it may be", units::Bytes(max)));
+        }
+        usize::try_from(bytes).map_err(|_| format!("{text:?} is too large"))
+    }
+}
+
+/// A time, such as `10s`, of at most `max`.
+pub fn time_up_to(max: Duration) -> impl Fn(&str) -> Result<Duration, String> {
+    move |text| {
+        let time = units::duration(text)?;
+        if time > max { Err(format!("{text:?} is more than {max:?}, the most it may be")) } else { Ok(time) }
+    }
+}
+
+/// A time as above, or `0` or `0s`: none.
+pub fn time_or_none_up_to(max: Duration) -> impl Fn(&str) -> Result<Duration, String> {
+    move |text| if matches!(text, "0" | "0s") { Ok(Duration::ZERO) } else { time_up_to(max)(text) }
+}
+
+/// A whole number from `min` to `max`.
+pub fn count_within(min: usize, max: usize) -> impl Fn(&str) -> Result<usize, String> {
+    move |text| {
+        let count = text.parse().ok().filter(|count| (min..=max).contains(count));
+        count.ok_or_else(|| format!("{text:?} must be a whole number from {min} to {max}"))
+    }
+}
+
+/// `true` or `false`, in any case.
+///
+/// # Errors
+/// If it is neither.
+pub fn truth(text: &str) -> Result<bool, String> {
+    match text.to_ascii_lowercase().as_str() {
+        "true" => Ok(true),
+        "false" => Ok(false),
+        _ => Err(format!("{text:?} must be true or false")),
+    }
+}
+
+/// One of a few words, in any case.
+pub fn one_of<T: Copy>(words: &[(&'static str, T)]) -> impl Fn(&str) -> Result<T, String> {
+    move |text| {
+        let found = words.iter().find(|(word, _)| word.eq_ignore_ascii_case(text));
+        found.map(|(_, value)| *value).ok_or_else(|| {
+            let known: Vec<_> = words.iter().map(|(word, _)| *word).collect();
+            format!("{text:?} is unknown; write one of: {}", known.join(", "))
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    static TIME: Setting = Setting::new("WEIR_TIME", "10s", "a time");
+    static NAME: Setting = Setting::optional("WEIR_NAME", "nobody", "a name");
+
+    struct Texts(Vec<(&'static str, &'static str, Origin)>);
+
+    impl Source for Texts {
+        fn given(&self, setting: &Setting) -> Option<Given> {
+            let (_, text, origin) = self.0.iter().find(|(variable, ..)| *variable == setting.variable)?;
+            Some(Given { text: (*text).to_owned(), origin: origin.clone() })
+        }
+    }
+
+    #[test]
+    fn what_is_not_given_is_the_default() {
+        let texts = Texts(Vec::new());
+        let mut reader = Reader::new(&texts);
+        assert_eq!(reader.value(&TIME, time_up_to(Duration::from_secs(60))), Duration::from_secs(10));
+        assert_eq!(reader.optional(&NAME, text), None);
+        let (found, problems) = reader.finish();
+        let found: Vec<_> = found.iter().map(|it| (it.setting.variable, it.text.as_deref(), &it.origin)).collect();
+        assert_eq!(found, [("WEIR_TIME", Some("10s"), &Origin::Default), ("WEIR_NAME", None, &Origin::Default)]);
+        assert_eq!(problems, Vec::<String>::new());
+    }
+
+    #[test]
+    fn a_problem_names_the_place_where_the_text_stands() {
+        let file = Origin::File { path: "weir.yaml".into(), line: 3 };
+        let deployment = Origin::Deployment { path: "blue.yaml".into(), key: "request_settings.time".into() };
+        for (origin, text, expected) in [
+            (Origin::Flag("--time"), "10", "--time: \"10\" has no unit; write 10s"),
+            (Origin::Environment("WEIR_TIME"), "2m", "WEIR_TIME: \"2m\" is more than 60s, the most it may be"),
+            (file, "x", "weir.yaml:3: time: \"x\" must be a whole number and a unit, such as 10s"),
+            (deployment, "10", "blue.yaml: request_settings.time: \"10\" has no unit; write 10s"),
+        ] {
+            let texts = Texts(vec![("WEIR_TIME", text, origin)]);
+            let mut reader = Reader::new(&texts);
+            assert_eq!(reader.value(&TIME, time_up_to(Duration::from_secs(60))), Duration::from_secs(10));
+            assert_eq!(reader.finish().1, [expected]);
+        }
+    }
+
+    #[test]
+    fn words_and_numbers_say_what_they_may_be() {
+        assert_eq!(one_of(&[("follow", 1), ("record", 2)])("RECORD"), Ok(2));
+        assert_eq!(one_of(&[("a", 1), ("b", 2)])("c"), Err("\"c\" is unknown; write one of: a, b".into()));
+        assert_eq!(count_within(1, 8)("9"), Err("\"9\" must be a whole number from 1 to 8".into()));
+        assert_eq!(size_up_to(1 << 20)("2MiB"), Err("\"2MiB\" is more than 1 MiB, the most it may be".into()));
+        assert_eq!(truth("yes"), Err("\"yes\" must be true or false".into()));
+        assert_eq!(time_or_none_up_to(Duration::from_secs(1))("0"), Ok(Duration::ZERO));
+    }
+}
