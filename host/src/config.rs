@@ -12,6 +12,8 @@ use clap::Args;
 use crate::address::Allowed;
 use crate::images;
 use crate::sandbox::component;
+use crate::server;
+use crate::setting::{Given, Origin, Reader, Setting, Source};
 use crate::telemetry;
 
 /// Where compiled components are kept; empty for nowhere. Default: `weir` in the user's cache folder.
@@ -95,7 +97,17 @@ pub struct Environment {
     pub telemetry: telemetry::Config,
     pub flows: Flows,
     pub images: images::Config,
+    pub server: server::Config,
     pub build_info: String,
+}
+
+/// The variables of the environment, as settings.
+struct Variables<'a>(&'a dyn Fn(&str) -> Option<String>);
+
+impl Source for Variables<'_> {
+    fn given(&self, setting: &Setting) -> Option<Given> {
+        Some(Given { text: (self.0)(setting.variable)?, origin: Origin::Environment(setting.variable) })
+    }
 }
 
 /// Reads a variable of the process environment; one that is empty or not UTF-8 counts as unset.
@@ -116,9 +128,16 @@ impl Environment {
                 return Err(telemetry.err().into_iter().flatten().chain(others).collect());
             }
         };
+        let variables = Variables(get);
+        let mut reader = Reader::new(&variables);
+        let server = server::Config::read(&mut reader);
+        let (_, problems) = reader.finish();
+        if !problems.is_empty() {
+            return Err(problems);
+        }
         let flows = Flows { components: component::Config { cache_dir: cache_dir(get) }, timeout, http_hosts };
         let build_info = get(BUILD_INFO).unwrap_or_default();
-        Ok(Self { telemetry, flows, images, build_info })
+        Ok(Self { telemetry, flows, images, server, build_info })
     }
 }
 

@@ -1,5 +1,7 @@
 //! HTTP: two listeners, their routes, and an orderly end. Knows flows by the scheduler's `Runner`; knows no WebAssembly.
 
+pub mod admission;
+pub mod body;
 pub mod edge;
 mod feedback;
 mod probes;
@@ -13,7 +15,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use anyhow::Context as _;
-use axum::extract::DefaultBodyLimit;
 use axum::routing::{get, post};
 use axum::{Extension, Router, middleware};
 use hyper::server::conn::http1;
@@ -24,13 +25,12 @@ use tokio::net::TcpListener;
 
 use crate::images::Images;
 use crate::scheduler::Runner;
+use crate::setting;
 
+use admission::Admission;
+use body::Bodies;
 use problem::Problem;
 
-/// Longest body of a `/score` request. The original has no limit; larger inputs belong in object storage.
-pub const MAX_SCORE_BODY: usize = 4 * 1024 * 1024;
-/// Longest body of a `/feedback` request: it becomes a span.
-pub const MAX_FEEDBACK_BODY: usize = 64 * 1024;
 /// How long a client may take to send the head of a request.
 const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long requests that are running may take to end once the host is asked to stop.
@@ -43,11 +43,26 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 #[derive(Clone, Copy, Debug)]
 pub struct Peer(pub SocketAddr);
 
+/// What an operator says about sockets, bodies, overload and the end.
+#[derive(Clone, Debug, Default)]
+pub struct Config {
+    pub bodies: body::Config,
+    pub admission: admission::Config,
+}
+
+impl Config {
+    pub fn read(reader: &mut setting::Reader<'_>) -> Self {
+        Self { bodies: body::Config::read(reader), admission: admission::Config::read(reader) }
+    }
+}
+
 /// What every request handler shares.
 #[derive(Debug)]
 pub struct App {
     pub runner: Runner,
     pub images: Images,
+    pub bodies: Bodies,
+    pub admission: Admission,
     /// `BUILD_INFO` of the environment, told by `/version`.
     pub build_info: String,
     /// Whether new requests are welcome: false from the moment the host is asked to stop.
@@ -138,13 +153,11 @@ async fn accept(listener: TcpListener, routes: Router, connections: &GracefulShu
 /// The routes a client sees.
 fn public_routes(app: Arc<App>) -> Router {
     let score = post(score::score)
-        // Inside the edge, so that a refused body is still counted as a request.
-        .layer(DefaultBodyLimit::max(MAX_SCORE_BODY))
         // Outermost: everything below is inside the request span.
         .layer(middleware::from_fn_with_state(app.clone(), edge::edge));
     Router::new()
         .route("/score", score)
-        .route("/feedback", post(feedback::feedback).layer(DefaultBodyLimit::max(MAX_FEEDBACK_BODY)))
+        .route("/feedback", post(feedback::feedback))
         .route("/health", get(probes::health))
         .route("/version", get(probes::version))
         .fallback(Problem::no_such_route)

@@ -56,9 +56,15 @@ pub enum Origin {
     /// A variable of the process environment.
     Environment(&'static str),
     /// The configuration file, at this line.
-    File { path: PathBuf, line: usize },
+    File {
+        path: PathBuf,
+        line: usize,
+    },
     /// A deployment file, under this key.
-    Deployment { path: PathBuf, key: String },
+    Deployment {
+        path: PathBuf,
+        key: String,
+    },
     Default,
 }
 
@@ -85,6 +91,17 @@ pub struct Given {
 pub trait Source {
     /// What wins of all that was given for the setting; an empty text counts as not given.
     fn given(&self, setting: &Setting) -> Option<Given>;
+}
+
+/// Leaves all settings at their defaults. For tests.
+#[cfg(test)]
+pub(crate) struct NothingGiven;
+
+#[cfg(test)]
+impl Source for NothingGiven {
+    fn given(&self, _: &Setting) -> Option<Given> {
+        None
+    }
 }
 
 /// A setting after it was read.
@@ -119,11 +136,7 @@ impl<'a> Reader<'a> {
     }
 
     /// The value of a setting that may be left unset.
-    pub fn optional<T>(
-        &mut self,
-        setting: &'static Setting,
-        parse: impl Fn(&str) -> Result<T, String>,
-    ) -> Option<T> {
+    pub fn optional<T>(&mut self, setting: &'static Setting, parse: impl Fn(&str) -> Result<T, String>) -> Option<T> {
         let Some(Given { text, origin }) = self.source.given(setting) else {
             let text = (!setting.default.is_empty()).then(|| setting.default.to_owned());
             self.found.push(Found { setting, text, origin: Origin::Default });

@@ -9,12 +9,14 @@ use crate::cli::process::{Process, StopSignals, start_log};
 use crate::cli::{Done, Error, load, say};
 use crate::config::{self, Environment, ServeArgs};
 use crate::images::Images;
+use crate::server::admission::Admission;
+use crate::server::body::Bodies;
 use crate::server::{App, Server};
 use crate::telemetry::{Telemetry, Terminal};
 
 pub fn run(args: &ServeArgs) -> Done {
     start_log()?;
-    let Environment { mut telemetry, flows, images, build_info } =
+    let Environment { mut telemetry, flows, images, server, build_info } =
         Environment::read(&config::variable).map_err(Error::Wrong)?;
     let parts = load(&args.flow, flows)?;
 
@@ -24,7 +26,14 @@ pub fn run(args: &ServeArgs) -> Done {
 
     let process = Process::start(telemetry)?;
     let images = Images::new(images, parts.folder.clone());
-    let app = App { runner: process.runner(parts), images, build_info, ready: AtomicBool::new(true) };
+    let app = App {
+        runner: process.runner(parts),
+        images,
+        bodies: Bodies::new(server.bodies),
+        admission: Admission::new(server.admission),
+        build_info,
+        ready: AtomicBool::new(true),
+    };
     Ok(process.run(serve(args, app))?)
 }
 

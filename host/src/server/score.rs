@@ -3,9 +3,8 @@
 use std::sync::Arc;
 
 use axum::Extension;
-use axum::body::Bytes;
+use axum::body::Body;
 use axum::extract::State;
-use axum::extract::rejection::BytesRejection;
 use axum::response::Response;
 use http::HeaderMap;
 
@@ -22,13 +21,17 @@ pub(super) async fn score(
     State(app): State<Arc<App>>,
     Extension(arrived): Extension<Arrived>,
     headers: HeaderMap,
-    body: Result<Bytes, BytesRejection>,
+    body: Body,
 ) -> Result<Response, Problem> {
     let accept = Accept::of(&headers);
     let flow = &app.runner.flow;
     // Before anything has run, or been paid for.
     accept.check(!flow.stream_candidates().is_empty())?;
-    let inputs = app.images.load(Inputs::decode(flow, &body?)?.find_images(flow)?).await?;
+    app.admission.check()?;
+    let body = app.bodies.score(&headers, body).await?;
+    let inputs = Inputs::decode(flow, &body)?.find_images(flow)?;
+    let permit = app.admission.enter().await?;
+    let inputs = app.images.load(inputs).await?;
     let reply = if accept.stream { ReplyMode::Stream } else { ReplyMode::Whole };
     let call = Call {
         parent: arrived.span,
@@ -42,9 +45,9 @@ pub(super) async fn score(
         Ok(Outcome::Whole(whole)) => {
             // The flow could have streamed, but this time it answered whole.
             accept.check(false)?;
-            Ok(reply::whole(&whole.reply))
+            Ok(permit.hold(reply::whole(&whole.reply)))
         }
-        Ok(Outcome::Streaming(streaming)) => Ok(reply::streamed(streaming)),
+        Ok(Outcome::Streaming(streaming)) => Ok(permit.hold(reply::streamed(streaming))),
         Err(failure) => Err(Problem::from(&failure)),
     }
 }
