@@ -1,16 +1,16 @@
 //! `weir serve`: the story of a host, from its settings to its last flushed span.
 
 use std::io::{IsTerminal as _, stdout};
-use std::sync::atomic::AtomicBool;
 
 use anyhow::Context as _;
 
-use crate::cli::process::{Process, StopSignals, start_log};
+use crate::cli::process::{Process, start_log};
 use crate::cli::{Done, Error, load, say};
 use crate::config::{self, Environment, ServeArgs};
 use crate::images::Images;
 use crate::server::admission::Admission;
 use crate::server::body::Bodies;
+use crate::server::drain::Drain;
 use crate::server::{App, Server};
 use crate::telemetry::{Telemetry, Terminal};
 
@@ -26,22 +26,19 @@ pub fn run(args: &ServeArgs) -> Done {
 
     let process = Process::start(telemetry)?;
     let images = Images::new(images, parts.folder.clone());
+    let drain = Drain::default();
     let app = App {
         runner: process.runner(parts),
         images,
-        bodies: Bodies::new(server.bodies),
-        admission: Admission::new(server.admission),
+        bodies: Bodies::new(server.bodies.clone()),
+        admission: Admission::new(server.admission.clone()),
         build_info,
-        ready: AtomicBool::new(true),
+        draining: drain.watch(),
     };
-    Ok(process.run(serve(args, app))?)
-}
-
-async fn serve(args: &ServeArgs, app: App) -> anyhow::Result<()> {
-    let mut signals = StopSignals::listen()?;
-    let server = Server::bind(args.listen, args.admin_listen, app).await?;
-    say(format_args!("admin on http://{}", server.admin_addr()?));
-    say(format_args!("listening on http://{}", server.public_addr()?));
-    server.serve(async move { signals.next().await }).await;
-    Ok(())
+    process.serve(server.drain.flush, async |signals| {
+        let bound = Server::bind(args.listen, args.admin_listen, app)?;
+        say(format_args!("admin on http://{}", bound.admin_addr()?));
+        say(format_args!("listening on http://{}", bound.public_addr()?));
+        Ok(bound.serve(&server, drain, async || signals.next().await).await)
+    })
 }
