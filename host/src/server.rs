@@ -1,6 +1,7 @@
 //! HTTP: two listeners, their routes, and an orderly end. Knows flows by the scheduler's `Runner`; knows no WebAssembly.
 
 pub mod edge;
+pub mod endpoint;
 mod feedback;
 mod probes;
 pub mod problem;
@@ -8,8 +9,8 @@ mod reply;
 mod score;
 
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -22,9 +23,9 @@ use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
 use tokio::net::TcpListener;
 
-use crate::images::Images;
-use crate::scheduler::Runner;
+use crate::telemetry::Telemetry;
 
+use endpoint::Endpoint;
 use problem::Problem;
 
 /// Longest body of a `/score` request. The original has no limit; larger inputs belong in object storage.
@@ -46,12 +47,31 @@ pub struct Peer(pub SocketAddr);
 /// What every request handler shares.
 #[derive(Debug)]
 pub struct App {
-    pub runner: Runner,
-    pub images: Images,
+    endpoint: RwLock<Arc<Endpoint>>,
+    pub telemetry: Telemetry,
     /// `BUILD_INFO` of the environment, told by `/version`.
     pub build_info: String,
     /// Whether new requests are welcome: false from the moment the host is asked to stop.
     pub ready: AtomicBool,
+}
+
+impl App {
+    pub fn new(endpoint: Endpoint, telemetry: Telemetry, build_info: String) -> Self {
+        Self { endpoint: RwLock::new(Arc::new(endpoint)), telemetry, build_info, ready: AtomicBool::new(true) }
+    }
+
+    /// What is served now.
+    pub fn endpoint(&self) -> Arc<Endpoint> {
+        self.endpoint.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Serves something else from the next request on. Requests that are running end on what they began with.
+    pub fn swap(&self, endpoint: Endpoint) {
+        let before =
+            std::mem::replace(&mut *self.endpoint.write().unwrap_or_else(PoisonError::into_inner), Arc::new(endpoint));
+        // Outside of the lock: it may be the last that holds its flows.
+        drop(before);
+    }
 }
 
 /// The two listeners, bound.
@@ -67,8 +87,8 @@ impl Server {
     ///
     /// # Errors
     /// If an address cannot be bound; the error names it.
-    pub async fn bind(public: SocketAddr, admin: SocketAddr, app: App) -> anyhow::Result<Self> {
-        Ok(Self { public: bind(public).await?, admin: bind(admin).await?, app: Arc::new(app) })
+    pub async fn bind(public: SocketAddr, admin: SocketAddr, app: Arc<App>) -> anyhow::Result<Self> {
+        Ok(Self { public: bind(public).await?, admin: bind(admin).await?, app })
     }
 
     /// # Errors
