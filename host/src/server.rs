@@ -4,7 +4,7 @@ pub mod edge;
 mod feedback;
 mod probes;
 pub mod problem;
-mod reply;
+pub mod reply;
 mod score;
 
 use std::net::SocketAddr;
@@ -48,6 +48,7 @@ pub struct Peer(pub SocketAddr);
 pub struct App {
     pub runner: Runner,
     pub images: Images,
+    pub replies: reply::Config,
     /// `BUILD_INFO` of the environment, told by `/version`.
     pub build_info: String,
     /// Whether new requests are welcome: false from the moment the host is asked to stop.

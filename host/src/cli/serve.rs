@@ -16,6 +16,7 @@ pub fn run(args: &ServeArgs) -> Done {
     start_log()?;
     let Environment { mut telemetry, flows, images, build_info } =
         Environment::read(&config::variable).map_err(Error::Wrong)?;
+    let replies = crate::server::reply::Config::default();
     let parts = load(&args.flow, flows)?;
 
     telemetry.terminal = Some(Terminal { out: Box::new(stdout()), color: stdout().is_terminal() });
@@ -24,7 +25,8 @@ pub fn run(args: &ServeArgs) -> Done {
 
     let process = Process::start(telemetry)?;
     let images = Images::new(images, parts.folder.clone());
-    let app = App { runner: process.runner(parts), images, build_info, ready: AtomicBool::new(true) };
+    let runner = process.runner(parts);
+    let app = App { runner, images, replies, build_info, ready: AtomicBool::new(true) };
     Ok(process.run(serve(args, app))?)
 }
 

@@ -15,7 +15,7 @@ use crate::scheduler::{Call, ReplyMode};
 use crate::server::App;
 use crate::server::edge::Arrived;
 use crate::server::problem::Problem;
-use crate::server::reply::{self, Accept};
+use crate::server::reply::{self, Accept, EndOfStream, Form};
 use crate::telemetry::Usage;
 
 pub(super) async fn score(
@@ -27,9 +27,12 @@ pub(super) async fn score(
     let accept = Accept::of(&headers);
     let flow = &app.runner.flow;
     // Before anything has run, or been paid for.
-    accept.check(!flow.stream_candidates().is_empty())?;
+    let form = accept.choose(!flow.stream_candidates().is_empty())?;
     let inputs = app.images.load(Inputs::decode(flow, &body?)?.find_images(flow)?).await?;
-    let reply = if accept.stream { ReplyMode::Stream } else { ReplyMode::Whole };
+    let reply = match form {
+        Form::Stream => ReplyMode::Stream,
+        Form::Json => ReplyMode::Whole,
+    };
     let call = Call {
         parent: arrived.span,
         request: arrived.id,
@@ -38,13 +41,14 @@ pub(super) async fn score(
         line: false,
         usage: Usage::default(),
     };
+    let end = EndOfStream::default();
+    let streamed = |streaming| reply::streamed(streaming, &accept, &end, app.replies.keep_alive);
     match app.runner.run(inputs, call).await {
-        Ok(Outcome::Whole(whole)) => {
-            // The flow could have streamed, but this time it answered whole.
-            accept.check(false)?;
-            Ok(reply::whole(&whole.reply))
-        }
-        Ok(Outcome::Streaming(streaming)) => Ok(reply::streamed(streaming)),
+        // The flow could have streamed, but this time it answered whole. A client that takes nothing but a stream has it
+        // as one of a single event: the answer is there and paid for, so to refuse it would help nobody.
+        Ok(Outcome::Whole(whole)) if !accept.takes_json() => Ok(streamed(whole.into())),
+        Ok(Outcome::Whole(whole)) => Ok(reply::whole(&whole.reply)),
+        Ok(Outcome::Streaming(streaming)) => Ok(streamed(streaming)),
         Err(failure) => Err(Problem::from(&failure)),
     }
 }
