@@ -16,6 +16,7 @@ use std::time::Duration;
 use crate::address::Allowed;
 use crate::images;
 use crate::sandbox::component;
+use crate::server::config as server;
 use crate::setting::{self, Found, Reader, Setting};
 use crate::telemetry;
 
@@ -89,6 +90,7 @@ pub struct Settings {
     pub admin_listen: SocketAddr,
     pub log: String,
     pub telemetry: telemetry::Config,
+    pub server: server::Config,
     pub flows: Flows,
     pub images: images::Config,
     pub build_info: String,
@@ -121,6 +123,7 @@ impl Settings {
             images::Config::parse(text).map_err(|error| format!("{error}; or `none`, to fetch no images"))
         });
         let log = reader.value(&LOG, setting::text);
+        let server = server::Config::read(&mut reader);
         let telemetry = telemetry::Config::read(&mut reader);
         // Read again for each flow, which may have its own; here for the list.
         reader.optional(&FLOW_INIT, setting::text);
@@ -132,7 +135,7 @@ impl Settings {
             return Err(problems);
         }
         let images = images.unwrap_or_default();
-        Ok(Self { listen, admin_listen, log, telemetry, flows, images, build_info, found })
+        Ok(Self { listen, admin_listen, log, telemetry, server, flows, images, build_info, found })
     }
 
     /// The settings that the layers' file, if there is one, may hold by their keys.

@@ -1,11 +1,12 @@
 //! HTTP: two listeners, their routes, and an orderly end. Knows flows by the scheduler's `Runner`; knows no WebAssembly.
 
+pub mod config;
 pub mod edge;
 pub mod endpoint;
 mod feedback;
 mod probes;
 pub mod problem;
-mod reply;
+pub mod reply;
 mod score;
 
 use std::net::SocketAddr;
@@ -25,6 +26,7 @@ use tokio::net::TcpListener;
 
 use crate::telemetry::Telemetry;
 
+use config::Config;
 use endpoint::Endpoint;
 use problem::Problem;
 
@@ -49,6 +51,7 @@ pub struct Peer(pub SocketAddr);
 pub struct App {
     endpoint: RwLock<Arc<Endpoint>>,
     pub telemetry: Telemetry,
+    pub config: Config,
     /// `BUILD_INFO` of the environment, told by `/version`.
     pub build_info: String,
     /// Whether new requests are welcome: false from the moment the host is asked to stop.
@@ -56,8 +59,9 @@ pub struct App {
 }
 
 impl App {
-    pub fn new(endpoint: Endpoint, telemetry: Telemetry, build_info: String) -> Self {
-        Self { endpoint: RwLock::new(Arc::new(endpoint)), telemetry, build_info, ready: AtomicBool::new(true) }
+    pub fn new(endpoint: Endpoint, telemetry: Telemetry, config: Config, build_info: String) -> Self {
+        let endpoint = RwLock::new(Arc::new(endpoint));
+        Self { endpoint, telemetry, config, build_info, ready: AtomicBool::new(true) }
     }
 
     /// What is served now.

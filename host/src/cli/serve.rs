@@ -31,7 +31,7 @@ pub fn run(args: &ServeArgs) -> Done {
     let process = Process::start(telemetry.clone())?;
     let endpoint = prepared.endpoint(&telemetry, |parts, telemetry| process.runner_telling(parts, telemetry));
     let endpoint = endpoint.context("there is nothing to serve")?;
-    let app = Arc::new(App::new(endpoint, telemetry, settings.build_info));
+    let app = Arc::new(App::new(endpoint, telemetry, settings.server, settings.build_info));
     Ok(process.run(async {
         let mut signals = StopSignals::listen()?;
         let server = Server::bind(settings.listen, settings.admin_listen, app).await?;

@@ -1,7 +1,10 @@
 //! POST /score: the body becomes inputs, its images are loaded, the flow runs, its outputs become the reply.
 
+use std::sync::Arc;
+
 use axum::Extension;
 use axum::body::Bytes;
+use axum::extract::State;
 use axum::extract::rejection::BytesRejection;
 use axum::response::Response;
 use http::HeaderMap;
@@ -9,12 +12,14 @@ use http::HeaderMap;
 use crate::flow::inputs::Inputs;
 use crate::scheduler::outcome::Outcome;
 use crate::scheduler::{Call, ReplyMode};
+use crate::server::App;
 use crate::server::edge::Arrived;
 use crate::server::problem::Problem;
-use crate::server::reply::{self, Accept};
+use crate::server::reply::{self, Accept, EndOfStream, Form};
 use crate::telemetry::Usage;
 
 pub(super) async fn score(
+    State(app): State<Arc<App>>,
     Extension(arrived): Extension<Arrived>,
     headers: HeaderMap,
     body: Result<Bytes, BytesRejection>,
@@ -23,9 +28,12 @@ pub(super) async fn score(
     let Arrived { deployment, span, id, id_from_caller } = arrived;
     let flow = &deployment.runner.flow;
     // Before anything has run, or been paid for.
-    accept.check(!flow.stream_candidates().is_empty())?;
+    let form = accept.choose(!flow.stream_candidates().is_empty())?;
     let inputs = deployment.images.load(Inputs::decode(flow, &body?)?.find_images(flow)?).await?;
-    let reply = if accept.stream { ReplyMode::Stream } else { ReplyMode::Whole };
+    let reply = match form {
+        Form::Stream => ReplyMode::Stream,
+        Form::Json => ReplyMode::Whole,
+    };
     let call = Call {
         parent: span,
         request: id,
@@ -34,13 +42,14 @@ pub(super) async fn score(
         line: false,
         usage: Usage::default(),
     };
+    let end = EndOfStream::default();
+    let streamed = |streaming| reply::streamed(streaming, &accept, &end, app.config.replies.keep_alive);
     match deployment.runner.run(inputs, call).await {
-        Ok(Outcome::Whole(whole)) => {
-            // The flow could have streamed, but this time it answered whole.
-            accept.check(false)?;
-            Ok(reply::whole(&whole.reply))
-        }
-        Ok(Outcome::Streaming(streaming)) => Ok(reply::streamed(streaming)),
+        // The flow could have streamed, but this time it answered whole. A client that takes nothing but a stream has it
+        // as one of a single event: the answer is there and paid for, so to refuse it would help nobody.
+        Ok(Outcome::Whole(whole)) if !accept.takes_json() => Ok(streamed(whole.into())),
+        Ok(Outcome::Whole(whole)) => Ok(reply::whole(&whole.reply)),
+        Ok(Outcome::Streaming(streaming)) => Ok(streamed(streaming)),
         Err(failure) => Err(Problem::from(&failure)),
     }
 }
