@@ -1,5 +1,7 @@
 //! HTTP: two listeners, their routes, and an orderly end. Knows flows by the scheduler's `Runner`; knows no WebAssembly.
 
+pub mod admission;
+pub mod body;
 pub mod config;
 pub mod edge;
 pub mod endpoint;
@@ -15,7 +17,6 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use anyhow::Context as _;
-use axum::extract::DefaultBodyLimit;
 use axum::routing::{get, post};
 use axum::{Extension, Router, middleware};
 use hyper::server::conn::http1;
@@ -26,14 +27,11 @@ use tokio::net::TcpListener;
 
 use crate::telemetry::Telemetry;
 
+use body::Bodies;
 use config::Config;
 use endpoint::Endpoint;
 use problem::Problem;
 
-/// Longest body of a `/score` request. The original has no limit; larger inputs belong in object storage.
-pub const MAX_SCORE_BODY: usize = 4 * 1024 * 1024;
-/// Longest body of a `/feedback` request: it becomes a span.
-pub const MAX_FEEDBACK_BODY: usize = 64 * 1024;
 /// How long a client may take to send the head of a request.
 const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long requests that are running may take to end once the host is asked to stop.
@@ -52,6 +50,7 @@ pub struct App {
     endpoint: RwLock<Arc<Endpoint>>,
     pub telemetry: Telemetry,
     pub config: Config,
+    pub bodies: Bodies,
     /// `BUILD_INFO` of the environment, told by `/version`.
     pub build_info: String,
     /// Whether new requests are welcome: false from the moment the host is asked to stop.
@@ -60,8 +59,8 @@ pub struct App {
 
 impl App {
     pub fn new(endpoint: Endpoint, telemetry: Telemetry, config: Config, build_info: String) -> Self {
-        let endpoint = RwLock::new(Arc::new(endpoint));
-        Self { endpoint, telemetry, config, build_info, ready: AtomicBool::new(true) }
+        let (endpoint, bodies) = (RwLock::new(Arc::new(endpoint)), Bodies::new(config.bodies.clone()));
+        Self { endpoint, telemetry, config, bodies, build_info, ready: AtomicBool::new(true) }
     }
 
     /// What is served now.
@@ -162,13 +161,11 @@ async fn accept(listener: TcpListener, routes: Router, connections: &GracefulShu
 /// The routes a client sees.
 fn public_routes(app: Arc<App>) -> Router {
     let score = post(score::score)
-        // Inside the edge, so that a refused body is still counted as a request.
-        .layer(DefaultBodyLimit::max(MAX_SCORE_BODY))
         // Outermost: everything below is inside the request span.
         .layer(middleware::from_fn_with_state(app.clone(), edge::edge));
     Router::new()
         .route("/score", score)
-        .route("/feedback", post(feedback::feedback).layer(DefaultBodyLimit::max(MAX_FEEDBACK_BODY)))
+        .route("/feedback", post(feedback::feedback))
         .route("/health", get(probes::health))
         .route("/version", get(probes::version))
         .fallback(Problem::no_such_route)

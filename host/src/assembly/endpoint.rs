@@ -9,6 +9,7 @@ use crate::flow::problem::Warning;
 use crate::images::Images;
 use crate::sandbox::component::Workshop;
 use crate::scheduler::Runner;
+use crate::server::admission::Admission;
 use crate::server::endpoint::{Deployment, Endpoint};
 use crate::telemetry::Telemetry;
 
@@ -67,7 +68,8 @@ impl Prepared {
         let made = deployments.into_iter().map(|Ready { name, weight, parts, settings }| {
             let images = Images::new(settings.images, parts.folder.clone());
             let telemetry = telemetry.of_deployment(endpoint.as_deref(), name.as_deref());
-            (Deployment { name, runner: runner(parts, telemetry), images }, weight)
+            let admission = Admission::new(settings.server.admission);
+            (Deployment { name, runner: runner(parts, telemetry), images, admission }, weight)
         });
         let made = made.collect();
         Endpoint::weighted(endpoint, made)

@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::images::Images;
 use crate::scheduler::Runner;
+use crate::server::admission::Admission;
 use crate::server::problem::Problem;
 
 /// A flow that is served, perhaps under a name.
@@ -17,6 +18,7 @@ pub struct Deployment {
     pub name: Option<String>,
     pub runner: Runner,
     pub images: Images,
+    pub admission: Admission,
 }
 
 /// All that a host serves.
