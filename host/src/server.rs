@@ -2,10 +2,12 @@
 
 pub mod edge;
 mod feedback;
+mod page;
 mod probes;
 pub mod problem;
 mod reply;
 mod score;
+pub mod swagger;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -13,7 +15,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use anyhow::Context as _;
-use axum::extract::DefaultBodyLimit;
+use axum::extract::{DefaultBodyLimit, State};
 use axum::routing::{get, post};
 use axum::{Extension, Router, middleware};
 use hyper::server::conn::http1;
@@ -48,6 +50,8 @@ pub struct Peer(pub SocketAddr);
 pub struct App {
     pub runner: Runner,
     pub images: Images,
+    /// What `/swagger.json` answers.
+    pub document: swagger::Document,
     /// `BUILD_INFO` of the environment, told by `/version`.
     pub build_info: String,
     /// Whether new requests are welcome: false from the moment the host is asked to stop.
@@ -147,6 +151,8 @@ fn public_routes(app: Arc<App>) -> Router {
         .route("/feedback", post(feedback::feedback).layer(DefaultBodyLimit::max(MAX_FEEDBACK_BODY)))
         .route("/health", get(probes::health))
         .route("/version", get(probes::version))
+        .route("/swagger.json", get(|State(app): State<Arc<App>>| async move { app.document.reply() }))
+        .route("/", get(page::page))
         .fallback(Problem::no_such_route)
         .method_not_allowed_fallback(Problem::no_such_method)
         .with_state(app)

@@ -56,9 +56,15 @@ pub enum Origin {
     /// A variable of the process environment.
     Environment(&'static str),
     /// The configuration file, at this line.
-    File { path: PathBuf, line: usize },
+    File {
+        path: PathBuf,
+        line: usize,
+    },
     /// A deployment file, under this key.
-    Deployment { path: PathBuf, key: String },
+    Deployment {
+        path: PathBuf,
+        key: String,
+    },
     Default,
 }
 
@@ -119,11 +125,7 @@ impl<'a> Reader<'a> {
     }
 
     /// The value of a setting that may be left unset.
-    pub fn optional<T>(
-        &mut self,
-        setting: &'static Setting,
-        parse: impl Fn(&str) -> Result<T, String>,
-    ) -> Option<T> {
+    pub fn optional<T>(&mut self, setting: &'static Setting, parse: impl Fn(&str) -> Result<T, String>) -> Option<T> {
         let Some(Given { text, origin }) = self.source.given(setting) else {
             let text = (!setting.default.is_empty()).then(|| setting.default.to_owned());
             self.found.push(Found { setting, text, origin: Origin::Default });

@@ -8,7 +8,9 @@ use anyhow::Context as _;
 use crate::cli::process::{Process, StopSignals, start_log};
 use crate::cli::{Done, Error, load, say};
 use crate::config::{self, Environment, ServeArgs};
+use crate::folder::Folder;
 use crate::images::Images;
+use crate::server::swagger::{self, Document};
 use crate::server::{App, Server};
 use crate::telemetry::{Telemetry, Terminal};
 
@@ -23,9 +25,22 @@ pub fn run(args: &ServeArgs) -> Done {
     telemetry.describe().iter().for_each(say);
 
     let process = Process::start(telemetry)?;
+    let facts = swagger::Facts { example: example(&parts.folder), ..swagger::Facts::default() };
+    let document = Document::new(&parts.flow, &facts);
     let images = Images::new(images, parts.folder.clone());
-    let app = App { runner: process.runner(parts), images, build_info, ready: AtomicBool::new(true) };
+    let app = App { runner: process.runner(parts), images, document, build_info, ready: AtomicBool::new(true) };
     Ok(process.run(serve(args, app))?)
+}
+
+/// The first sample of the flow folder, if it has any.
+fn example(folder: &Folder) -> Option<serde_json::Value> {
+    let path = "samples.json";
+    folder.resolve(path).ok()?;
+    let sample = folder.read_text(path).map_err(|error| error.to_string()).and_then(|text| swagger::sample(&text));
+    sample.unwrap_or_else(|problem| {
+        tracing::warn!(%problem, "the document of the flow shows no example");
+        None
+    })
 }
 
 async fn serve(args: &ServeArgs, app: App) -> anyhow::Result<()> {

@@ -9,10 +9,10 @@ use indexmap::IndexMap;
 use super::given::Quoting;
 use super::reference::Path;
 use super::tools::Plugin;
-use crate::units::Bytes;
 use super::value::Json;
 use super::{MessageFormat, NodeIndex};
 use crate::id::NodeId;
+use crate::units::Bytes;
 
 /// A node that serving may run.
 #[derive(Clone, Debug)]

@@ -12,8 +12,8 @@ use std::time::Duration;
 
 use super::reference::Path;
 use super::tools::Plugin;
-use crate::units::Bytes;
 use super::*;
+use crate::units::Bytes;
 
 /// A flow folder that holds these files.
 pub(crate) struct Folder(HashMap<String, String>);
