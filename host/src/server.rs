@@ -6,6 +6,7 @@ mod probes;
 pub mod problem;
 mod reply;
 mod score;
+pub mod token;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
