@@ -36,6 +36,8 @@ pub mod boundary;
 
 pub mod telemetry;
 
+pub mod journal;
+
 pub mod builder;
 pub mod guest;
 
