@@ -12,6 +12,7 @@ pub mod problem;
 pub mod reply;
 mod score;
 pub mod swagger;
+pub mod token;
 
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
