@@ -3,67 +3,80 @@
 pub mod admission;
 pub mod body;
 mod caught;
+pub mod config;
 pub mod drain;
 pub mod edge;
+pub mod endpoint;
 mod feedback;
 pub mod listener;
+mod page;
 mod probes;
 pub mod problem;
-mod reply;
+pub mod reply;
 mod score;
+pub mod swagger;
+pub mod token;
 
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 
 use anyhow::Context as _;
 use axum::routing::{get, post};
 use axum::{Router, middleware};
 use tokio::net::TcpListener;
 
-use crate::images::Images;
-use crate::scheduler::Runner;
-use crate::setting;
+use crate::telemetry::Telemetry;
 
-use admission::Admission;
 use body::Bodies;
+use config::Config;
 use drain::{Drain, Draining, Ended};
+use endpoint::Endpoint;
 use problem::Problem;
+use token::FeedbackTokens;
 
 /// The other end of a connection.
 #[derive(Clone, Copy, Debug)]
 pub struct Peer(pub SocketAddr);
 
-/// What an operator says about sockets, bodies, overload and the end.
-#[derive(Clone, Debug, Default)]
-pub struct Config {
-    pub bodies: body::Config,
-    pub admission: admission::Config,
-    pub listener: listener::Config,
-    pub drain: drain::Config,
-}
-
-impl Config {
-    pub fn read(reader: &mut setting::Reader<'_>) -> Self {
-        Self {
-            bodies: body::Config::read(reader),
-            admission: admission::Config::read(reader),
-            listener: listener::Config::read(reader),
-            drain: drain::Config::read(reader),
-        }
-    }
-}
-
 /// What every request handler shares.
 #[derive(Debug)]
 pub struct App {
-    pub runner: Runner,
-    pub images: Images,
+    endpoint: RwLock<Arc<Endpoint>>,
+    pub telemetry: Telemetry,
+    pub config: Config,
     pub bodies: Bodies,
-    pub admission: Admission,
+    pub tokens: FeedbackTokens,
     /// `BUILD_INFO` of the environment, told by `/version`.
     pub build_info: String,
     /// Whether new requests are welcome: not from the moment the host is asked to stop.
     pub draining: Draining,
+}
+
+impl App {
+    pub fn new(
+        endpoint: Endpoint,
+        telemetry: Telemetry,
+        config: Config,
+        tokens: FeedbackTokens,
+        build_info: String,
+        draining: Draining,
+    ) -> Self {
+        let (endpoint, bodies) = (RwLock::new(Arc::new(endpoint)), Bodies::new(config.bodies.clone()));
+        Self { endpoint, telemetry, config, bodies, tokens, build_info, draining }
+    }
+
+    /// What is served now.
+    pub fn endpoint(&self) -> Arc<Endpoint> {
+        self.endpoint.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Serves something else from the next request on. Requests that are running end on what they began with.
+    pub fn swap(&self, endpoint: Endpoint) {
+        let before =
+            std::mem::replace(&mut *self.endpoint.write().unwrap_or_else(PoisonError::into_inner), Arc::new(endpoint));
+        // Outside of the lock: it may be the last that holds its flows.
+        drop(before);
+    }
 }
 
 /// The two listeners, bound.
@@ -79,8 +92,8 @@ impl Server {
     ///
     /// # Errors
     /// If an address cannot be bound; the error names it.
-    pub fn bind(public: SocketAddr, admin: SocketAddr, app: App) -> anyhow::Result<Self> {
-        Ok(Self { public: bind(public)?, admin: bind(admin)?, app: Arc::new(app) })
+    pub fn bind(public: SocketAddr, admin: SocketAddr, app: Arc<App>) -> anyhow::Result<Self> {
+        Ok(Self { public: bind(public)?, admin: bind(admin)?, app })
     }
 
     /// # Errors
@@ -127,6 +140,8 @@ fn public_routes(app: Arc<App>) -> Router {
         .route("/feedback", post(feedback::feedback))
         .route("/health", get(probes::health))
         .route("/version", get(probes::version))
+        .route("/swagger.json", get(swagger::swagger))
+        .route("/", get(page::page))
         .fallback(Problem::no_such_route)
         .method_not_allowed_fallback(Problem::no_such_method)
         .with_state(app)

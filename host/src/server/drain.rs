@@ -205,12 +205,11 @@ impl HttpBody for Stream {
     type Error = axum::Error;
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
-        let Some(body) = &mut self.body else { return Poll::Ready(None) };
-        if let Poll::Ready(frame) = Pin::new(body).poll_frame(cx) {
-            return Poll::Ready(frame);
-        }
-        if self.cancelled.as_mut().poll(cx).is_pending() {
-            return Poll::Pending;
+        let this = self.as_mut().get_mut();
+        let Some(body) = &mut this.body else { return Poll::Ready(None) };
+        // First, as there are streams that always have more.
+        if this.cancelled.as_mut().poll(cx).is_pending() {
+            return Pin::new(body).poll_frame(cx);
         }
         // Ends its nodes.
         self.body = None;
@@ -235,7 +234,7 @@ mod tests {
 
     #[test]
     fn documented_defaults_are_the_real_ones() {
-        let mut reader = setting::Reader::new(&setting::NothingGiven);
+        let mut reader = setting::Reader::new(&setting::Variables(|_: &str| None));
         assert_eq!(Config::read(&mut reader), Config::default());
     }
 }

@@ -191,3 +191,6 @@ fn spawn(connections: &mut JoinSet<()>, connection: impl Future<Output = ()> + S
     #[expect(clippy::disallowed_methods, reason = "the one place where connections become tasks")]
     connections.spawn(connection);
 }
+
+#[cfg(test)]
+mod tests;
