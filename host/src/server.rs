@@ -60,6 +60,8 @@ pub struct App {
     pub build_info: String,
     /// Whether new requests are welcome: false from the moment the host is asked to stop.
     pub ready: AtomicBool,
+    /// Whether the files that say what to serve were wrong when they were last read.
+    reload_failed: AtomicBool,
 }
 
 impl App {
@@ -71,12 +73,26 @@ impl App {
         build_info: String,
     ) -> Self {
         let (endpoint, bodies) = (RwLock::new(Arc::new(endpoint)), Bodies::new(config.bodies.clone()));
-        Self { endpoint, telemetry, config, bodies, tokens, build_info, ready: AtomicBool::new(true) }
+        Self {
+            endpoint,
+            telemetry,
+            config,
+            bodies,
+            tokens,
+            build_info,
+            ready: AtomicBool::new(true),
+            reload_failed: AtomicBool::new(false),
+        }
     }
 
     /// What is served now.
     pub fn endpoint(&self) -> Arc<Endpoint> {
         self.endpoint.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// What is served is not what the files say, since they are wrong.
+    pub fn reload_failed(&self) {
+        self.reload_failed.store(true, Ordering::Relaxed);
     }
 
     /// Serves something else from the next request on. Requests that are running end on what they began with.
@@ -85,6 +101,7 @@ impl App {
             std::mem::replace(&mut *self.endpoint.write().unwrap_or_else(PoisonError::into_inner), Arc::new(endpoint));
         // Outside of the lock: it may be the last that holds its flows.
         drop(before);
+        self.reload_failed.store(false, Ordering::Relaxed);
     }
 }
 
