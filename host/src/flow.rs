@@ -7,7 +7,7 @@
 mod check;
 pub mod describe;
 mod draft;
-mod fields;
+pub(crate) mod fields;
 mod files;
 pub mod given;
 mod graph;
@@ -24,7 +24,7 @@ mod template;
 pub mod tools;
 pub mod types;
 pub mod value;
-mod yaml;
+pub(crate) mod yaml;
 
 use indexmap::IndexMap;
 
