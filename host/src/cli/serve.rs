@@ -10,11 +10,12 @@ use std::sync::Arc;
 use anyhow::Context as _;
 
 use crate::assembly::endpoint::{Prepared, Unserved};
-use crate::cli::process::{Process, StopSignals, start_log};
+use crate::cli::process::{Process, start_log};
 use crate::cli::{Done, Error, say, warn, workshop, wrong};
 use crate::config::ServeArgs;
 use crate::sandbox::Threads;
 use crate::sandbox::component::Workshop;
+use crate::server::drain::Drain;
 use crate::server::endpoint::Endpoint;
 use crate::server::token::FeedbackTokens;
 use crate::server::{App, Server};
@@ -38,19 +39,19 @@ pub fn run(args: ServeArgs) -> Done {
     let loader = Loader { args, workshop, telemetry: telemetry.clone(), threads: process.threads() };
     let endpoint = loader.finish(prepared)?;
     let tokens = FeedbackTokens::open(&settings.server.tokens, None).map_err(Error::wrong)?;
-    let app = Arc::new(App::new(endpoint, telemetry, settings.server, tokens, settings.build_info));
-    Ok(process.run(async {
-        let mut signals = StopSignals::listen()?;
+    let (drain, config) = (Drain::default(), settings.server);
+    let app = App::new(endpoint, telemetry, config.clone(), tokens, settings.build_info, drain.watch());
+    let app = Arc::new(app);
+    process.serve(config.drain.flush, async |signals| {
         let reload = Reload::new(loader, app.clone(), settings.reload_interval)?;
-        let server = Server::bind(settings.listen, settings.admin_listen, app).await?;
+        let server = Server::bind(settings.listen, settings.admin_listen, app)?;
         say(format_args!("admin on http://{}", server.admin_addr()?));
         say(format_args!("listening on http://{}", server.public_addr()?));
         tokio::select! {
-            () = server.serve(async move { signals.next().await }) => {}
-            () = reload.run() => {}
+            ended = server.serve(&config, drain, async || signals.next().await) => Ok(ended),
+            never = reload.run() => match never {},
         }
-        anyhow::Ok(())
-    })?)
+    })
 }
 
 /// Makes what is served of the files as they are.

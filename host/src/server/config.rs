@@ -1,6 +1,6 @@
 //! The settings of everything that serves; each part declares its own.
 
-use crate::server::{admission, body, reply, token};
+use crate::server::{admission, body, drain, listener, reply, token};
 use crate::setting::Reader;
 
 /// What an operator says about serving.
@@ -10,6 +10,8 @@ pub struct Config {
     pub admission: admission::Config,
     pub replies: reply::Config,
     pub tokens: token::Config,
+    pub listener: listener::Config,
+    pub drain: drain::Config,
 }
 
 impl Config {
@@ -19,6 +21,8 @@ impl Config {
             admission: admission::Config::read(reader),
             replies: reply::Config::read(reader),
             tokens: token::Config::read(reader),
+            listener: listener::Config::read(reader),
+            drain: drain::Config::read(reader),
         }
     }
 }
