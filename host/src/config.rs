@@ -12,6 +12,8 @@ use clap::Args;
 use crate::address::Allowed;
 use crate::images;
 use crate::sandbox::component;
+use crate::server::access;
+use crate::setting::{Given, Origin, Reader, Setting, Source};
 use crate::telemetry;
 
 /// Where compiled components are kept; empty for nowhere. Default: `weir` in the user's cache folder.
@@ -95,6 +97,7 @@ pub struct Environment {
     pub telemetry: telemetry::Config,
     pub flows: Flows,
     pub images: images::Config,
+    pub access: access::Config,
     pub build_info: String,
 }
 
@@ -118,7 +121,24 @@ impl Environment {
         };
         let flows = Flows { components: component::Config { cache_dir: cache_dir(get) }, timeout, http_hosts };
         let build_info = get(BUILD_INFO).unwrap_or_default();
-        Ok(Self { telemetry, flows, images, build_info })
+        let variables = Variables(get);
+        let mut reader = Reader::new(&variables);
+        let access = access::Config::read(&mut reader);
+        let (_, problems) = reader.finish();
+        if !problems.is_empty() {
+            return Err(problems);
+        }
+        Ok(Self { telemetry, flows, images, access, build_info })
+    }
+}
+
+/// Settings by the variables of an environment.
+struct Variables<'a>(&'a dyn Fn(&str) -> Option<String>);
+
+impl Source for Variables<'_> {
+    fn given(&self, setting: &Setting) -> Option<Given> {
+        let text = (self.0)(setting.variable)?;
+        Some(Given { text, origin: Origin::Environment(setting.variable) })
     }
 }
 

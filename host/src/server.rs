@@ -1,9 +1,12 @@
 //! HTTP: two listeners, their routes, and an orderly end. Knows flows by the scheduler's `Runner`; knows no WebAssembly.
 
+pub mod access;
+pub mod auth;
 pub mod edge;
 mod feedback;
 mod probes;
 pub mod problem;
+pub mod rate;
 mod reply;
 mod score;
 
@@ -25,6 +28,7 @@ use tokio::net::TcpListener;
 use crate::images::Images;
 use crate::scheduler::Runner;
 
+use access::{Access, HasToken};
 use problem::Problem;
 
 /// Longest body of a `/score` request. The original has no limit; larger inputs belong in object storage.
@@ -48,6 +52,8 @@ pub struct Peer(pub SocketAddr);
 pub struct App {
     pub runner: Runner,
     pub images: Images,
+    /// Who may call, and how often.
+    pub access: Access,
     /// `BUILD_INFO` of the environment, told by `/version`.
     pub build_info: String,
     /// Whether new requests are welcome: false from the moment the host is asked to stop.
@@ -95,6 +101,8 @@ impl Server {
                 () = stop => {}
                 () = public => {}
                 () = admin => {}
+                // Never ready: keys are followed as long as connections are accepted.
+                () = app.access.auth.follow() => {}
             }
         }
         app.ready.store(false, Ordering::Relaxed);
@@ -137,14 +145,21 @@ async fn accept(listener: TcpListener, routes: Router, connections: &GracefulShu
 
 /// The routes a client sees.
 fn public_routes(app: Arc<App>) -> Router {
+    // Until there are tokens for feedback.
+    let has_token: HasToken = |_, _| false;
     let score = post(score::score)
         // Inside the edge, so that a refused body is still counted as a request.
         .layer(DefaultBodyLimit::max(MAX_SCORE_BODY))
+        // Before anything of the body is read; and inside the edge, since a refused caller is counted too.
+        .layer(middleware::from_fn_with_state(app.clone(), access::score))
         // Outermost: everything below is inside the request span.
         .layer(middleware::from_fn_with_state(app.clone(), edge::edge));
+    let feedback = post(feedback::feedback)
+        .layer(DefaultBodyLimit::max(MAX_FEEDBACK_BODY))
+        .layer(middleware::from_fn_with_state((app.clone(), has_token), access::feedback));
     Router::new()
         .route("/score", score)
-        .route("/feedback", post(feedback::feedback).layer(DefaultBodyLimit::max(MAX_FEEDBACK_BODY)))
+        .route("/feedback", feedback)
         .route("/health", get(probes::health))
         .route("/version", get(probes::version))
         .fallback(Problem::no_such_route)

@@ -11,6 +11,7 @@ mod contract;
 mod floors;
 mod scenarios;
 
+mod access;
 mod activate;
 mod check;
 mod cli;

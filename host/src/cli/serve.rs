@@ -9,13 +9,15 @@ use crate::cli::process::{Process, StopSignals, start_log};
 use crate::cli::{Done, Error, load, say};
 use crate::config::{self, Environment, ServeArgs};
 use crate::images::Images;
+use crate::server::access::Access;
 use crate::server::{App, Server};
 use crate::telemetry::{Telemetry, Terminal};
 
 pub fn run(args: &ServeArgs) -> Done {
     start_log()?;
-    let Environment { mut telemetry, flows, images, build_info } =
+    let Environment { mut telemetry, flows, images, access, build_info } =
         Environment::read(&config::variable).map_err(Error::Wrong)?;
+    let access = Access::open(access, args.listen).map_err(Error::wrong)?;
     let parts = load(&args.flow, flows)?;
 
     telemetry.terminal = Some(Terminal { out: Box::new(stdout()), color: stdout().is_terminal() });
@@ -24,7 +26,7 @@ pub fn run(args: &ServeArgs) -> Done {
 
     let process = Process::start(telemetry)?;
     let images = Images::new(images, parts.folder.clone());
-    let app = App { runner: process.runner(parts), images, build_info, ready: AtomicBool::new(true) };
+    let app = App { runner: process.runner(parts), images, access, build_info, ready: AtomicBool::new(true) };
     Ok(process.run(serve(args, app))?)
 }
 
