@@ -2,12 +2,14 @@
 
 pub mod access;
 pub mod auth;
+pub mod cors;
 pub mod edge;
 mod feedback;
 mod probes;
 pub mod problem;
 pub mod rate;
 mod reply;
+pub mod request_id;
 mod score;
 
 use std::net::SocketAddr;
@@ -153,18 +155,28 @@ fn public_routes(app: Arc<App>) -> Router {
         // Before anything of the body is read; and inside the edge, since a refused caller is counted too.
         .layer(middleware::from_fn_with_state(app.clone(), access::score))
         // Outermost: everything below is inside the request span.
-        .layer(middleware::from_fn_with_state(app.clone(), edge::edge));
+        .layer(middleware::from_fn_with_state(app.clone(), edge::edge))
+        .layer(middleware::from_fn(cors::private));
     let feedback = post(feedback::feedback)
         .layer(DefaultBodyLimit::max(MAX_FEEDBACK_BODY))
-        .layer(middleware::from_fn_with_state((app.clone(), has_token), access::feedback));
-    Router::new()
+        .layer(middleware::from_fn_with_state((app.clone(), has_token), access::feedback))
+        .layer(middleware::from_fn(cors::private));
+    let routes = Router::new()
         .route("/score", score)
         .route("/feedback", feedback)
         .route("/health", get(probes::health))
         .route("/version", get(probes::version))
         .fallback(Problem::no_such_route)
         .method_not_allowed_fallback(Problem::no_such_method)
-        .with_state(app)
+        .with_state(app.clone());
+    Router::new()
+        // As one service, so that what follows is around the router: it sees every answer, also to what has no route, and
+        // with the `Allow` that the router sets on its way out.
+        .fallback_service(routes)
+        // The edge asks for it.
+        .layer(middleware::from_fn(request_id::assign))
+        // Outside of everything, so that a page can read whatever the answer is.
+        .layer(middleware::from_fn_with_state(app, cors::cors))
 }
 
 /// The routes an operator sees.

@@ -13,6 +13,7 @@ use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, StatusCode, header};
 
 use crate::server::auth::{self, Auth, Caller, KeyName, Refused, Source};
+use crate::server::cors::Origins;
 use crate::server::problem::Problem;
 use crate::server::rate::{self, Quota, retry_after};
 use crate::server::{App, Peer};
@@ -23,11 +24,13 @@ use crate::setting::Reader;
 pub struct Config {
     pub auth: auth::Config,
     pub rates: rate::Config,
+    /// Which pages may call from a browser.
+    pub origins: Origins,
 }
 
 impl Config {
     pub fn read(reader: &mut Reader<'_>) -> Self {
-        Self { auth: auth::Config::read(reader), rates: rate::Config::read(reader) }
+        Self { auth: auth::Config::read(reader), rates: rate::Config::read(reader), origins: Origins::read(reader) }
     }
 }
 
@@ -35,6 +38,7 @@ impl Config {
 #[derive(Debug)]
 pub struct Access {
     pub auth: Auth,
+    pub origins: Origins,
     score: Quota<KeyName>,
     feedback: Quota<Caller>,
 }
@@ -43,9 +47,10 @@ impl Access {
     /// # Errors
     /// As [`Auth::open`].
     pub fn open(config: Config, listen: SocketAddr) -> Result<Self, String> {
-        let Config { auth, rates } = config;
+        let Config { auth, rates, origins } = config;
         Ok(Self {
             auth: Auth::open(auth, listen)?,
+            origins,
             score: Quota::new(rates.score, None),
             feedback: Quota::new(rates.feedback, rates.feedback_total),
         })

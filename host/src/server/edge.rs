@@ -13,11 +13,9 @@ use http::{HeaderMap, StatusCode};
 use hyper::body::{Body as HttpBody, Frame, SizeHint};
 
 use crate::id::RequestId;
+use crate::server::request_id::RequestIds;
 use crate::server::{App, Peer};
 use crate::telemetry::{FinishRequest, RequestSpan, RequestStart, propagation};
-
-/// Longest request id that is taken from a caller; it is on every span.
-const MAX_REQUEST_ID: usize = 128;
 
 /// What the edge knows of a request; handlers find it among the request's extensions.
 #[derive(Clone, Debug)]
@@ -60,7 +58,8 @@ impl Served {
 /// Opens the request span, and ends it with the last byte of the reply.
 pub async fn edge(State(app): State<Arc<App>>, mut request: Request, next: Next) -> Response {
     let parent = propagation::extract(request.headers());
-    let (id, id_from_caller) = request_id(request.headers());
+    let ids = request.extensions().get::<RequestIds>().cloned();
+    let RequestIds { id, from_caller: id_from_caller, .. } = ids.unwrap_or_else(|| RequestIds::of(request.headers()));
     let span = app.runner.telemetry.request(RequestStart {
         method: request.method().as_str(),
         route: "/score",
@@ -83,20 +82,6 @@ pub async fn edge(State(app): State<Arc<App>>, mut request: Request, next: Next)
     open.status = parts.status;
     open.served = parts.extensions.remove::<Served>().unwrap_or_default();
     Response::from_parts(parts, Body::new(Watched::new(body, open)))
-}
-
-/// The rule of the original: `x-request-id`, else `x-ms-client-request-id`, else one of our own.
-fn request_id(headers: &HeaderMap) -> (RequestId, bool) {
-    let given = ["x-request-id", "x-ms-client-request-id"].into_iter().filter_map(|name| text(headers, name));
-    match given.filter(|id| is_request_id(id)).map(RequestId::new).next() {
-        Some(id) => (id, true),
-        None => (RequestId::new(uuid::Uuid::new_v4().to_string()), false),
-    }
-}
-
-fn is_request_id(id: &str) -> bool {
-    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-');
-    !id.is_empty() && id.len() <= MAX_REQUEST_ID && id.bytes().all(allowed)
 }
 
 fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
