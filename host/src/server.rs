@@ -1,24 +1,27 @@
 //! HTTP: two listeners, their routes, and an orderly end. Knows flows by the scheduler's `Runner`; knows no WebAssembly.
 
 pub mod access;
+pub mod admission;
 pub mod auth;
+pub mod body;
+pub mod config;
 pub mod cors;
 pub mod edge;
+pub mod endpoint;
 mod feedback;
 mod probes;
 pub mod problem;
 pub mod rate;
-mod reply;
+pub mod reply;
 pub mod request_id;
 mod score;
 
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use anyhow::Context as _;
-use axum::extract::DefaultBodyLimit;
 use axum::routing::{get, post};
 use axum::{Extension, Router, middleware};
 use hyper::server::conn::http1;
@@ -27,16 +30,14 @@ use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
 use tokio::net::TcpListener;
 
-use crate::images::Images;
-use crate::scheduler::Runner;
+use crate::telemetry::Telemetry;
 
 use access::{Access, HasToken};
+use body::Bodies;
+use config::Config;
+use endpoint::Endpoint;
 use problem::Problem;
 
-/// Longest body of a `/score` request. The original has no limit; larger inputs belong in object storage.
-pub const MAX_SCORE_BODY: usize = 4 * 1024 * 1024;
-/// Longest body of a `/feedback` request: it becomes a span.
-pub const MAX_FEEDBACK_BODY: usize = 64 * 1024;
 /// How long a client may take to send the head of a request.
 const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long requests that are running may take to end once the host is asked to stop.
@@ -52,14 +53,36 @@ pub struct Peer(pub SocketAddr);
 /// What every request handler shares.
 #[derive(Debug)]
 pub struct App {
-    pub runner: Runner,
-    pub images: Images,
+    endpoint: RwLock<Arc<Endpoint>>,
+    pub telemetry: Telemetry,
+    pub config: Config,
+    pub bodies: Bodies,
     /// Who may call, and how often.
     pub access: Access,
     /// `BUILD_INFO` of the environment, told by `/version`.
     pub build_info: String,
     /// Whether new requests are welcome: false from the moment the host is asked to stop.
     pub ready: AtomicBool,
+}
+
+impl App {
+    pub fn new(endpoint: Endpoint, telemetry: Telemetry, config: Config, access: Access, build_info: String) -> Self {
+        let (endpoint, bodies) = (RwLock::new(Arc::new(endpoint)), Bodies::new(config.bodies.clone()));
+        Self { endpoint, telemetry, config, bodies, access, build_info, ready: AtomicBool::new(true) }
+    }
+
+    /// What is served now.
+    pub fn endpoint(&self) -> Arc<Endpoint> {
+        self.endpoint.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Serves something else from the next request on. Requests that are running end on what they began with.
+    pub fn swap(&self, endpoint: Endpoint) {
+        let before =
+            std::mem::replace(&mut *self.endpoint.write().unwrap_or_else(PoisonError::into_inner), Arc::new(endpoint));
+        // Outside of the lock: it may be the last that holds its flows.
+        drop(before);
+    }
 }
 
 /// The two listeners, bound.
@@ -75,8 +98,8 @@ impl Server {
     ///
     /// # Errors
     /// If an address cannot be bound; the error names it.
-    pub async fn bind(public: SocketAddr, admin: SocketAddr, app: App) -> anyhow::Result<Self> {
-        Ok(Self { public: bind(public).await?, admin: bind(admin).await?, app: Arc::new(app) })
+    pub async fn bind(public: SocketAddr, admin: SocketAddr, app: Arc<App>) -> anyhow::Result<Self> {
+        Ok(Self { public: bind(public).await?, admin: bind(admin).await?, app })
     }
 
     /// # Errors
@@ -150,15 +173,12 @@ fn public_routes(app: Arc<App>) -> Router {
     // Until there are tokens for feedback.
     let has_token: HasToken = |_, _| false;
     let score = post(score::score)
-        // Inside the edge, so that a refused body is still counted as a request.
-        .layer(DefaultBodyLimit::max(MAX_SCORE_BODY))
         // Before anything of the body is read; and inside the edge, since a refused caller is counted too.
         .layer(middleware::from_fn_with_state(app.clone(), access::score))
         // Outermost: everything below is inside the request span.
         .layer(middleware::from_fn_with_state(app.clone(), edge::edge))
         .layer(middleware::from_fn(cors::private));
     let feedback = post(feedback::feedback)
-        .layer(DefaultBodyLimit::max(MAX_FEEDBACK_BODY))
         .layer(middleware::from_fn_with_state((app.clone(), has_token), access::feedback))
         .layer(middleware::from_fn(cors::private));
     let routes = Router::new()

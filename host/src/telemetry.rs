@@ -12,6 +12,7 @@ mod metrics;
 pub mod names;
 mod printer;
 pub mod propagation;
+mod sampler;
 mod spans;
 mod store;
 pub mod tree;
@@ -28,6 +29,7 @@ pub use config::{Config, Endpoint, Protocol};
 pub use content::{CONTENT_BYTES, Content};
 pub use exporters::StartError;
 pub use printer::Terminal;
+pub use sampler::Unsampled;
 pub use spans::flow::{FlowSpan, FlowStart};
 pub use spans::node::{NodeFacts, NodeKind, NodeSpan, NodeStart, PromptFacts};
 pub use spans::notes::{LogLevel, NodeNotes, NoteValue};
@@ -38,6 +40,7 @@ pub use usage::{Tokens, Usage};
 
 use exporters::Exporters;
 use metrics::Metrics;
+use names::dimension;
 
 /// The way to tell anything. Clones are the same.
 #[derive(Clone, Debug)]
@@ -49,7 +52,7 @@ struct Inner {
     tracing_enabled: bool,
     content: Content,
     metrics: Metrics,
-    exporters: Exporters,
+    exporters: Arc<Exporters>,
 }
 
 impl Telemetry {
@@ -70,7 +73,21 @@ impl Telemetry {
             tracing_enabled: config.tracing_enabled,
             content: config.content,
             metrics: Metrics::new(&exporters.meters, &config.common_dimensions),
-            exporters,
+            exporters: Arc::new(exporters),
+        }))
+    }
+
+    /// The same, but that the eight metrics say which deployment of which endpoint they are of, unless the operator gives
+    /// them such dimensions anyway.
+    #[must_use]
+    pub fn of_deployment(&self, endpoint: Option<&str>, deployment: Option<&str>) -> Self {
+        let dimensions = [(dimension::ENDPOINT, endpoint), (dimension::DEPLOYMENT, deployment)];
+        Self(Arc::new(Inner {
+            tracer: self.0.tracer.clone(),
+            tracing_enabled: self.0.tracing_enabled,
+            content: self.0.content,
+            metrics: self.0.metrics.with(dimensions.into_iter().filter_map(|(name, value)| Some((name, value?)))),
+            exporters: self.0.exporters.clone(),
         }))
     }
 

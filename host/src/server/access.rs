@@ -14,6 +14,7 @@ use http::{HeaderValue, StatusCode, header};
 
 use crate::server::auth::{self, Auth, Caller, KeyName, Refused, Source};
 use crate::server::cors::Origins;
+use crate::server::edge::Astray;
 use crate::server::problem::Problem;
 use crate::server::rate::{self, Quota, retry_after};
 use crate::server::{App, Peer};
@@ -108,6 +109,9 @@ async fn pass(admitted: Result<(), Response>, mut request: Request, next: Next) 
     }
     // It has done its work; what comes after can neither log it nor trace it.
     request.headers_mut().remove(header::AUTHORIZATION);
+    if let Some(Astray(problem)) = request.extensions_mut().remove() {
+        return problem.into_response();
+    }
     next.run(request).await
 }
 

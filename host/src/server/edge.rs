@@ -9,22 +9,34 @@ use axum::body::{Body, Bytes};
 use axum::extract::{Request, State};
 use axum::middleware::Next;
 use axum::response::Response;
-use http::{HeaderMap, StatusCode};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use hyper::body::{Body as HttpBody, Frame, SizeHint};
 
 use crate::id::RequestId;
+use crate::server::endpoint::Deployment;
+use crate::server::problem::Problem;
 use crate::server::request_id::RequestIds;
 use crate::server::{App, Peer};
 use crate::telemetry::{FinishRequest, RequestSpan, RequestStart, propagation};
 
+/// The deployment that a request names, and that a reply comes from: Azure ML's header.
+const DEPLOYMENT_HEADER: &str = "azureml-model-deployment";
+
 /// What the edge knows of a request; handlers find it among the request's extensions.
 #[derive(Clone, Debug)]
 pub struct Arrived {
+    /// Which of the deployments is to answer.
+    pub deployment: Arc<Deployment>,
     /// The request span.
     pub span: opentelemetry::Context,
     pub id: RequestId,
     pub id_from_caller: bool,
 }
+
+/// A request for a deployment that there is not, with what it is told once it has shown its key: which deployments there
+/// are is not for everyone.
+#[derive(Clone, Debug)]
+pub(super) struct Astray(pub(super) Problem);
 
 /// How a request was served, as the edge needs it for metrics; handlers leave it among the response's extensions. A
 /// stream tells what became of it later, through the same value.
@@ -60,7 +72,10 @@ pub async fn edge(State(app): State<Arc<App>>, mut request: Request, next: Next)
     let parent = propagation::extract(request.headers());
     let ids = request.extensions().get::<RequestIds>().cloned();
     let RequestIds { id, from_caller: id_from_caller, .. } = ids.unwrap_or_else(|| RequestIds::of(request.headers()));
-    let span = app.runner.telemetry.request(RequestStart {
+    let endpoint = app.endpoint();
+    let picked = endpoint.pick(text(request.headers(), DEPLOYMENT_HEADER));
+    let deployment = picked.as_ref().unwrap_or_else(|_| endpoint.first()).clone();
+    let span = deployment.runner.telemetry.request(RequestStart {
         method: request.method().as_str(),
         route: "/score",
         path: request.uri().path(),
@@ -71,13 +86,25 @@ pub async fn edge(State(app): State<Arc<App>>, mut request: Request, next: Next)
         host: text(request.headers(), "host"),
     });
     let started = Instant::now();
-    request.extensions_mut().insert(Arrived { span: span.context(), id, id_from_caller });
+    let arrived = Arrived { deployment: deployment.clone(), span: span.context(), id, id_from_caller };
+    request.extensions_mut().insert(arrived);
     // From here on the span ends, whatever happens: with the reply, or as given up when the client goes away first.
-    let open =
-        Open { app, span: Some(span), started, first_byte: None, status: StatusCode::OK, served: Served::default() };
+    let open = Open {
+        deployment,
+        span: Some(span),
+        started,
+        first_byte: None,
+        status: StatusCode::OK,
+        served: Served::default(),
+    };
     let mut open = Abandoned(Some(open));
+    if let Err(unknown) = &picked {
+        request.extensions_mut().insert(Astray(unknown.clone()));
+    }
     let response = next.run(request).await;
     let (mut parts, body) = response.into_parts();
+    let name = picked.ok().and_then(|deployment| HeaderValue::from_str(deployment.name.as_deref()?).ok());
+    parts.headers.extend(name.map(|name| (HeaderName::from_static(DEPLOYMENT_HEADER), name)));
     let mut open = open.0.take().expect("set just above");
     open.status = parts.status;
     open.served = parts.extensions.remove::<Served>().unwrap_or_default();
@@ -90,7 +117,7 @@ fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
 
 /// A request whose span is open.
 struct Open {
-    app: Arc<App>,
+    deployment: Arc<Deployment>,
     span: Option<RequestSpan>,
     started: Instant,
     first_byte: Option<Instant>,
@@ -113,7 +140,7 @@ impl Open {
     fn finish(&mut self, status: u16, exception: &str, message: &str, streaming: bool) {
         let Some(span) = self.span.take() else { return };
         span.finish(FinishRequest {
-            flow: self.app.runner.flow.id(),
+            flow: self.deployment.runner.flow.id(),
             status,
             exception,
             message,

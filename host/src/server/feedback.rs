@@ -27,7 +27,7 @@ pub(super) async fn feedback(
     let text = String::from_utf8_lossy(&body);
     let parent = propagation::extract(&headers);
     let flatten = wants_flat(query.as_deref().unwrap_or_default());
-    app.runner.telemetry.feedback(&parent, attributes(&text, flatten));
+    app.telemetry.feedback(&parent, attributes(&text, flatten));
     Ok(([(header::CONTENT_TYPE, "application/json")], r#"{"status": "Feedback received."}"#).into_response())
 }
 

@@ -56,6 +56,15 @@ impl Problem {
         )
     }
 
+    /// `asked` is the deployment that the request names; none: there is one for nobody.
+    pub(super) fn no_such_deployment(asked: Option<&str>) -> Self {
+        let message = match asked {
+            Some(asked) => format!("there is no deployment {asked:?} at this endpoint"),
+            None => "no deployment of this endpoint gets any traffic; name one by azureml-model-deployment".to_owned(),
+        };
+        Self::new(StatusCode::NOT_FOUND, "DeploymentNotFound", message)
+    }
+
     pub(super) async fn no_such_method(method: Method, uri: Uri) -> Self {
         let message = format!("{method} is not allowed on {}", uri.path());
         Self::new(StatusCode::METHOD_NOT_ALLOWED, "MethodNotAllowed", message)

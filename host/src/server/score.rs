@@ -15,7 +15,7 @@ use crate::scheduler::{Call, ReplyMode};
 use crate::server::App;
 use crate::server::edge::Arrived;
 use crate::server::problem::Problem;
-use crate::server::reply::{self, Accept};
+use crate::server::reply::{self, Accept, EndOfStream, Form};
 use crate::telemetry::Usage;
 
 pub(super) async fn score(
@@ -25,26 +25,31 @@ pub(super) async fn score(
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Response, Problem> {
     let accept = Accept::of(&headers);
-    let flow = &app.runner.flow;
+    let Arrived { deployment, span, id, id_from_caller } = arrived;
+    let flow = &deployment.runner.flow;
     // Before anything has run, or been paid for.
-    accept.check(!flow.stream_candidates().is_empty())?;
-    let inputs = app.images.load(Inputs::decode(flow, &body?)?.find_images(flow)?).await?;
-    let reply = if accept.stream { ReplyMode::Stream } else { ReplyMode::Whole };
+    let form = accept.choose(!flow.stream_candidates().is_empty())?;
+    let inputs = deployment.images.load(Inputs::decode(flow, &body?)?.find_images(flow)?).await?;
+    let reply = match form {
+        Form::Stream => ReplyMode::Stream,
+        Form::Json => ReplyMode::Whole,
+    };
     let call = Call {
-        parent: arrived.span,
-        request: arrived.id,
-        request_from_caller: arrived.id_from_caller,
+        parent: span,
+        request: id,
+        request_from_caller: id_from_caller,
         reply,
         line: false,
         usage: Usage::default(),
     };
-    match app.runner.run(inputs, call).await {
-        Ok(Outcome::Whole(whole)) => {
-            // The flow could have streamed, but this time it answered whole.
-            accept.check(false)?;
-            Ok(reply::whole(&whole.reply))
-        }
-        Ok(Outcome::Streaming(streaming)) => Ok(reply::streamed(streaming)),
+    let end = EndOfStream::default();
+    let streamed = |streaming| reply::streamed(streaming, &accept, &end, app.config.replies.keep_alive);
+    match deployment.runner.run(inputs, call).await {
+        // The flow could have streamed, but this time it answered whole. A client that takes nothing but a stream has it
+        // as one of a single event: the answer is there and paid for, so to refuse it would help nobody.
+        Ok(Outcome::Whole(whole)) if !accept.takes_json() => Ok(streamed(whole.into())),
+        Ok(Outcome::Whole(whole)) => Ok(reply::whole(&whole.reply)),
+        Ok(Outcome::Streaming(streaming)) => Ok(streamed(streaming)),
         Err(failure) => Err(Problem::from(&failure)),
     }
 }

@@ -20,6 +20,7 @@ use tokio::runtime::{Builder, Runtime};
 
 use super::config::{Config, DISABLE_TRACING, ENDPOINT, Endpoint, Protocol};
 use super::printer::Printer;
+use super::sampler::sampler;
 
 /// Why telemetry cannot start.
 #[derive(Debug, thiserror::Error)]
@@ -55,7 +56,9 @@ impl Exporters {
         let resource = Resource::builder().with_service_name(config.service_name.clone()).build();
         let mut lines = Vec::new();
 
-        let mut tracers = SdkTracerProvider::builder().with_resource(resource.clone());
+        let mut tracers = SdkTracerProvider::builder()
+            .with_resource(resource.clone())
+            .with_sampler(sampler(config.unsampled));
         match (&config.traces, config.terminal.take()) {
             (Some(endpoint), _) => {
                 tracers = tracers.with_batch_exporter(spans_to(endpoint)?);
@@ -63,12 +66,12 @@ impl Exporters {
             }
             (None, Some(terminal)) => {
                 tracers = tracers.with_span_processor(Printer::start(terminal).map_err(StartError::Thread)?);
-                lines.push(format!("traces: printed here ({ENDPOINT} is not set)"));
+                lines.push(format!("traces: printed here ({} is not set)", ENDPOINT.variable));
             }
             (None, None) => lines.push(unsent("traces")),
         }
         if !config.tracing_enabled {
-            lines.push(format!("traces: feedback only ({DISABLE_TRACING}=true)"));
+            lines.push(format!("traces: feedback only ({}=true)", DISABLE_TRACING.variable));
         }
 
         let mut meters = SdkMeterProvider::builder().with_resource(resource);
@@ -216,7 +219,7 @@ fn sent(signal: &str, endpoint: &Endpoint) -> String {
 }
 
 fn unsent(signal: &str) -> String {
-    format!("{signal}: sent nowhere ({ENDPOINT} is not set)")
+    format!("{signal}: sent nowhere ({} is not set)", ENDPOINT.variable)
 }
 
 /// An address without what may be secret in it: user, password, query.
