@@ -9,12 +9,15 @@ pub mod cors;
 pub mod edge;
 pub mod endpoint;
 mod feedback;
+mod page;
 mod probes;
 pub mod problem;
 pub mod rate;
 pub mod reply;
 pub mod request_id;
 mod score;
+pub mod swagger;
+pub mod token;
 
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -181,11 +184,15 @@ fn public_routes(app: Arc<App>) -> Router {
     let feedback = post(feedback::feedback)
         .layer(middleware::from_fn_with_state((app.clone(), has_token), access::feedback))
         .layer(middleware::from_fn(cors::private));
+    // Tells what a flow is for, and is no smaller a secret than what it answers. The page itself tells nothing.
+    let swagger = get(swagger::swagger).layer(middleware::from_fn_with_state(app.clone(), access::key));
     let routes = Router::new()
         .route("/score", score)
         .route("/feedback", feedback)
         .route("/health", get(probes::health))
         .route("/version", get(probes::version))
+        .route("/swagger.json", swagger)
+        .route("/", get(page::page))
         .fallback(Problem::no_such_route)
         .method_not_allowed_fallback(Problem::no_such_method)
         .with_state(app.clone());

@@ -4,7 +4,9 @@ use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::Path;
 
+use bytes::Bytes;
 use harness::{Collector, HostBuilder, Reply, TestHost};
+use http::{Method, Request};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
@@ -29,6 +31,14 @@ async fn score(host: &TestHost, authorization: &[&str]) -> Reply {
 
 async fn score_by(host: &TestHost, key: &str) -> Reply {
     score(host, &[&format!("Bearer {key}")]).await
+}
+
+fn request(method: Method, path: &str, headers: &[(&str, &str)]) -> Request<Bytes> {
+    let mut request = Request::builder().method(method).uri(path);
+    for (name, value) in headers {
+        request = request.header(*name, *value);
+    }
+    request.body(Bytes::new()).expect("the test gives a valid request")
 }
 
 fn refusal(code: &str, message: &str) -> Value {
@@ -61,9 +71,14 @@ async fn either_key_opens_what_costs_and_probes_need_none() {
         let bearer = format!("Bearer {key}");
         assert_eq!(host.feedback("", &[("authorization", &bearer)], "good").await.status, 200);
     }
-    for open in ["/health", "/version"] {
+    for open in ["/health", "/version", "/"] {
         assert_eq!(host.get(open).await.status, 200, "{open}");
     }
+    host.get("/swagger.json").await.assert_error(401, unauthenticated());
+    let bearer = format!("Bearer {KEY}");
+    let document = host.send(request(Method::GET, "/swagger.json", &[("authorization", &bearer)])).await;
+    assert_eq!(document.status, 200);
+    assert!(document.json()["components"]["securitySchemes"].is_object(), "the document tells of the key");
 
     host.stop().await;
     let counted = |label, value| collector.metric("flow_request").label(label, value).count();
@@ -257,4 +272,164 @@ async fn all_that_is_wrong_with_keys_and_rates_is_told_at_once_and_no_key_is_sho
         assert!(exit.told().contains(expected), "{}", exit.told());
     }
     assert!(!exit.stderr.contains("secret"), "{}", exit.stderr);
+}
+
+/// The headers of a reply that say what pages may do.
+fn leave(reply: &Reply) -> Vec<String> {
+    let names = [
+        "access-control-allow-origin",
+        "access-control-allow-methods",
+        "access-control-allow-headers",
+        "access-control-max-age",
+        "access-control-expose-headers",
+        "allow",
+        "vary",
+    ];
+    let told = names.into_iter().filter(|name| reply.headers.contains_key(*name));
+    told.map(|name| {
+        let values: Vec<_> = reply.headers.get_all(name).iter().map(|it| it.to_str().expect("a text")).collect();
+        format!("{name}: {}", values.join(", "))
+    })
+    .collect()
+}
+
+const EXPOSED: &str = "access-control-expose-headers: x-request-id, x-ms-client-request-id, x-trace-id, \
+                       x-feedback-token, x-feedback-durability, retry-after";
+
+#[tokio::test]
+async fn a_page_of_any_origin_may_call_with_a_key_of_its_user() {
+    let host = locked().start().await;
+    let page = ("origin", "https://chat.example.com");
+    for (path, methods) in [
+        ("/score", "POST"),
+        ("/feedback", "POST"),
+        ("/swagger.json", "GET,HEAD"),
+        ("/health", "GET,HEAD"),
+        ("/version", "GET,HEAD"),
+    ] {
+        let asked = [
+            page,
+            ("access-control-request-method", "POST"),
+            ("access-control-request-headers", "authorization,content-type, x-request-id"),
+        ];
+        // A browser sends no key with the request by which it asks for leave.
+        let reply = host.send(request(Method::OPTIONS, path, &asked)).await;
+        assert_eq!((reply.status, reply.text()), (204, ""), "{path}");
+        assert_eq!(
+            leave(&reply),
+            [
+                "access-control-allow-origin: *",
+                &format!("access-control-allow-methods: {methods}"),
+                "access-control-allow-headers: authorization, content-type, x-request-id",
+                "access-control-max-age: 600",
+                &format!("allow: {methods}"),
+                "vary: access-control-request-headers",
+            ],
+            "{path}"
+        );
+    }
+    // Every answer can be read, a refusal too.
+    let any = "access-control-allow-origin: *";
+    assert_eq!(leave(&host.score_with(&[page], INPUT).await), [any, EXPOSED]);
+    let key = format!("Bearer {KEY}");
+    let reply = host.score_with(&[page, ("authorization", &key)], INPUT).await;
+    assert_eq!((reply.status, leave(&reply)), (200, vec![any.to_owned(), EXPOSED.to_owned()]));
+    assert_eq!(reply.header("access-control-allow-credentials"), None);
+    assert_eq!(leave(&host.get("/nowhere").await), [any, EXPOSED]);
+}
+
+#[tokio::test]
+async fn only_pages_that_the_operator_names_may_call() {
+    let host = host().env("WEIR_CORS_ORIGINS", "https://chat.example.com, http://localhost:3000").start().await;
+    for (origin, allowed) in [
+        ("https://chat.example.com", true),
+        ("http://localhost:3000", true),
+        ("http://chat.example.com", false),
+        ("https://chat.example.com.evil.org", false),
+        ("null", false),
+    ] {
+        let asked = [("origin", origin), ("access-control-request-method", "POST")];
+        let reply = host.send(request(Method::OPTIONS, "/score", &asked)).await;
+        let told = |reply: &Reply| (reply.status, reply.header("access-control-allow-origin") == Some(origin));
+        assert_eq!(told(&reply), (204, allowed), "{origin}");
+        let reply = host.score_with(&[("origin", origin)], INPUT).await;
+        assert_eq!(told(&reply), (200, allowed), "{origin}");
+        assert_eq!(reply.header("vary"), Some("origin"), "{origin}");
+    }
+    assert_eq!(host.score_with(&[], INPUT).await.header("vary"), Some("origin"), "for who keeps the answer");
+}
+
+#[tokio::test]
+async fn without_any_page_options_still_tells_the_methods() {
+    let host = host().env("WEIR_CORS_ORIGINS", "none").start().await;
+    let asked = [("origin", "https://a.example"), ("access-control-request-method", "POST")];
+    for headers in [&asked[..], &[]] {
+        let reply = host.send(request(Method::OPTIONS, "/score", headers)).await;
+        assert_eq!((reply.status, reply.header("allow")), (204, Some("POST")));
+        assert_eq!(reply.header("access-control-allow-origin"), None);
+    }
+    assert_eq!(host.send(request(Method::OPTIONS, "/nowhere", &[])).await.status, 404);
+    let refused = host.get("/score").await;
+    assert_eq!((refused.status, refused.header("allow")), (405, Some("POST")));
+    assert_eq!(leave(&host.score_with(&[], INPUT).await), [""; 0]);
+}
+
+#[tokio::test]
+async fn what_people_said_is_neither_kept_nor_taken_for_a_page() {
+    let host = host().start().await;
+    let whole = host.score_with(&[], INPUT).await;
+    let refused = host.score_with(&[], "{}").await;
+    let feedback = host.feedback("", &[], "good").await;
+    for (reply, status) in [(whole, 200), (refused, 400), (feedback, 200)] {
+        let told = ["cache-control", "x-content-type-options", "content-type"].map(|name| reply.header(name));
+        assert_eq!((reply.status, told), (status, [Some("no-store"), Some("nosniff"), Some("application/json")]));
+    }
+}
+
+#[tokio::test]
+async fn request_ids_come_back_with_every_answer() {
+    let host = host().env("WEIR_FEEDBACK_RATE", "1/m").start().await;
+    let ids = [("x-request-id", "r-1"), ("x-ms-client-request-id", "c-1")];
+    let mut answers = vec![
+        host.score_with(&ids, INPUT).await,
+        host.score_with(&ids, "{}").await,
+        host.stream_with(&ids, INPUT).await.whole().await,
+        host.feedback("", &ids, "good").await,
+        host.feedback("", &ids, "good").await,
+        host.feedback("", &ids, "one too many").await,
+        host.send(request(Method::GET, "/score", &ids)).await,
+    ];
+    answers.sort_by_key(|reply| reply.status);
+    for reply in &answers {
+        let told = ["x-request-id", "x-ms-client-request-id"].map(|name| reply.header(name));
+        assert_eq!(told, [Some("r-1"), Some("c-1")], "{}", reply.status);
+    }
+    let statuses: Vec<_> = answers.iter().map(|reply| reply.status).collect();
+    assert_eq!(statuses, [200, 200, 200, 400, 405, 406, 429]);
+}
+
+#[tokio::test]
+async fn a_request_id_that_is_no_plain_name_is_replaced_and_told_to_nobody() {
+    let collector = Collector::start();
+    let host = host().collector(&collector).env("WEIR_LOG", "trace").start().await;
+    let long = "x".repeat(10_000);
+    let bad = ["a b", "\u{1b}[31mred", "a\tb", "<script>", &long[..129]];
+    for (index, bad) in bad.into_iter().enumerate() {
+        let bytes = http::HeaderValue::from_bytes(bad.as_bytes());
+        let Ok(bad) = bytes else { continue };
+        let mut request = request(Method::POST, "/score", &[]);
+        *request.body_mut() = Bytes::from_static(INPUT.as_bytes());
+        request.headers_mut().insert("x-request-id", bad.clone());
+        request.headers_mut().insert("x-ms-client-request-id", bad);
+        let reply = host.send(request).await;
+        assert_eq!(reply.status, 200, "{index}");
+        let ours = reply.header("x-request-id").expect("every answer has one");
+        assert!(ours.len() == 36 && ours.chars().all(|it| it.is_ascii_hexdigit() || it == '-'), "{ours}");
+        assert_eq!(reply.header("x-ms-client-request-id"), None);
+    }
+    let exit = host.stop().await;
+    let told = [exit.stdout, exit.stderr, collector.everything()].concat();
+    for bad in ["\u{1b}[31mred", "<script>", &long[..129]] {
+        assert!(!told.contains(bad), "{bad}");
+    }
 }

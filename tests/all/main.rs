@@ -32,3 +32,4 @@ mod score;
 mod streaming;
 mod telemetry;
 mod tools;
+mod trace_context;

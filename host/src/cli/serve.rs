@@ -31,7 +31,8 @@ pub fn run(args: &ServeArgs) -> Done {
     telemetry.describe().iter().for_each(say);
 
     let process = Process::start(telemetry.clone())?;
-    let endpoint = prepared.endpoint(&telemetry, |parts, telemetry| process.runner_telling(parts, telemetry));
+    let endpoint =
+        prepared.endpoint(&telemetry, &access.auth, |parts, telemetry| process.runner_telling(parts, telemetry));
     let endpoint = endpoint.context("there is nothing to serve")?;
     let app = Arc::new(App::new(endpoint, telemetry, settings.server, access, settings.build_info));
     Ok(process.run(async {

@@ -91,7 +91,7 @@ pub(super) async fn feedback(
 }
 
 /// For a route that asks for a key and is otherwise cheap.
-pub async fn key(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
+pub(super) async fn key(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
     let admitted = identify(&app, &request, Instant::now()).map(|_| ());
     pass(admitted, request, next).await
 }

@@ -13,14 +13,11 @@ use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use hyper::body::{Body as HttpBody, Frame, SizeHint};
 
 use crate::id::RequestId;
-use crate::server::endpoint::Deployment;
+use crate::server::endpoint::{self, Deployment};
 use crate::server::problem::Problem;
 use crate::server::request_id::RequestIds;
 use crate::server::{App, Peer};
 use crate::telemetry::{FinishRequest, RequestSpan, RequestStart, propagation};
-
-/// The deployment that a request names, and that a reply comes from: Azure ML's header.
-const DEPLOYMENT_HEADER: &str = "azureml-model-deployment";
 
 /// What the edge knows of a request; handlers find it among the request's extensions.
 #[derive(Clone, Debug)]
@@ -73,7 +70,7 @@ pub async fn edge(State(app): State<Arc<App>>, mut request: Request, next: Next)
     let ids = request.extensions().get::<RequestIds>().cloned();
     let RequestIds { id, from_caller: id_from_caller, .. } = ids.unwrap_or_else(|| RequestIds::of(request.headers()));
     let endpoint = app.endpoint();
-    let picked = endpoint.pick(text(request.headers(), DEPLOYMENT_HEADER));
+    let picked = endpoint.pick(request.headers());
     let deployment = picked.as_ref().unwrap_or_else(|_| endpoint.first()).clone();
     let span = deployment.runner.telemetry.request(RequestStart {
         method: request.method().as_str(),
@@ -104,7 +101,7 @@ pub async fn edge(State(app): State<Arc<App>>, mut request: Request, next: Next)
     let response = next.run(request).await;
     let (mut parts, body) = response.into_parts();
     let name = picked.ok().and_then(|deployment| HeaderValue::from_str(deployment.name.as_deref()?).ok());
-    parts.headers.extend(name.map(|name| (HeaderName::from_static(DEPLOYMENT_HEADER), name)));
+    parts.headers.extend(name.map(|name| (HeaderName::from_static(endpoint::HEADER), name)));
     let mut open = open.0.take().expect("set just above");
     open.status = parts.status;
     open.served = parts.extensions.remove::<Served>().unwrap_or_default();

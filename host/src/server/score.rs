@@ -3,9 +3,8 @@
 use std::sync::Arc;
 
 use axum::Extension;
-use axum::body::Bytes;
+use axum::body::Body;
 use axum::extract::State;
-use axum::extract::rejection::BytesRejection;
 use axum::response::Response;
 use http::HeaderMap;
 
@@ -22,14 +21,18 @@ pub(super) async fn score(
     State(app): State<Arc<App>>,
     Extension(arrived): Extension<Arrived>,
     headers: HeaderMap,
-    body: Result<Bytes, BytesRejection>,
+    body: Body,
 ) -> Result<Response, Problem> {
     let accept = Accept::of(&headers);
     let Arrived { deployment, span, id, id_from_caller } = arrived;
     let flow = &deployment.runner.flow;
     // Before anything has run, or been paid for.
     let form = accept.choose(!flow.stream_candidates().is_empty())?;
-    let inputs = deployment.images.load(Inputs::decode(flow, &body?)?.find_images(flow)?).await?;
+    deployment.admission.check()?;
+    let body = app.bodies.score(&headers, body).await?;
+    let inputs = Inputs::decode(flow, &body)?.find_images(flow)?;
+    let permit = deployment.admission.enter().await?;
+    let inputs = deployment.images.load(inputs).await?;
     let reply = match form {
         Form::Stream => ReplyMode::Stream,
         Form::Json => ReplyMode::Whole,
@@ -44,12 +47,13 @@ pub(super) async fn score(
     };
     let end = EndOfStream::default();
     let streamed = |streaming| reply::streamed(streaming, &accept, &end, app.config.replies.keep_alive);
-    match deployment.runner.run(inputs, call).await {
+    let reply = match deployment.runner.run(inputs, call).await {
         // The flow could have streamed, but this time it answered whole. A client that takes nothing but a stream has it
         // as one of a single event: the answer is there and paid for, so to refuse it would help nobody.
-        Ok(Outcome::Whole(whole)) if !accept.takes_json() => Ok(streamed(whole.into())),
-        Ok(Outcome::Whole(whole)) => Ok(reply::whole(&whole.reply)),
-        Ok(Outcome::Streaming(streaming)) => Ok(streamed(streaming)),
-        Err(failure) => Err(Problem::from(&failure)),
-    }
+        Ok(Outcome::Whole(whole)) if !accept.takes_json() => streamed(whole.into()),
+        Ok(Outcome::Whole(whole)) => reply::whole(&whole.reply),
+        Ok(Outcome::Streaming(streaming)) => streamed(streaming),
+        Err(failure) => return Err(Problem::from(&failure)),
+    };
+    Ok(permit.hold(reply))
 }

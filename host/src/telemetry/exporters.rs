@@ -56,9 +56,8 @@ impl Exporters {
         let resource = Resource::builder().with_service_name(config.service_name.clone()).build();
         let mut lines = Vec::new();
 
-        let mut tracers = SdkTracerProvider::builder()
-            .with_resource(resource.clone())
-            .with_sampler(sampler(config.unsampled));
+        let mut tracers =
+            SdkTracerProvider::builder().with_resource(resource.clone()).with_sampler(sampler(config.unsampled));
         match (&config.traces, config.terminal.take()) {
             (Some(endpoint), _) => {
                 tracers = tracers.with_batch_exporter(spans_to(endpoint)?);
