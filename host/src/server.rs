@@ -35,11 +35,12 @@ use tokio::net::TcpListener;
 
 use crate::telemetry::Telemetry;
 
-use access::{Access, HasToken};
+use access::Access;
 use body::Bodies;
 use config::Config;
 use endpoint::Endpoint;
 use problem::Problem;
+use token::FeedbackTokens;
 
 /// How long a client may take to send the head of a request.
 const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
@@ -62,6 +63,7 @@ pub struct App {
     pub bodies: Bodies,
     /// Who may call, and how often.
     pub access: Access,
+    pub tokens: FeedbackTokens,
     /// `BUILD_INFO` of the environment, told by `/version`.
     pub build_info: String,
     /// Whether new requests are welcome: false from the moment the host is asked to stop.
@@ -69,9 +71,16 @@ pub struct App {
 }
 
 impl App {
-    pub fn new(endpoint: Endpoint, telemetry: Telemetry, config: Config, access: Access, build_info: String) -> Self {
+    pub fn new(
+        endpoint: Endpoint,
+        telemetry: Telemetry,
+        config: Config,
+        access: Access,
+        tokens: FeedbackTokens,
+        build_info: String,
+    ) -> Self {
         let (endpoint, bodies) = (RwLock::new(Arc::new(endpoint)), Bodies::new(config.bodies.clone()));
-        Self { endpoint, telemetry, config, bodies, access, build_info, ready: AtomicBool::new(true) }
+        Self { endpoint, telemetry, config, bodies, access, tokens, build_info, ready: AtomicBool::new(true) }
     }
 
     /// What is served now.
@@ -173,8 +182,6 @@ async fn accept(listener: TcpListener, routes: Router, connections: &GracefulShu
 
 /// The routes a client sees.
 fn public_routes(app: Arc<App>) -> Router {
-    // Until there are tokens for feedback.
-    let has_token: HasToken = |_, _| false;
     let score = post(score::score)
         // Before anything of the body is read; and inside the edge, since a refused caller is counted too.
         .layer(middleware::from_fn_with_state(app.clone(), access::score))
@@ -182,7 +189,7 @@ fn public_routes(app: Arc<App>) -> Router {
         .layer(middleware::from_fn_with_state(app.clone(), edge::edge))
         .layer(middleware::from_fn(cors::private));
     let feedback = post(feedback::feedback)
-        .layer(middleware::from_fn_with_state((app.clone(), has_token), access::feedback))
+        .layer(middleware::from_fn_with_state(app.clone(), access::feedback))
         .layer(middleware::from_fn(cors::private));
     // Tells what a flow is for, and is no smaller a secret than what it answers. The page itself tells nothing.
     let swagger = get(swagger::swagger).layer(middleware::from_fn_with_state(app.clone(), access::key));

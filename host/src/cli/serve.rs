@@ -11,6 +11,7 @@ use crate::cli::process::{Process, StopSignals, start_log};
 use crate::cli::{Done, Error, say, warn, workshop, wrong};
 use crate::config::{self, File, Flag, Layers, ServeArgs, Settings, Told};
 use crate::server::access::Access;
+use crate::server::token::FeedbackTokens;
 use crate::server::{App, Server};
 use crate::telemetry::{Telemetry, Terminal};
 
@@ -34,7 +35,8 @@ pub fn run(args: &ServeArgs) -> Done {
     let endpoint =
         prepared.endpoint(&telemetry, &access.auth, |parts, telemetry| process.runner_telling(parts, telemetry));
     let endpoint = endpoint.context("there is nothing to serve")?;
-    let app = Arc::new(App::new(endpoint, telemetry, settings.server, access, settings.build_info));
+    let tokens = FeedbackTokens::open(&settings.server.tokens, None).map_err(Error::wrong)?;
+    let app = Arc::new(App::new(endpoint, telemetry, settings.server, access, tokens, settings.build_info));
     Ok(process.run(async {
         let mut signals = StopSignals::listen()?;
         let server = Server::bind(settings.listen, settings.admin_listen, app).await?;

@@ -13,11 +13,17 @@ use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use hyper::body::{Body as HttpBody, Frame, SizeHint};
 
 use crate::id::RequestId;
+use crate::server::access::Stranger;
 use crate::server::endpoint::{self, Deployment};
 use crate::server::problem::Problem;
+use crate::server::reply::EndOfStream;
 use crate::server::request_id::RequestIds;
 use crate::server::{App, Peer};
 use crate::telemetry::{FinishRequest, RequestSpan, RequestStart, propagation};
+
+/// Headers of a reply by which a feedback finds its request: the trace, in hexadecimal, and a token that leads to it.
+pub const TRACE_ID: &str = "x-trace-id";
+pub const FEEDBACK_TOKEN: &str = "x-feedback-token";
 
 /// What the edge knows of a request; handlers find it among the request's extensions.
 #[derive(Clone, Debug)]
@@ -28,6 +34,8 @@ pub struct Arrived {
     pub span: opentelemetry::Context,
     pub id: RequestId,
     pub id_from_caller: bool,
+    /// What leads a feedback to this request.
+    pub(super) end: EndOfStream,
 }
 
 /// A request for a deployment that there is not, with what it is told once it has shown its key: which deployments there
@@ -83,7 +91,9 @@ pub async fn edge(State(app): State<Arc<App>>, mut request: Request, next: Next)
         host: text(request.headers(), "host"),
     });
     let started = Instant::now();
-    let arrived = Arrived { deployment: deployment.clone(), span: span.context(), id, id_from_caller };
+    let cx = span.context();
+    let end = EndOfStream { trace_id: propagation::trace_id(&cx), feedback_token: app.tokens.issue(&cx) };
+    let arrived = Arrived { deployment: deployment.clone(), span: cx, id, id_from_caller, end: end.clone() };
     request.extensions_mut().insert(arrived);
     // From here on the span ends, whatever happens: with the reply, or as given up when the client goes away first.
     let open = Open {
@@ -100,8 +110,16 @@ pub async fn edge(State(app): State<Arc<App>>, mut request: Request, next: Next)
     }
     let response = next.run(request).await;
     let (mut parts, body) = response.into_parts();
-    let name = picked.ok().and_then(|deployment| HeaderValue::from_str(deployment.name.as_deref()?).ok());
-    parts.headers.extend(name.map(|name| (HeaderName::from_static(endpoint::HEADER), name)));
+    let mut told = vec![(TRACE_ID, end.trace_id)];
+    // A stranger learns no deployment's name, and gets no token, which stands for a key.
+    if parts.extensions.remove::<Stranger>().is_none() {
+        told.push((FEEDBACK_TOKEN, end.feedback_token));
+        told.push((endpoint::HEADER, picked.ok().and_then(|deployment| deployment.name.clone())));
+    }
+    for (name, value) in told {
+        let value = value.and_then(|value| HeaderValue::try_from(value).ok());
+        parts.headers.extend(value.map(|value| (HeaderName::from_static(name), value)));
+    }
     let mut open = open.0.take().expect("set just above");
     open.status = parts.status;
     open.served = parts.extensions.remove::<Served>().unwrap_or_default();
