@@ -23,6 +23,8 @@ mod http;
 mod images;
 mod models;
 mod models_fail;
+mod openapi;
+mod page;
 mod prompties;
 mod run;
 mod sandbox;

@@ -15,6 +15,10 @@ function askForKey(why) {
   const usual = byId("keys-why").dataset.usual ??= byId("keys-why").textContent;
   byId("keys-why").textContent = why ? `${why} ${usual}` : usual;
   byId("keys-value").value = keys.get() ?? "";
+  byId("keys-forget").hidden = !keys.get();
+  byId("keys-cancel").onclick = () => dialog.close("cancel");
+  byId("keys-forget").onclick = () => dialog.close("forget");
+  // What the Escape key leaves.
   dialog.returnValue = "cancel";
   dialog.showModal();
   return new Promise((resolve) => {
@@ -172,10 +176,10 @@ function problemOf(text, response) {
 }
 
 function broken(answer, error) {
-  const message = answer.status
-    ? "The connection ended before the answer was complete."
-    : "The service could not be reached.";
-  return { status: "", title: "No answer", message: `${message} (${error.message})`, isOurs: null };
+  const [title, message] = answer.status
+    ? ["Connection lost", "The answer is not complete."]
+    : ["No connection", "The service could not be reached."];
+  return { status: "", title, message: `${message} (${error.message})`, isOurs: null };
 }
 
 /** Sends what a person thinks of an answer. Whether it was taken. */

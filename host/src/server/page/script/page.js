@@ -49,6 +49,7 @@ function formPage() {
     stop.onclick = () => running.abort();
     const show = painter((answer) => showAnswer(answers, answer, body));
     show(new Answer());
+    answers.scrollIntoView({ block: "nearest" });
     await ask(body, running.signal, show);
     running = null;
     const hadFocus = document.activeElement === stop;
@@ -65,7 +66,7 @@ function formPage() {
       el("h2", {}, "Inputs"),
       el("div", { class: "fields" }, ...(fields.length > 0 ? fields.map((field) => field.element) : [el("p", { class: "hint" }, "This flow needs none.")]),
         el("div", { class: "row" }, run, stop))),
-    el("section", { class: "card", "aria-label": "Answer" }, el("h2", {}, "Answer"), answers)));
+    el("section", { class: "card answer", "aria-label": "Answer" }, el("h2", {}, "Answer"), answers)));
 }
 
 /** Paints at most once per frame of the screen, however fast parts arrive; the last one is never left out. */
@@ -85,12 +86,12 @@ function chatPage() {
   let images = [];
   let running = null;
 
-  const turns = el("div", { class: "turns", role: "log", "aria-label": "Conversation" });
-  const log = el("div", { class: "log", tabindex: "0", "aria-label": "Conversation" }, turns);
+  const turns = el("div", { class: "turns" });
+  const log = el("div", { class: "log", role: "log", tabindex: "0", "aria-label": "Conversation" }, turns);
   const input = area("question", "", { placeholder: "Write a message", "aria-label": "Message" });
   const send = el("button", { type: "submit", class: "main round", "aria-label": "Send", title: "Send (Enter)" }, icon("send"));
   const stop = el("button", { type: "button", class: "halt round", "aria-label": "Stop", title: "Stop", hidden: true }, icon("stop"));
-  const attached = el("div", { class: "thumbs", hidden: true });
+  const attached = el("div", { class: "attached", hidden: true });
   const file = el("input", { type: "file", accept: "image/*", multiple: true, hidden: true, onchange: () => attach(file.files) });
   const add = takesImages ? iconButton("image", "Add an image", () => file.click(), { class: "icon round" }) : null;
 
@@ -121,7 +122,7 @@ function chatPage() {
       ? el("button", { type: "button", class: "suggestion", onclick: () => { input.value = example; composer.requestSubmit(); } }, example)
       : null;
     turns.replaceChildren(el("div", { class: "welcome" }, document.querySelector(".mark").cloneNode(true),
-      el("h2", {}, `Ask ${flow.name}`), el("p", {}, flow.about ?? "What is said here stays in this tab, but for what you send."), tried));
+      el("h2", {}, `Ask ${flow.name}`), el("p", {}, flow.about ?? "The conversation is kept in this tab only."), tried));
   };
 
   const submit = async (event) => {
