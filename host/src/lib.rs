@@ -24,6 +24,7 @@ pub mod server;
 pub mod batch;
 pub mod images;
 
+pub mod deployment;
 pub mod flow;
 
 pub mod scheduler;
@@ -35,6 +36,8 @@ pub mod capability;
 pub mod boundary;
 
 pub mod telemetry;
+
+pub mod journal;
 
 pub mod builder;
 pub mod guest;

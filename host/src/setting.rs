@@ -93,6 +93,18 @@ pub trait Source {
     fn given(&self, setting: &Setting) -> Option<Given>;
 }
 
+/// An environment that a test has made up.
+#[cfg(test)]
+pub(crate) struct Variables<F>(pub(crate) F);
+
+#[cfg(test)]
+impl<F: Fn(&str) -> Option<String>> Source for Variables<F> {
+    fn given(&self, setting: &Setting) -> Option<Given> {
+        let text = (self.0)(setting.variable).filter(|text| !text.is_empty())?;
+        Some(Given { text, origin: Origin::Environment(setting.variable) })
+    }
+}
+
 /// A setting after it was read.
 #[derive(Clone, Debug)]
 pub struct Found {
@@ -159,6 +171,18 @@ impl<'a> Reader<'a> {
     /// A problem that is told already in full.
     pub fn complain(&mut self, problem: impl Into<String>) {
         self.problems.push(problem.into());
+    }
+
+    /// The same of a problem that several readings may find.
+    pub fn complain_once(&mut self, problem: String) {
+        if !self.problems.contains(&problem) {
+            self.problems.push(problem);
+        }
+    }
+
+    /// The keys of what was asked for so far.
+    pub fn keys(&self) -> Vec<String> {
+        self.found.iter().filter_map(|found| found.setting.key()).collect()
     }
 
     /// All that was found, in the order of reading, and all that is wrong, one text each.

@@ -1,53 +1,109 @@
 //! `weir serve`: the story of a host, from its settings to its last flushed span.
 
+mod asked;
+mod reload;
+
 use std::io::{IsTerminal as _, stdout};
-use std::sync::atomic::AtomicBool;
+use std::path::PathBuf;
+use std::sync::Arc;
 
 use anyhow::Context as _;
 
-use crate::cli::process::{Process, StopSignals, start_log};
-use crate::cli::{Done, Error, load, say};
-use crate::config::{self, Environment, ServeArgs};
-use crate::folder::Folder;
-use crate::images::Images;
-use crate::server::swagger::{self, Document};
+use crate::assembly::endpoint::{Prepared, Unserved};
+use crate::cli::process::{Process, start_log};
+use crate::cli::{Done, Error, say, warn, workshop, wrong};
+use crate::config::ServeArgs;
+use crate::sandbox::Threads;
+use crate::sandbox::component::Workshop;
+use crate::server::drain::Drain;
+use crate::server::endpoint::Endpoint;
+use crate::server::token::FeedbackTokens;
 use crate::server::{App, Server};
-use crate::telemetry::{Telemetry, Terminal};
+use crate::telemetry::{self, Telemetry, Terminal};
 
-pub fn run(args: &ServeArgs) -> Done {
-    start_log()?;
-    let Environment { mut telemetry, flows, images, build_info } =
-        Environment::read(&config::variable).map_err(Error::Wrong)?;
-    let parts = load(&args.flow, flows)?;
+pub(super) use asked::Asked;
+use reload::Reload;
 
-    telemetry.terminal = Some(Terminal { out: Box::new(stdout()), color: stdout().is_terminal() });
-    let telemetry = Telemetry::start(telemetry).context("telemetry cannot be started")?;
+pub fn run(args: ServeArgs) -> Done {
+    let asked = Asked::read(&args)?;
+    let settings = asked.settings(&args)?;
+    start_log(&settings.log)?;
+
+    let workshop = workshop(settings.flows.components.clone())?;
+    let prepared = prepare(&asked, &args, &workshop)?;
+
+    let telemetry = start(settings.telemetry)?;
     telemetry.describe().iter().for_each(say);
 
-    let process = Process::start(telemetry)?;
-    let facts = swagger::Facts { example: example(&parts.folder), ..swagger::Facts::default() };
-    let document = Document::new(&parts.flow, &facts);
-    let images = Images::new(images, parts.folder.clone());
-    let app = App { runner: process.runner(parts), images, document, build_info, ready: AtomicBool::new(true) };
-    Ok(process.run(serve(args, app))?)
-}
-
-/// The first sample of the flow folder, if it has any.
-fn example(folder: &Folder) -> Option<serde_json::Value> {
-    let path = "samples.json";
-    folder.resolve(path).ok()?;
-    let sample = folder.read_text(path).map_err(|error| error.to_string()).and_then(|text| swagger::sample(&text));
-    sample.unwrap_or_else(|problem| {
-        tracing::warn!(%problem, "the document of the flow shows no example");
-        None
+    let process = Process::start(telemetry.clone())?;
+    let loader = Loader { args, workshop, telemetry: telemetry.clone(), threads: process.threads() };
+    let endpoint = loader.finish(prepared)?;
+    let tokens = FeedbackTokens::open(&settings.server.tokens, None).map_err(Error::wrong)?;
+    let (drain, config) = (Drain::default(), settings.server);
+    let app = App::new(endpoint, telemetry, config.clone(), tokens, settings.build_info, drain.watch());
+    let app = Arc::new(app);
+    process.serve(config.drain.flush, async |signals| {
+        let reload = Reload::new(loader, app.clone(), settings.reload_interval)?;
+        let server = Server::bind(settings.listen, settings.admin_listen, app)?;
+        say(format_args!("admin on http://{}", server.admin_addr()?));
+        say(format_args!("listening on http://{}", server.public_addr()?));
+        tokio::select! {
+            ended = server.serve(&config, drain, async || signals.next().await) => Ok(ended),
+            never = reload.run() => match never {},
+        }
     })
 }
 
-async fn serve(args: &ServeArgs, app: App) -> anyhow::Result<()> {
-    let mut signals = StopSignals::listen()?;
-    let server = Server::bind(args.listen, args.admin_listen, app).await?;
-    say(format_args!("admin on http://{}", server.admin_addr()?));
-    say(format_args!("listening on http://{}", server.public_addr()?));
-    server.serve(async move { signals.next().await }).await;
-    Ok(())
+/// Makes what is served of the files as they are.
+struct Loader {
+    args: ServeArgs,
+    workshop: Arc<Workshop>,
+    telemetry: Telemetry,
+    threads: Threads,
+}
+
+impl Loader {
+    /// # Errors
+    /// All that is wrong with what the command line names.
+    fn endpoint(&self) -> Result<Endpoint, Error> {
+        let asked = Asked::read(&self.args)?;
+        self.finish(prepare(&asked, &self.args, &self.workshop)?)
+    }
+
+    fn finish(&self, prepared: Prepared) -> Result<Endpoint, Error> {
+        let endpoint = prepared.endpoint(&self.telemetry, &self.threads);
+        Ok(endpoint.context("there is nothing to serve")?)
+    }
+
+    /// The files that say which deployments there are, and the configuration's.
+    fn watched(&self) -> Vec<PathBuf> {
+        Asked::read(&self.args).map(|asked| asked.files(&self.args)).unwrap_or_default()
+    }
+}
+
+fn prepare(asked: &Asked, args: &ServeArgs, workshop: &Arc<Workshop>) -> Result<Prepared, Error> {
+    let prepared = Prepared::new(&asked.served, &args.given, asked.layers(args), workshop).map_err(unserved)?;
+    prepared.warnings.iter().for_each(warn);
+    Ok(prepared)
+}
+
+fn start(config: telemetry::Config) -> Result<Telemetry, Error> {
+    let terminal = Some(Terminal { out: Box::new(stdout()), color: stdout().is_terminal() });
+    let config = telemetry::Config { terminal, ..config };
+    Ok(Telemetry::start(config).context("telemetry cannot be started")?)
+}
+
+/// All that is wrong with the deployments, of which one may be the machine's fault.
+fn unserved(faults: Vec<Unserved>) -> Error {
+    let mut all = Vec::new();
+    for fault in faults {
+        match fault {
+            Unserved::Settings(problems) => all.extend(problems),
+            Unserved::Flow(fault) => match wrong(fault) {
+                Error::Wrong(problems) => all.extend(problems),
+                failed @ (Error::Told | Error::Failed(_)) => return failed,
+            },
+        }
+    }
+    Error::Wrong(all)
 }

@@ -228,6 +228,7 @@ impl Checker<'_> {
             activate,
             grants: written.grants.iter().map(|(name, ask)| (name.value.clone(), ask.value.clone())).collect(),
             limits: self.limits(written),
+            described_whole: false,
             untrusted: Vec::new(),
             quoting: Quoting::default(),
             message_format: MessageFormat::default(),

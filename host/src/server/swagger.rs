@@ -1,4 +1,4 @@
-//! GET /swagger.json: what a flow takes and answers, as OpenAPI. Pure, made once for a flow, then sent as it is.
+//! GET /swagger.json: what a flow takes and answers, as OpenAPI. Made once for a flow, then sent as it is.
 //!
 //! What the original's document said is said in the same words: clients were generated from it. It knew of one status
 //! and one media type; ours knows all that this host answers with. Values of inputs and outputs: see swagger/values.rs;
@@ -8,12 +8,17 @@ mod failures;
 mod paths;
 mod values;
 
+use std::sync::Arc;
+
 use axum::body::Bytes;
+use axum::extract::State;
 use axum::response::{IntoResponse, Response};
-use http::header;
+use http::{HeaderMap, header};
 use serde_json::{Map, Value, json};
 
 use crate::flow::{Flow, MessageFormat};
+use crate::server::App;
+use crate::server::problem::Problem;
 
 /// The newest of the versions that the original's readers take: they ask for 3.0.x.
 const OPENAPI: &str = "3.0.3";
@@ -27,6 +32,11 @@ pub struct Facts {
     pub keys_required: bool,
     /// What `azureml-model-deployment` may name; empty if this host has no names for what it serves.
     pub deployments: Vec<String>,
+}
+
+/// `GET /swagger.json`: the document of the deployment that the request names, or of the first.
+pub(super) async fn swagger(State(app): State<Arc<App>>, headers: HeaderMap) -> Result<Response, Problem> {
+    Ok(app.endpoint().named(&headers)?.document.reply())
 }
 
 /// The document of one flow, ready to be sent. Cheap to clone.

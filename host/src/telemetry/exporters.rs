@@ -63,12 +63,12 @@ impl Exporters {
             }
             (None, Some(terminal)) => {
                 tracers = tracers.with_span_processor(Printer::start(terminal).map_err(StartError::Thread)?);
-                lines.push(format!("traces: printed here ({ENDPOINT} is not set)"));
+                lines.push(format!("traces: printed here ({} is not set)", ENDPOINT.variable));
             }
             (None, None) => lines.push(unsent("traces")),
         }
         if !config.tracing_enabled {
-            lines.push(format!("traces: feedback only ({DISABLE_TRACING}=true)"));
+            lines.push(format!("traces: feedback only ({}=true)", DISABLE_TRACING.variable));
         }
 
         let mut meters = SdkMeterProvider::builder().with_resource(resource);
@@ -216,7 +216,7 @@ fn sent(signal: &str, endpoint: &Endpoint) -> String {
 }
 
 fn unsent(signal: &str) -> String {
-    format!("{signal}: sent nowhere ({ENDPOINT} is not set)")
+    format!("{signal}: sent nowhere ({} is not set)", ENDPOINT.variable)
 }
 
 /// An address without what may be secret in it: user, password, query.
