@@ -79,6 +79,7 @@ function meta(answer, request) {
   const row = el("div", { class: "meta" },
     el("span", { class: `state ${look}` }, words),
     el("span", {}, seconds(answer.endedAfter) + first));
+  if (answer.deployment) row.append(el("span", {}, `by ${answer.deployment}`));
   if (answer.traceId) {
     row.append(el("span", { class: "trace" }, "trace ", el("code", { title: answer.traceId }, answer.traceId),
       copyButton("Copy the trace id", () => answer.traceId, "copy")));
@@ -94,7 +95,9 @@ function meta(answer, request) {
 function curl(request) {
   const quoted = (text) => `'${text.replaceAll("'", "'\\''")}'`;
   const key = keys.get() ? ` -H "authorization: Bearer $WEIR_KEY"` : "";
-  return `curl -sS ${quoted(new URL(`${BASE}score`, location.href).href)} -H 'content-type: application/json'${key} -d ${quoted(request)}`;
+  const chosen = deployment ? ` -H ${quoted(`azureml-model-deployment: ${deployment}`)}` : "";
+  const url = quoted(new URL(`${BASE}score`, location.href).href);
+  return `curl -sS ${url} -H 'content-type: application/json'${key}${chosen} -d ${quoted(request)}`;
 }
 
 function thumbs(answer, row) {

@@ -14,6 +14,7 @@ function flowOf(document) {
     about: info.description,
     inputs,
     example: example ?? {},
+    deployments: deploymentsOf(document.paths["/score"].parameters ?? []),
     format: info["x-message-format"],
     /** Whether outputs have names. */
     isNamed: score.responses["200"].content["application/json"].schema.properties !== undefined,
@@ -21,6 +22,19 @@ function flowOf(document) {
       ? { input: info["x-chat-input"], history, output: info["x-chat-output"] }
       : null,
   };
+}
+
+function deploymentsOf(parameters) {
+  return parameters.find(({ name }) => name === "azureml-model-deployment")?.schema.enum ?? [];
+}
+
+/** Lets a person choose one of several deployments. */
+function offerDeployments() {
+  const select = byId("deployment");
+  select.hidden = flow.deployments.length < 2;
+  select.replaceChildren(el("option", { value: "" }, "by traffic"), ...flow.deployments.map((name) => el("option", { value: name }, name)));
+  select.value = deployment;
+  select.onchange = () => { deployment = select.value; start(); };
 }
 
 function fieldsOf(names) {
@@ -185,7 +199,7 @@ function chatPage() {
     el("div", { class: "fields" }, ...others.map((field) => field.element)));
   const composer = el("form", { class: "composer", onsubmit: submit, novalidate: true }, details, attached,
     el("div", { class: "box" }, add, input, file, send, stop));
-  byId("again").addEventListener("click", startAgain);
+  byId("again").onclick = startAgain;
   byId("main").classList.add("chat");
   document.body.classList.add("chatting");
   byId("main").replaceChildren(log, composer);
@@ -195,7 +209,10 @@ function chatPage() {
 
 async function start() {
   byId("document").href = `${BASE}swagger.json`;
-  byId("key").addEventListener("click", () => askForKey());
+  byId("key").onclick = () => askForKey();
+  byId("again").hidden = true;
+  byId("main").classList.remove("chat");
+  document.body.classList.remove("chatting");
   let problem;
   try {
     const response = await call("swagger.json");
@@ -205,6 +222,7 @@ async function start() {
       document.title = `${flow.name} · weir`;
       byId("about").textContent = flow.about ?? "";
       byId("about").hidden = !flow.about;
+      offerDeployments();
       if (flow.chat) chatPage();
       else formPage();
       return;
