@@ -1,9 +1,12 @@
 //! HTTP: two listeners, their routes, and an orderly end. Knows flows by the scheduler's `Runner`; knows no WebAssembly.
 
+pub mod access;
 pub mod admission;
+pub mod auth;
 pub mod body;
 mod caught;
 pub mod config;
+pub mod cors;
 pub mod drain;
 pub mod edge;
 pub mod endpoint;
@@ -12,7 +15,9 @@ pub mod listener;
 mod page;
 mod probes;
 pub mod problem;
+pub mod rate;
 pub mod reply;
+pub mod request_id;
 mod score;
 pub mod swagger;
 pub mod token;
@@ -28,6 +33,7 @@ use tokio::net::TcpListener;
 
 use crate::telemetry::Telemetry;
 
+use access::{Access, HasToken};
 use body::Bodies;
 use config::Config;
 use drain::{Drain, Draining, Ended};
@@ -47,6 +53,8 @@ pub struct App {
     pub config: Config,
     pub bodies: Bodies,
     pub tokens: FeedbackTokens,
+    /// Who may call, and how often.
+    pub access: Access,
     /// `BUILD_INFO` of the environment, told by `/version`.
     pub build_info: String,
     /// Whether new requests are welcome: not from the moment the host is asked to stop.
@@ -61,12 +69,13 @@ impl App {
         telemetry: Telemetry,
         config: Config,
         tokens: FeedbackTokens,
+        access: Access,
         build_info: String,
         draining: Draining,
     ) -> Self {
         let (endpoint, bodies) = (RwLock::new(Arc::new(endpoint)), Bodies::new(config.bodies.clone()));
         let reload_failed = AtomicBool::new(false);
-        Self { endpoint, telemetry, config, bodies, tokens, build_info, draining, reload_failed }
+        Self { endpoint, telemetry, config, bodies, tokens, access, build_info, draining, reload_failed }
     }
 
     /// What is served now.
@@ -125,10 +134,12 @@ impl Server {
         let public = listener::serve(public, public_routes(app.clone()), listen.clone(), drain.watch());
         // Ends last, so that probes are answered until the end: it watches nobody.
         let nobody = Drain::default();
-        let admin = listener::serve(admin, admin_routes(app), listen.for_admin(), nobody.watch());
+        let admin = listener::serve(admin, admin_routes(app.clone()), listen.for_admin(), nobody.watch());
         tokio::select! {
             ended = drain.conduct(&config.drain, stop, public) => ended,
             () = admin => Ended::Hurried,
+            // Never ready: keys are followed as long as anything is served.
+            () = app.access.auth.follow() => Ended::Hurried,
         }
     }
 }
@@ -139,22 +150,40 @@ fn bind(addr: SocketAddr) -> anyhow::Result<TcpListener> {
 
 /// The routes a client sees.
 fn public_routes(app: Arc<App>) -> Router {
+    // Until there are tokens for feedback.
+    let has_token: HasToken = |_, _| false;
     let score = post(score::score)
         // Inside the edge, so that it sees how they ended. The inner one first: a handler that panics was not cancelled.
         .layer(middleware::from_fn(caught::catch))
         .layer(middleware::from_fn_with_state(app.draining.clone(), drain::cancel))
+        // Before anything of the body is read; and inside the edge, since a refused caller is counted too.
+        .layer(middleware::from_fn_with_state(app.clone(), access::score))
         // Outermost: everything below is inside the request span.
-        .layer(middleware::from_fn_with_state(app.clone(), edge::edge));
-    Router::new()
+        .layer(middleware::from_fn_with_state(app.clone(), edge::edge))
+        .layer(middleware::from_fn(cors::private));
+    let feedback = post(feedback::feedback)
+        .layer(middleware::from_fn_with_state((app.clone(), has_token), access::feedback))
+        .layer(middleware::from_fn(cors::private));
+    // Tells what a flow is for, and is no smaller a secret than what it answers. The page itself tells nothing.
+    let swagger = get(swagger::swagger).layer(middleware::from_fn_with_state(app.clone(), access::key));
+    let routes = Router::new()
         .route("/score", score)
-        .route("/feedback", post(feedback::feedback))
+        .route("/feedback", feedback)
         .route("/health", get(probes::health))
         .route("/version", get(probes::version))
-        .route("/swagger.json", get(swagger::swagger))
+        .route("/swagger.json", swagger)
         .route("/", get(page::page))
         .fallback(Problem::no_such_route)
         .method_not_allowed_fallback(Problem::no_such_method)
-        .with_state(app)
+        .with_state(app.clone());
+    Router::new()
+        // As one service, so that what follows is around the router: it sees every answer, also to what has no route, and
+        // with the `Allow` that the router sets on its way out.
+        .fallback_service(routes)
+        // The edge asks for it.
+        .layer(middleware::from_fn(request_id::assign))
+        // Outside of everything, so that a page can read whatever the answer is.
+        .layer(middleware::from_fn_with_state(app, cors::cors))
 }
 
 /// The routes an operator sees.

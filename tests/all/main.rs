@@ -11,6 +11,7 @@ mod contract;
 mod floors;
 mod scenarios;
 
+mod access;
 mod activate;
 mod check;
 mod cli;
@@ -35,3 +36,4 @@ mod settings;
 mod streaming;
 mod telemetry;
 mod tools;
+mod trace_context;
