@@ -25,6 +25,8 @@ mod http;
 mod images;
 mod models;
 mod models_fail;
+mod openapi;
+mod page;
 mod prompties;
 mod run;
 mod sandbox;
