@@ -14,6 +14,7 @@ mod scenarios;
 mod activate;
 mod check;
 mod cli;
+mod conformance;
 mod connections;
 mod examples;
 mod feedback;
