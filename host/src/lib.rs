@@ -37,6 +37,8 @@ pub mod boundary;
 
 pub mod telemetry;
 
+pub mod journal;
+
 pub mod builder;
 pub mod guest;
 

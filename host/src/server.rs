@@ -6,10 +6,13 @@ pub mod config;
 pub mod edge;
 pub mod endpoint;
 mod feedback;
+mod page;
 mod probes;
 pub mod problem;
 pub mod reply;
 mod score;
+pub mod swagger;
+pub mod token;
 
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -31,6 +34,7 @@ use body::Bodies;
 use config::Config;
 use endpoint::Endpoint;
 use problem::Problem;
+use token::FeedbackTokens;
 
 /// How long a client may take to send the head of a request.
 const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
@@ -51,21 +55,44 @@ pub struct App {
     pub telemetry: Telemetry,
     pub config: Config,
     pub bodies: Bodies,
+    pub tokens: FeedbackTokens,
     /// `BUILD_INFO` of the environment, told by `/version`.
     pub build_info: String,
     /// Whether new requests are welcome: false from the moment the host is asked to stop.
     pub ready: AtomicBool,
+    /// Whether the files that say what to serve were wrong when they were last read.
+    reload_failed: AtomicBool,
 }
 
 impl App {
-    pub fn new(endpoint: Endpoint, telemetry: Telemetry, config: Config, build_info: String) -> Self {
+    pub fn new(
+        endpoint: Endpoint,
+        telemetry: Telemetry,
+        config: Config,
+        tokens: FeedbackTokens,
+        build_info: String,
+    ) -> Self {
         let (endpoint, bodies) = (RwLock::new(Arc::new(endpoint)), Bodies::new(config.bodies.clone()));
-        Self { endpoint, telemetry, config, bodies, build_info, ready: AtomicBool::new(true) }
+        Self {
+            endpoint,
+            telemetry,
+            config,
+            bodies,
+            tokens,
+            build_info,
+            ready: AtomicBool::new(true),
+            reload_failed: AtomicBool::new(false),
+        }
     }
 
     /// What is served now.
     pub fn endpoint(&self) -> Arc<Endpoint> {
         self.endpoint.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// What is served is not what the files say, since they are wrong.
+    pub fn reload_failed(&self) {
+        self.reload_failed.store(true, Ordering::Relaxed);
     }
 
     /// Serves something else from the next request on. Requests that are running end on what they began with.
@@ -74,6 +101,7 @@ impl App {
             std::mem::replace(&mut *self.endpoint.write().unwrap_or_else(PoisonError::into_inner), Arc::new(endpoint));
         // Outside of the lock: it may be the last that holds its flows.
         drop(before);
+        self.reload_failed.store(false, Ordering::Relaxed);
     }
 }
 
@@ -168,6 +196,8 @@ fn public_routes(app: Arc<App>) -> Router {
         .route("/feedback", post(feedback::feedback))
         .route("/health", get(probes::health))
         .route("/version", get(probes::version))
+        .route("/swagger.json", get(swagger::swagger))
+        .route("/", get(page::page))
         .fallback(Problem::no_such_route)
         .method_not_allowed_fallback(Problem::no_such_method)
         .with_state(app)

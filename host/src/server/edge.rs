@@ -13,15 +13,17 @@ use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use hyper::body::{Body as HttpBody, Frame, SizeHint};
 
 use crate::id::RequestId;
-use crate::server::endpoint::Deployment;
+use crate::server::endpoint::{self, Deployment};
+use crate::server::reply::EndOfStream;
 use crate::server::{App, Peer};
 use crate::telemetry::{FinishRequest, RequestSpan, RequestStart, propagation};
 
 /// Longest request id that is taken from a caller; it is on every span.
 const MAX_REQUEST_ID: usize = 128;
 
-/// The deployment that a request names, and that a reply comes from: Azure ML's header.
-const DEPLOYMENT_HEADER: &str = "azureml-model-deployment";
+/// Headers of a reply by which a feedback finds its request: the trace, in hexadecimal, and a token that leads to it.
+pub const TRACE_ID: &str = "x-trace-id";
+pub const FEEDBACK_TOKEN: &str = "x-feedback-token";
 
 /// What the edge knows of a request; handlers find it among the request's extensions.
 #[derive(Clone, Debug)]
@@ -32,6 +34,8 @@ pub struct Arrived {
     pub span: opentelemetry::Context,
     pub id: RequestId,
     pub id_from_caller: bool,
+    /// What leads a feedback to this request.
+    pub(super) end: EndOfStream,
 }
 
 /// How a request was served, as the edge needs it for metrics; handlers leave it among the response's extensions. A
@@ -68,7 +72,7 @@ pub async fn edge(State(app): State<Arc<App>>, mut request: Request, next: Next)
     let parent = propagation::extract(request.headers());
     let (id, id_from_caller) = request_id(request.headers());
     let endpoint = app.endpoint();
-    let picked = endpoint.pick(text(request.headers(), DEPLOYMENT_HEADER));
+    let picked = endpoint.pick(request.headers());
     let deployment = picked.as_ref().unwrap_or_else(|_| endpoint.first()).clone();
     let span = deployment.runner.telemetry.request(RequestStart {
         method: request.method().as_str(),
@@ -81,7 +85,9 @@ pub async fn edge(State(app): State<Arc<App>>, mut request: Request, next: Next)
         host: text(request.headers(), "host"),
     });
     let started = Instant::now();
-    let arrived = Arrived { deployment: deployment.clone(), span: span.context(), id, id_from_caller };
+    let cx = span.context();
+    let end = EndOfStream { trace_id: propagation::trace_id(&cx), feedback_token: app.tokens.issue(&cx) };
+    let arrived = Arrived { deployment: deployment.clone(), span: cx, id, id_from_caller, end: end.clone() };
     request.extensions_mut().insert(arrived);
     // From here on the span ends, whatever happens: with the reply, or as given up when the client goes away first.
     let open = Open {
@@ -99,7 +105,11 @@ pub async fn edge(State(app): State<Arc<App>>, mut request: Request, next: Next)
     };
     let (mut parts, body) = response.into_parts();
     let name = picked.ok().and_then(|deployment| HeaderValue::from_str(deployment.name.as_deref()?).ok());
-    parts.headers.extend(name.map(|name| (HeaderName::from_static(DEPLOYMENT_HEADER), name)));
+    parts.headers.extend(name.map(|name| (HeaderName::from_static(endpoint::HEADER), name)));
+    for (name, value) in [(TRACE_ID, end.trace_id), (FEEDBACK_TOKEN, end.feedback_token)] {
+        let value = value.and_then(|value| HeaderValue::try_from(value).ok());
+        parts.headers.extend(value.map(|value| (HeaderName::from_static(name), value)));
+    }
     let mut open = open.0.take().expect("set just above");
     open.status = parts.status;
     open.served = parts.extensions.remove::<Served>().unwrap_or_default();

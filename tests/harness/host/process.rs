@@ -116,6 +116,10 @@ impl Process {
         self.signal(Signal::TERM);
     }
 
+    pub(crate) fn hang_up(&self) {
+        self.signal(Signal::HUP);
+    }
+
     pub(crate) fn kill(&self) {
         self.signal(Signal::KILL);
     }

@@ -1,0 +1,183 @@
+//! Whatever fails and whenever the machine ends: no accepted record is lost, and nothing panics.
+
+use std::collections::BTreeMap;
+
+use proptest::prelude::*;
+
+use super::*;
+
+/// What a user of the journal knows.
+#[derive(Debug, Default)]
+struct Known {
+    /// Payloads that were accepted and not delivered, by their numbers.
+    accepted: BTreeMap<u32, Sequence>,
+    next: u32,
+}
+
+impl Known {
+    fn append(&mut self, journal: &Journal, length: usize) {
+        self.next += 1;
+        let payload = [&self.next.to_le_bytes()[..], &vec![b'x'; length]].concat();
+        if let Ok(sequence) = append(journal, &payload) {
+            assert!(self.accepted.values().all(|earlier| *earlier < sequence), "sequences go up");
+            self.accepted.insert(self.next, sequence);
+        }
+    }
+
+    fn deliver(&mut self, journal: &Journal, count: usize, skip: usize) {
+        let some: Vec<_> = self.accepted.iter().skip(skip).take(count).map(|(n, it)| (*n, *it)).collect();
+        for (n, sequence) in some {
+            journal.delivered(&[sequence]);
+            self.accepted.remove(&n);
+        }
+    }
+
+    /// Every accepted record is there, whole; delivered ones may be there again.
+    fn check(&mut self, journal: &Journal) {
+        let records = journal.pending(None, usize::MAX, usize::MAX).expect("nothing fails now");
+        let mut found = BTreeMap::new();
+        for record in records {
+            let (n, rest) = record.payload.split_first_chunk().expect("no record is a half");
+            assert!(rest.iter().all(|byte| *byte == b'x'), "no record is a half");
+            found.insert(u32::from_le_bytes(*n), record.sequence);
+        }
+        for (n, sequence) in &self.accepted {
+            assert_eq!(found.get(n), Some(sequence), "record {n} was accepted and is lost; there are {found:?}");
+        }
+    }
+}
+
+fn small(medium: &Medium) -> Option<Journal> {
+    Journal::on(Arc::new(medium.clone()), Limits { bytes: 16 * 1024 }, &mut |_, _| {}).ok()
+}
+
+/// What a host does in its life, with some operations that fail, and then a crash.
+fn life(failing: impl Fn(&Medium)) -> Medium {
+    let medium = Medium::default();
+    let mut known = Known::default();
+    failing(&medium);
+    for _ in 0..2 {
+        let Some(journal) = small(&medium) else { continue };
+        for _ in 0..12 {
+            known.append(&journal, 500);
+        }
+        known.deliver(&journal, 6, 1);
+        for _ in 0..4 {
+            known.append(&journal, 10);
+        }
+        known.deliver(&journal, 2, 2);
+        journal.close(Duration::from_secs(60));
+    }
+    medium.fail_no_more();
+    // What was not synced is there, or is not.
+    for there in [true, false] {
+        let after = medium.crash(&mut |_| there);
+        let journal = small(&after).expect("nothing fails now");
+        known.check(&journal);
+        // And it goes on.
+        append(&journal, b"more").expect("nothing fails now");
+    }
+    medium
+}
+
+#[test]
+fn the_failure_of_any_operation_loses_nothing() {
+    let operations = life(|_| {}).operations();
+    assert!(operations > 60, "{operations}");
+    for n in 1..=operations + 2 {
+        life(|medium| medium.fail([n]));
+        life(|medium| medium.fail([n, n + 1]));
+        life(|medium| medium.fail([n, n + 2, n + 5]));
+    }
+}
+
+#[test]
+fn a_disk_that_fails_from_some_time_on_loses_nothing() {
+    for n in 1..=life(|_| {}).operations() + 2 {
+        life(|medium| medium.fail_from(n));
+    }
+}
+
+#[test]
+fn a_sync_that_failed_once_is_an_error_for_those_who_waited_and_a_new_file_for_the_next() {
+    let medium = Medium::default();
+    let journal = open(&medium);
+    append(&journal, b"one").unwrap();
+    // The write, then the sync.
+    medium.fail([2]);
+    assert!(matches!(append(&journal, b"two"), Err(AppendError::Disk(_))));
+    assert_eq!(journal.status().last_error.as_deref(), Some("operation 8 fails"));
+    append(&journal, b"three").unwrap();
+    assert_eq!(medium.names().len(), 2);
+    assert_eq!(payloads(&journal), [&b"one"[..], b"three"]);
+    let journal = open(&medium.crash(&mut |_| false));
+    assert_eq!(payloads(&journal), [&b"one"[..], b"three"]);
+}
+
+#[test]
+fn a_disk_that_fails_for_long_leaves_no_files_behind() {
+    let medium = Medium::default();
+    let journal = open(&medium);
+    append(&journal, b"one").unwrap();
+    for _ in 0..100 {
+        // The write, in a file that is there or, once that one is given up, in a new one.
+        let failing = medium.operations();
+        medium.fail((1..=3).filter(|it| *it != 1 || failing > 8));
+        assert!(append(&journal, b"two").is_err());
+        medium.fail_no_more();
+    }
+    append(&journal, b"three").unwrap();
+    assert!(medium.names().len() <= 3, "{:?}", medium.names());
+    assert_eq!(payloads(&journal), [&b"one"[..], b"three"]);
+}
+
+#[derive(Clone, Debug)]
+enum Step {
+    Append(usize),
+    Deliver { count: usize, skip: usize },
+    Fail(usize),
+    Close,
+    Crash(u64),
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        8 => (0usize..900).prop_map(Step::Append),
+        4 => (1usize..9, 0usize..4).prop_map(|(count, skip)| Step::Deliver { count, skip }),
+        2 => (1usize..12).prop_map(Step::Fail),
+        1 => Just(Step::Close),
+        2 => any::<u64>().prop_map(Step::Crash),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 300, ..ProptestConfig::default() })]
+
+    #[test]
+    fn nothing_is_lost_in_any_life(steps in proptest::collection::vec(step(), 1..60)) {
+        let mut medium = Medium::default();
+        let mut known = Known::default();
+        let mut journal = small(&medium).unwrap();
+        for step in steps {
+            match step {
+                Step::Append(length) => known.append(&journal, length),
+                Step::Deliver { count, skip } => known.deliver(&journal, count, skip),
+                Step::Fail(operation) => medium.fail([operation]),
+                Step::Close => {
+                    prop_assert!(journal.close(Duration::from_secs(60)));
+                    medium.fail_no_more();
+                    journal = small(&medium).unwrap();
+                    known.check(&journal);
+                }
+                Step::Crash(mut random) => {
+                    // The bits of the number, in turn.
+                    medium = medium.crash(&mut |_| { random = random.rotate_left(1); random & 1 == 1 });
+                    journal = small(&medium).unwrap();
+                    known.check(&journal);
+                }
+            }
+        }
+        medium.fail_no_more();
+        known.check(&journal);
+    }
+}
