@@ -15,6 +15,7 @@ mod access;
 mod activate;
 mod check;
 mod cli;
+mod conformance;
 mod connections;
 mod deployments;
 mod examples;

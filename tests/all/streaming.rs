@@ -211,7 +211,8 @@ nodes:
 
 #[tokio::test]
 async fn a_reader_that_does_not_read_stops_the_guest() {
-    // A chunk of one letter is a frame of 1 kB, so that what the sockets hold is a small part of what the node may stream.
+    // A chunk of one letter is a frame of 1 kB, so that what the sockets hold, some megabytes, is a small part of the
+    // 200 000 that the node may stream.
     let name = "a".repeat(1000);
     let flow = format!(
         "inputs: {{}}
@@ -229,9 +230,8 @@ nodes:
     // Ends at its own time, and not because it has streamed all it may.
     let node = collector.span("emits").await;
     assert_eq!(node.attributes["error.type"], json!("NodeTimeout"));
-    eprintln!("TAKEN {:?}", node.attributes);
     let taken = node.attributes["metrics.taken"].as_f64().expect("a number");
-    assert!((8.0..3000.0).contains(&taken), "{taken} chunks were taken from a node that nobody reads");
+    assert!((8.0..20_000.0).contains(&taken), "{taken} chunks were taken from a node that nobody reads");
 
     let frames = stream.rest().await;
     assert_eq!(frames.last().and_then(|frame| frame.event.as_deref()), Some("error"));
