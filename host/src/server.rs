@@ -1,9 +1,12 @@
 //! HTTP: two listeners, their routes, and an orderly end. Knows flows by the scheduler's `Runner`; knows no WebAssembly.
 
+pub mod access;
 pub mod admission;
+pub mod auth;
 pub mod body;
 mod caught;
 pub mod config;
+pub mod cors;
 pub mod drain;
 pub mod edge;
 pub mod endpoint;
@@ -12,12 +15,15 @@ pub mod listener;
 mod page;
 mod probes;
 pub mod problem;
+pub mod rate;
 pub mod reply;
+pub mod request_id;
 mod score;
 pub mod swagger;
 pub mod token;
 
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use anyhow::Context as _;
@@ -27,6 +33,7 @@ use tokio::net::TcpListener;
 
 use crate::telemetry::Telemetry;
 
+use access::Access;
 use body::Bodies;
 use config::Config;
 use drain::{Drain, Draining, Ended};
@@ -46,10 +53,14 @@ pub struct App {
     pub config: Config,
     pub bodies: Bodies,
     pub tokens: FeedbackTokens,
+    /// Who may call, and how often.
+    pub access: Access,
     /// `BUILD_INFO` of the environment, told by `/version`.
     pub build_info: String,
     /// Whether new requests are welcome: not from the moment the host is asked to stop.
     pub draining: Draining,
+    /// Whether the files that say what to serve were wrong when they were last read.
+    reload_failed: AtomicBool,
 }
 
 impl App {
@@ -58,16 +69,23 @@ impl App {
         telemetry: Telemetry,
         config: Config,
         tokens: FeedbackTokens,
+        access: Access,
         build_info: String,
         draining: Draining,
     ) -> Self {
         let (endpoint, bodies) = (RwLock::new(Arc::new(endpoint)), Bodies::new(config.bodies.clone()));
-        Self { endpoint, telemetry, config, bodies, tokens, build_info, draining }
+        let reload_failed = AtomicBool::new(false);
+        Self { endpoint, telemetry, config, bodies, tokens, access, build_info, draining, reload_failed }
     }
 
     /// What is served now.
     pub fn endpoint(&self) -> Arc<Endpoint> {
         self.endpoint.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// What is served is not what the files say, since they are wrong.
+    pub fn reload_failed(&self) {
+        self.reload_failed.store(true, Ordering::Relaxed);
     }
 
     /// Serves something else from the next request on. Requests that are running end on what they began with.
@@ -76,6 +94,7 @@ impl App {
             std::mem::replace(&mut *self.endpoint.write().unwrap_or_else(PoisonError::into_inner), Arc::new(endpoint));
         // Outside of the lock: it may be the last that holds its flows.
         drop(before);
+        self.reload_failed.store(false, Ordering::Relaxed);
     }
 }
 
@@ -115,10 +134,12 @@ impl Server {
         let public = listener::serve(public, public_routes(app.clone()), listen.clone(), drain.watch());
         // Ends last, so that probes are answered until the end: it watches nobody.
         let nobody = Drain::default();
-        let admin = listener::serve(admin, admin_routes(app), listen.for_admin(), nobody.watch());
+        let admin = listener::serve(admin, admin_routes(app.clone()), listen.for_admin(), nobody.watch());
         tokio::select! {
             ended = drain.conduct(&config.drain, stop, public) => ended,
             () = admin => Ended::Hurried,
+            // Never ready: keys are followed as long as anything is served.
+            () = app.access.auth.follow() => Ended::Hurried,
         }
     }
 }
@@ -133,18 +154,34 @@ fn public_routes(app: Arc<App>) -> Router {
         // Inside the edge, so that it sees how they ended. The inner one first: a handler that panics was not cancelled.
         .layer(middleware::from_fn(caught::catch))
         .layer(middleware::from_fn_with_state(app.draining.clone(), drain::cancel))
+        // Before anything of the body is read; and inside the edge, since a refused caller is counted too.
+        .layer(middleware::from_fn_with_state(app.clone(), access::score))
         // Outermost: everything below is inside the request span.
-        .layer(middleware::from_fn_with_state(app.clone(), edge::edge));
-    Router::new()
+        .layer(middleware::from_fn_with_state(app.clone(), edge::edge))
+        .layer(middleware::from_fn(cors::private));
+    let feedback = post(feedback::feedback)
+        .layer(middleware::from_fn_with_state(app.clone(), access::feedback))
+        .layer(middleware::from_fn(cors::private));
+    // Tells what a flow is for, and is no smaller a secret than what it answers. The page itself tells nothing.
+    let swagger = get(swagger::swagger).layer(middleware::from_fn_with_state(app.clone(), access::key));
+    let routes = Router::new()
         .route("/score", score)
-        .route("/feedback", post(feedback::feedback))
+        .route("/feedback", feedback)
         .route("/health", get(probes::health))
         .route("/version", get(probes::version))
-        .route("/swagger.json", get(swagger::swagger))
+        .route("/swagger.json", swagger)
         .route("/", get(page::page))
         .fallback(Problem::no_such_route)
         .method_not_allowed_fallback(Problem::no_such_method)
-        .with_state(app)
+        .with_state(app.clone());
+    Router::new()
+        // As one service, so that what follows is around the router: it sees every answer, also to what has no route, and
+        // with the `Allow` that the router sets on its way out.
+        .fallback_service(routes)
+        // The edge asks for it.
+        .layer(middleware::from_fn(request_id::assign))
+        // Outside of everything, so that a page can read whatever the answer is.
+        .layer(middleware::from_fn_with_state(app, cors::cors))
 }
 
 /// The routes an operator sees.

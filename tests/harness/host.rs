@@ -70,6 +70,29 @@ impl TestHost {
         HostBuilder::new(path.as_ref().to_owned(), new_home())
     }
 
+    /// A host for flows and files that the test lays into a folder of its own: flows, with their guests, by the names of
+    /// their folders; then files by their paths. It is started with the path `served`; the others are found from there.
+    pub fn laid(flows: &[(&str, &str)], files: &[(&str, &str)], served: &str) -> HostBuilder {
+        let home = new_home();
+        for (name, flow) in flows {
+            scenario::write_with_guests(flow, &home.path().join(name));
+        }
+        for (path, text) in files {
+            fs::write(home.path().join(path), text).expect("the test's own folder can be written");
+        }
+        HostBuilder::new(home.path().join(served), home)
+    }
+
+    /// Sends SIGHUP: the files are to be read anew.
+    pub fn reload(&self) {
+        self.process.hang_up();
+    }
+
+    /// The folder of the test: that of [`TestHost::laid`].
+    pub fn home(&self) -> &Path {
+        self._home.path()
+    }
+
     /// Where it takes requests.
     pub fn address(&self) -> SocketAddr {
         self.address

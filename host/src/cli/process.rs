@@ -53,13 +53,11 @@ impl Process {
 
     /// A runner of these parts on these threads.
     pub(super) fn runner(&self, parts: Parts) -> Runner {
-        self.runner_telling(parts, self.telemetry.clone())
+        parts.runner(self.telemetry.clone(), self.threads())
     }
 
-    /// The same with telemetry of its own.
-    pub(super) fn runner_telling(&self, parts: Parts, telemetry: Telemetry) -> Runner {
-        let threads = Threads { io: self.io.handle().clone(), guests: self.guests.handle().clone() };
-        parts.runner(telemetry, threads)
+    pub(super) fn threads(&self) -> Threads {
+        Threads { io: self.io.handle().clone(), guests: self.guests.handle().clone() }
     }
 
     /// Does the work of the verb, then ends all: what still runs belongs to requests that were given up. A request that

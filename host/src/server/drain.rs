@@ -166,7 +166,7 @@ impl Draining {
     pub async fn reach(&mut self, phase: Phase) {
         if self.0.wait_for(|now| *now >= phase).await.is_err() {
             // Nobody will ever say so.
-            std::future::pending().await
+            std::future::pending::<()>().await;
         }
     }
 }

@@ -136,6 +136,10 @@ impl Process {
         prlimit(Some(self.pid), Resource::Nofile, limit).expect("a child can be limited");
     }
 
+    pub(crate) fn hang_up(&self) {
+        self.signal(Signal::HUP);
+    }
+
     pub(crate) fn kill(&self) {
         self.signal(Signal::KILL);
     }
