@@ -70,11 +70,11 @@ impl Prepared {
     }
 
     /// What serves requests, on these threads. None if there are no deployments.
-    pub fn endpoint(self, telemetry: &Telemetry, threads: &Threads) -> Option<Endpoint> {
+    pub fn endpoint(self, telemetry: &Telemetry, keys_required: bool, threads: &Threads) -> Option<Endpoint> {
         let Self { endpoint, deployments, .. } = self;
         let names: Vec<String> = deployments.iter().filter_map(|ready| ready.name.clone()).collect();
         let made = deployments.into_iter().map(|Ready { name, weight, parts, settings }| {
-            let facts = Facts { example: example(&parts.folder), deployments: names.clone(), ..Facts::default() };
+            let facts = Facts { example: example(&parts.folder), keys_required, deployments: names.clone() };
             let deployment = Deployment {
                 images: Images::new(settings.images, parts.folder.clone()),
                 admission: Admission::new(settings.server.admission),

@@ -10,11 +10,13 @@ use std::sync::Arc;
 use anyhow::Context as _;
 
 use crate::assembly::endpoint::{Prepared, Unserved};
-use crate::cli::process::{Process, StopSignals, start_log};
+use crate::cli::process::{Process, start_log};
 use crate::cli::{Done, Error, say, warn, workshop, wrong};
 use crate::config::ServeArgs;
 use crate::sandbox::Threads;
 use crate::sandbox::component::Workshop;
+use crate::server::access::Access;
+use crate::server::drain::Drain;
 use crate::server::endpoint::Endpoint;
 use crate::server::token::FeedbackTokens;
 use crate::server::{App, Server};
@@ -28,6 +30,7 @@ pub fn run(args: ServeArgs) -> Done {
     let settings = asked.settings(&args)?;
     start_log(&settings.log)?;
 
+    let access = Access::open(settings.server.access.clone(), settings.listen).map_err(Error::wrong)?;
     let workshop = workshop(settings.flows.components.clone())?;
     let prepared = prepare(&asked, &args, &workshop)?;
 
@@ -35,22 +38,24 @@ pub fn run(args: ServeArgs) -> Done {
     telemetry.describe().iter().for_each(say);
 
     let process = Process::start(telemetry.clone())?;
-    let loader = Loader { args, workshop, telemetry: telemetry.clone(), threads: process.threads() };
+    let threads = process.threads();
+    let loader =
+        Loader { args, workshop, telemetry: telemetry.clone(), keys_required: access.auth.is_required(), threads };
     let endpoint = loader.finish(prepared)?;
     let tokens = FeedbackTokens::open(&settings.server.tokens, None).map_err(Error::wrong)?;
-    let app = Arc::new(App::new(endpoint, telemetry, settings.server, tokens, settings.build_info));
-    Ok(process.run(async {
-        let mut signals = StopSignals::listen()?;
+    let (drain, config) = (Drain::default(), settings.server);
+    let app = App::new(endpoint, telemetry, config.clone(), tokens, access, settings.build_info, drain.watch());
+    let app = Arc::new(app);
+    process.serve(config.drain.flush, async |signals| {
         let reload = Reload::new(loader, app.clone(), settings.reload_interval)?;
-        let server = Server::bind(settings.listen, settings.admin_listen, app).await?;
+        let server = Server::bind(settings.listen, settings.admin_listen, app)?;
         say(format_args!("admin on http://{}", server.admin_addr()?));
         say(format_args!("listening on http://{}", server.public_addr()?));
         tokio::select! {
-            () = server.serve(async move { signals.next().await }) => {}
-            () = reload.run() => {}
+            ended = server.serve(&config, drain, async || signals.next().await) => Ok(ended),
+            never = reload.run() => match never {},
         }
-        anyhow::Ok(())
-    })?)
+    })
 }
 
 /// Makes what is served of the files as they are.
@@ -58,6 +63,7 @@ struct Loader {
     args: ServeArgs,
     workshop: Arc<Workshop>,
     telemetry: Telemetry,
+    keys_required: bool,
     threads: Threads,
 }
 
@@ -70,7 +76,7 @@ impl Loader {
     }
 
     fn finish(&self, prepared: Prepared) -> Result<Endpoint, Error> {
-        let endpoint = prepared.endpoint(&self.telemetry, &self.threads);
+        let endpoint = prepared.endpoint(&self.telemetry, self.keys_required, &self.threads);
         Ok(endpoint.context("there is nothing to serve")?)
     }
 

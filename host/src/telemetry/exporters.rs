@@ -20,6 +20,7 @@ use tokio::runtime::{Builder, Runtime};
 
 use super::config::{Config, DISABLE_TRACING, ENDPOINT, Endpoint, Protocol};
 use super::printer::Printer;
+use super::sampler::sampler;
 
 /// Why telemetry cannot start.
 #[derive(Debug, thiserror::Error)]
@@ -55,7 +56,8 @@ impl Exporters {
         let resource = Resource::builder().with_service_name(config.service_name.clone()).build();
         let mut lines = Vec::new();
 
-        let mut tracers = SdkTracerProvider::builder().with_resource(resource.clone());
+        let mut tracers =
+            SdkTracerProvider::builder().with_resource(resource.clone()).with_sampler(sampler(config.unsampled));
         match (&config.traces, config.terminal.take()) {
             (Some(endpoint), _) => {
                 tracers = tracers.with_batch_exporter(spans_to(endpoint)?);

@@ -64,6 +64,8 @@ pub(crate) fn weir() -> Command {
     command.envs(std::env::var_os("PATH").map(|path| ("PATH", path)));
     // Compiled components are named by their content. Shared, each guest is compiled once and not once for each test.
     command.env("WEIR_CACHE_DIR", target_folder().join("test-cache"));
+    // Nobody has to notice before a host ends.
+    command.env("WEIR_DRAIN_DELAY", "0");
     command
 }
 

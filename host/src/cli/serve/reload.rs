@@ -4,6 +4,7 @@
 //! What belongs to the process stays as it was at start: listeners, telemetry, keys. If the files are wrong, what was
 //! served is served on, and the log says all that is wrong.
 
+use std::convert::Infallible;
 use std::fs;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -45,7 +46,7 @@ impl Reload {
     }
 
     /// For ever.
-    pub(super) async fn run(mut self) {
+    pub(super) async fn run(mut self) -> Infallible {
         loop {
             self.wanted().await;
             self.seen = stamps(&self.files);
