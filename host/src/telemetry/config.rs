@@ -4,7 +4,10 @@
 //! the rest of the standard variables by themselves: headers, timeout, compression and `INSECURE` of
 //! `OTEL_EXPORTER_OTLP_*`, `OTEL_BSP_*`, `OTEL_METRIC_EXPORT_INTERVAL`, `OTEL_TRACES_SAMPLER`, `OTEL_RESOURCE_ATTRIBUTES`.
 
+use std::path::PathBuf;
+
 use super::content::Content;
+use super::feedback;
 use super::names::{self, dimension};
 use super::printer::Terminal;
 
@@ -24,6 +27,9 @@ pub struct Config {
     pub tracing_enabled: bool,
     /// Prints each finished trace, unless spans are sent somewhere.
     pub terminal: Option<Terminal>,
+    /// Where feedback is safe until it is delivered; none: in memory.
+    pub data_dir: Option<PathBuf>,
+    pub feedback: feedback::Config,
 }
 
 /// Where one signal is sent.
@@ -55,6 +61,8 @@ impl Default for Config {
             common_dimensions: Vec::new(),
             tracing_enabled: true,
             terminal: None,
+            data_dir: None,
+            feedback: feedback::Config::default(),
         }
     }
 }
@@ -62,8 +70,8 @@ impl Default for Config {
 impl Config {
     /// Reads the settings; `get` gives the value of an environment variable.
     ///
-    /// By the standard an empty variable is one that is not set. `terminal` is not set here: it belongs to whoever has
-    /// one.
+    /// By the standard an empty variable is one that is not set. `terminal`, `data_dir` and `feedback` are not set here: they
+    /// belong to whoever has a terminal, or takes feedback.
     ///
     /// # Errors
     /// All that is wrong, one sentence each.
@@ -77,6 +85,8 @@ impl Config {
             common_dimensions: reader.common_dimensions(),
             tracing_enabled: !reader.get(DISABLE_TRACING).is_some_and(|value| value.eq_ignore_ascii_case("true")),
             terminal: None,
+            data_dir: None,
+            feedback: feedback::Config::default(),
         };
         if reader.problems.is_empty() { Ok(config) } else { Err(reader.problems) }
     }
