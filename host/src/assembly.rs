@@ -2,8 +2,9 @@
 
 mod components;
 mod connect;
+pub mod endpoint;
+pub mod served;
 
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,10 +20,10 @@ use crate::flow::value::Json;
 use crate::flow::{Draft, FileError, Flow, Llm, LlmTool, Node, NodeIndex, NodeKind, Place, Surroundings};
 use crate::folder::{Folder, FolderError};
 use crate::images;
-use crate::sandbox::component::{StartError, Workshop};
+use crate::sandbox::component::Workshop;
 use crate::sandbox::limits::{DEFAULT_TIMEOUT, Limits, MAX_TIMEOUT};
 use crate::sandbox::{self, Nodes, Threads};
-use crate::scheduler::{DEFAULT_FLOW_TIMEOUT, Runner};
+use crate::scheduler::Runner;
 use crate::telemetry::{self, NodeFacts, PromptFacts, Telemetry};
 
 use components::Loaded;
@@ -35,7 +36,7 @@ pub struct Parts {
     pub folder: Folder,
     nodes: Vec<sandbox::Node>,
     /// Held as long as anything runs: its engine's clock ends with it.
-    workshop: Workshop,
+    workshop: Arc<Workshop>,
     pub warnings: Vec<Warning>,
     /// Wall time of a request.
     timeout: Duration,
@@ -43,12 +44,10 @@ pub struct Parts {
 
 /// What an operator says about a flow that is to run.
 pub struct Settings<'a> {
-    /// Connection files, and folders of them.
-    pub connections: &'a [PathBuf],
     /// `--init`, by name.
     pub init: &'a IndexMap<String, String>,
-    pub flows: Flows,
-    /// The process's own environment.
+    pub flows: &'a Flows,
+    /// Variables as the flow and its connections see them.
     pub env: &'a dyn Fn(&str) -> Option<String>,
 }
 
@@ -59,8 +58,6 @@ pub enum Fault {
     Folder(#[from] FolderError),
     #[error(transparent)]
     Flow(#[from] Problems),
-    #[error(transparent)]
-    Start(#[from] StartError),
     #[error("no runtime to ask components what they are: {0}")]
     Runtime(std::io::Error),
 }
@@ -98,28 +95,26 @@ pub fn component_paths(flow: &Flow) -> Vec<&str> {
 ///
 /// # Errors
 /// Every problem of the flow, its components, connections and grants, so that all can be mended at once.
-pub fn prepare(folder: &Folder, settings: Settings<'_>) -> Result<Parts, Fault> {
-    let Flows { components, timeout, http_hosts } = settings.flows;
+pub fn prepare(folder: &Folder, workshop: &Arc<Workshop>, settings: &Settings<'_>) -> Result<Parts, Fault> {
     let mut draft = read(folder, settings.env)?;
-    let workshop = Workshop::open(components)?;
     draft.load_images(&|path| images::read_file(folder, path));
-    let components = components::load(folder, &mut draft, &workshop).map_err(Fault::Runtime)?;
+    let components = components::load(folder, &mut draft, workshop).map_err(Fault::Runtime)?;
     let init = draft.initialise(settings.init, (settings.env)(INIT_CONFIG).as_deref());
     if let Some((variable, names)) = INCLUDED_FIELDS.iter().find_map(|name| Some((name, (settings.env)(name)?))) {
         draft.show_only(variable, &names);
     }
-    let connected = connect::connect(&mut draft, init.as_ref(), settings.connections, settings.env);
+    let connected = connect::connect(&mut draft, init.as_ref(), &settings.flows.connections, settings.env);
     let has_connections = connected.is_some();
     let Connected { connections, environment } = connected.unwrap_or_default();
     let config = config::Config { connections: connections.clone(), environment };
-    let http = http::Config { connections: connections.clone(), allowed: http_hosts };
+    let http = http::Config { connections: connections.clone(), allowed: settings.flows.http_hosts.clone() };
     let llm = llm::Config { connections, ..llm::Config::default() };
     let capabilities = Capabilities::build(capability::Config { config, http, llm, ..capability::Config::default() });
     let mut assembling = Assembling { draft, capabilities, init: init.as_ref(), has_connections };
     let nodes: Vec<_> = components.into_iter().filter_map(|loaded| assembling.node(loaded)).collect();
     let (flow, warnings) = assembling.draft.finish()?;
-    let (flow, timeout) = (Arc::new(flow), timeout.unwrap_or(DEFAULT_FLOW_TIMEOUT));
-    Ok(Parts { flow, folder: folder.clone(), nodes, workshop, warnings, timeout })
+    let (flow, timeout) = (Arc::new(flow), settings.flows.timeout);
+    Ok(Parts { flow, folder: folder.clone(), nodes, workshop: workshop.clone(), warnings, timeout })
 }
 
 impl Parts {

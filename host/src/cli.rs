@@ -6,6 +6,7 @@
 mod batch;
 pub mod build;
 pub mod check;
+pub mod config;
 pub mod doctor;
 pub mod inspect;
 mod process;
@@ -15,13 +16,16 @@ pub mod serve;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::Arc;
 
+use anyhow::Context as _;
 use clap::{Args, Parser, Subcommand};
 
-use crate::assembly::{self, Fault, Parts, Settings};
+use crate::assembly::{self, Fault, Parts};
 use crate::batch::MAX_CONCURRENCY;
-use crate::config::{FlowArgs, Flows, ServeArgs};
+use crate::config::{FlowArgs, GivenArgs, Layers, ServeArgs, Settings};
 use crate::folder::Folder;
+use crate::sandbox::component::{self, Workshop};
 
 /// Serves prompt flow deployments: every node a sandboxed WebAssembly component, every node traced.
 #[derive(Debug, Parser)]
@@ -33,8 +37,10 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Serve a flow: POST /score, POST /feedback
+    /// Serve a flow, a deployment or an endpoint: POST /score, POST /feedback
     Serve(ServeArgs),
+    /// Print every setting that `serve` with the same arguments would have, and where it comes from
+    Config(ConfigArgs),
     /// Send one request to a flow, or one for each line of a data file, without a server
     Run(RunArgs),
     /// Compile the nodes that a flow has as source, and lock them
@@ -45,6 +51,15 @@ pub enum Command {
     Inspect(InspectArgs),
     /// Tell what is missing on this machine to build nodes
     Doctor,
+}
+
+#[derive(Debug, Args)]
+pub struct ConfigArgs {
+    #[command(flatten)]
+    pub serve: ServeArgs,
+    /// Print JSON: one object for each setting
+    #[arg(long)]
+    pub json: bool,
 }
 
 #[derive(Debug, Args)]
@@ -139,21 +154,39 @@ impl From<anyhow::Error> for Error {
     }
 }
 
+/// Settings for a verb that runs one flow without a server.
+///
+/// # Errors
+/// All settings that cannot be understood.
+fn settings(given: &GivenArgs) -> Result<Settings, Error> {
+    let flags = given.flags();
+    Settings::read(&Layers::of_process(given, &flags)).map_err(Error::Wrong)
+}
+
 /// Reads a flow and everything its nodes need, and tells what is worth knowing about it.
 ///
 /// # Errors
 /// All that is wrong with the flow, its components, connections and grants.
-fn load(flow: &FlowArgs, flows: Flows) -> Result<Parts, Error> {
-    let parts = prepare(flow, flows).map_err(wrong)?;
+fn load(flow: &FlowArgs, settings: &Settings) -> Result<Parts, Error> {
+    let parts = prepare(flow, settings)?.map_err(wrong)?;
     parts.warnings.iter().for_each(warn);
     Ok(parts)
 }
 
-fn prepare(flow: &FlowArgs, flows: Flows) -> Result<Parts, Fault> {
-    let folder = Folder::open(&flow.flow)?;
-    let init = flow.init.iter().cloned().collect();
-    let env = |name: &str| flow.variable(name);
-    assembly::prepare(&folder, Settings { connections: &flow.connections.paths, init: &init, flows, env: &env })
+fn prepare(flow: &FlowArgs, settings: &Settings) -> Result<Result<Parts, Fault>, Error> {
+    let workshop = workshop(settings.flows.components.clone())?;
+    let flags = flow.given.flags();
+    let layers = Layers::of_process(&flow.given, &flags);
+    let init = flow.given.init.iter().cloned().collect();
+    let settings = assembly::Settings { init: &init, flows: &settings.flows, env: &|name| layers.variable(name) };
+    Ok(Folder::open(&flow.flow)
+        .map_err(Fault::from)
+        .and_then(|folder| assembly::prepare(&folder, &workshop, &settings)))
+}
+
+/// The sandbox that all flows of the process share.
+fn workshop(config: component::Config) -> Result<Arc<Workshop>, Error> {
+    Ok(Arc::new(Workshop::open(config).context("the sandbox cannot be set up")?))
 }
 
 /// A fault as a person reads it: what is wrong with a file is pointed at in it.
@@ -161,7 +194,7 @@ fn wrong(fault: Fault) -> Error {
     match fault {
         Fault::Flow(problems) => Error::wrong(format!("{:?}", miette::Report::new(problems))),
         Fault::Folder(error) => Error::wrong(error),
-        Fault::Start(_) | Fault::Runtime(_) => Error::Failed(fault.into()),
+        Fault::Runtime(_) => Error::Failed(fault.into()),
     }
 }
 

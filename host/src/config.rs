@@ -1,101 +1,101 @@
-//! Settings: gathered once, all faults at once. The only module that reads the process environment.
+//! Settings: gathered once, all faults at once, each with where it came from. The only module that reads the process
+//! environment.
 //!
-//! Every module owns the settings it needs; here they are filled from flags and variables. What flags say comes first,
-//! then `WEIR_*` variables, then defaults. Prompt flow's and OpenTelemetry's own variables keep their names and meaning.
+//! Every module declares the settings it needs; here they are read from layers (see layers.rs): flags, then the
+//! environment, then the configuration file, then a deployment file, then defaults. Prompt flow's and OpenTelemetry's own
+//! variables keep their names and meaning.
+
+mod arguments;
+mod file;
+mod layers;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::Args;
-
 use crate::address::Allowed;
 use crate::images;
 use crate::sandbox::component;
+use crate::server::config as server;
+use crate::setting::{self, Found, Reader, Setting};
 use crate::telemetry;
 
-/// Where compiled components are kept; empty for nowhere. Default: `weir` in the user's cache folder.
-pub const CACHE_DIR: &str = "WEIR_CACHE_DIR";
-/// What the host logs, as `tracing` filters are written. Default: `info`.
-pub const LOG: &str = "WEIR_LOG";
+pub use arguments::{FlowArgs, GivenArgs, ServeArgs, SettingArgs};
+pub use file::{File, FileError};
+pub use layers::{Flag, Layers, Told};
+
+pub static LISTEN: Setting = Setting::new("WEIR_LISTEN", "127.0.0.1:8080", "address of the public listener");
+pub static ADMIN_LISTEN: Setting =
+    Setting::new("WEIR_ADMIN_LISTEN", "127.0.0.1:9090", "address of the operator's listener");
+pub static CONNECTIONS: Setting =
+    Setting::optional("WEIR_CONNECTIONS", "none", "connection files or folders, separated by `:`");
+pub static CACHE_DIR: Setting =
+    Setting::optional("WEIR_CACHE_DIR", "`weir` in the user's cache folder", "where compiled components are kept");
+pub static LOG: Setting = Setting::new("WEIR_LOG", "info", "what the host logs, as a `tracing` filter");
 /// What images requests may point to on the web. `none`: nothing is fetched. Else hosts, as `registry.internal`,
 /// `10.1.2.3:8080` or `10.0.0.0/8`, separated by commas, from which images are fetched although they are not public.
-/// Default: public hosts alone.
-pub const IMAGE_HOSTS: &str = "WEIR_IMAGE_HOSTS";
-/// Hosts that nodes may reach although they are not public, as far as their flows grant them: as in [`IMAGE_HOSTS`], but for
-/// `none`. A host that a grant names by its address or by a private name, and that of a connection, need not be here.
-pub const HTTP_HOSTS: &str = "WEIR_HTTP_HOSTS";
-/// Wall time of a whole request, in seconds: prompt flow's variable. Default: 300.
-pub const LINE_TIMEOUT: &str = "PF_LINE_TIMEOUT_SEC";
-/// Told by `/version`, as the original does.
-pub const BUILD_INFO: &str = "BUILD_INFO";
+pub static IMAGE_HOSTS: Setting = Setting::optional(
+    "WEIR_IMAGE_HOSTS",
+    "public hosts alone",
+    "hosts that images may be fetched from though they are not public (`registry.internal`, `10.1.2.3:8080`, \
+     `10.0.0.0/8`, comma separated); `none`: nothing is fetched",
+);
+/// As [`IMAGE_HOSTS`], but for `none`. A host that a grant names by its address or by a private name, and that of a
+/// connection, need not be here.
+pub static HTTP_HOSTS: Setting = Setting::optional(
+    "WEIR_HTTP_HOSTS",
+    "public hosts, and those that a grant names by address",
+    "likewise for what nodes may ask, as far as their grants reach",
+);
+/// Prompt flow's variable.
+pub static LINE_TIMEOUT: Setting =
+    Setting::new("PF_LINE_TIMEOUT_SEC", "300", "wall time of a request, in whole seconds");
+/// What a deployment file says in milliseconds; comes before [`LINE_TIMEOUT`].
+pub static REQUEST_TIMEOUT: Setting = Setting::optional(
+    "WEIR_REQUEST_TIMEOUT",
+    "`PF_LINE_TIMEOUT_SEC`",
+    "wall time of a request; a deployment's `request_timeout_ms`",
+);
+pub static FLOW_INIT: Setting = Setting::optional(
+    "PF_FLOW_INIT_CONFIG",
+    "none",
+    "what a flex flow is initialised with, a JSON object (flag `--init NAME=VALUE`)",
+);
+pub static INCLUDED_FIELDS: Setting = Setting::optional(
+    "PROMPTFLOW_RESPONSE_INCLUDED_FIELDS",
+    "the file's",
+    "JSON list of the outputs that replies show, in place of `evaluation_only` in the flow file",
+);
+pub static BUILD_INFO: Setting = Setting::optional("BUILD_INFO", "empty", "told by `/version`");
 
-/// What `weir serve` is told on the command line.
-#[derive(Debug, Args)]
-pub struct ServeArgs {
-    #[command(flatten)]
-    pub flow: FlowArgs,
-    /// Address of the public listener; port 0 lets the system choose
-    #[arg(long, env = "WEIR_LISTEN", default_value = "127.0.0.1:8080", value_name = "ADDR")]
-    pub listen: SocketAddr,
-    /// Address of the operator's listener: probes
-    #[arg(long, env = "WEIR_ADMIN_LISTEN", default_value = "127.0.0.1:9090", value_name = "ADDR")]
-    pub admin_listen: SocketAddr,
-}
-
-/// A flow, and what an operator says about it.
-#[derive(Debug, Args)]
-pub struct FlowArgs {
-    /// The flow folder, or its flow file
-    pub flow: PathBuf,
-    #[command(flatten)]
-    pub connections: ConnectionArgs,
-    /// A value that the entry of a flex flow is initialised with; may be given several times
-    #[arg(long, value_name = "NAME=VALUE", value_parser = name_and_value)]
-    pub init: Vec<(String, String)>,
-    /// Variables for the flow and its connections, before those of the process and of the flow file
-    #[arg(long, value_name = "NAME=VALUE", num_args = 1.., value_parser = name_and_value)]
-    pub environment_variables: Vec<(String, String)>,
-}
-
-impl FlowArgs {
-    /// A variable as the flow and its connections see it.
-    pub fn variable(&self, name: &str) -> Option<String> {
-        let given = self.environment_variables.iter().rev().find(|(given, _)| given == name);
-        given.map(|(_, value)| value.clone()).filter(|value| !value.is_empty()).or_else(|| variable(name))
-    }
-}
-
-/// Where connections come from.
-#[derive(Debug, Args)]
-pub struct ConnectionArgs {
-    /// A connection file, or a folder of them; may be given several times
-    #[arg(long = "connections", env = "WEIR_CONNECTIONS", value_delimiter = ':', value_name = "PATH")]
-    pub paths: Vec<PathBuf>,
-}
-
-fn name_and_value(pair: &str) -> Result<(String, String), String> {
-    let (name, value) = pair.split_once('=').ok_or("expected NAME=VALUE")?;
-    Ok((name.to_owned(), value.to_owned()))
-}
+/// Longest wall time of a request that may be asked for.
+const MAX_REQUEST_TIMEOUT: Duration = Duration::from_secs(3600);
 
 /// What an operator says about every flow.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Flows {
     pub components: component::Config,
-    /// Wall time of a whole request; none: the host's own.
-    pub timeout: Option<Duration>,
+    /// Connection files, and folders of them.
+    pub connections: Vec<PathBuf>,
+    /// Wall time of a whole request.
+    pub timeout: Duration,
     /// Hosts that nodes may reach although they are not public: see [`HTTP_HOSTS`].
     pub http_hosts: Allowed,
 }
 
-/// Settings that come from the environment alone.
+/// Everything that can be set.
 #[derive(Debug)]
-pub struct Environment {
+pub struct Settings {
+    pub listen: SocketAddr,
+    pub admin_listen: SocketAddr,
+    pub log: String,
     pub telemetry: telemetry::Config,
+    pub server: server::Config,
     pub flows: Flows,
     pub images: images::Config,
     pub build_info: String,
+    /// Each of them as it was found.
+    pub found: Vec<Found>,
 }
 
 /// Reads a variable of the process environment; one that is empty or not UTF-8 counts as unset.
@@ -104,45 +104,82 @@ pub fn variable(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.is_empty())
 }
 
-impl Environment {
+impl Settings {
     /// # Errors
-    /// All variables that cannot be understood, one text each.
-    pub fn read(get: &dyn Fn(&str) -> Option<String>) -> Result<Self, Vec<String>> {
-        let read = (telemetry::Config::from_env(get), images(get), http_hosts(get), flow_timeout(get));
-        let (telemetry, images, http_hosts, timeout) = match read {
-            (Ok(telemetry), Ok(images), Ok(http_hosts), Ok(timeout)) => (telemetry, images, http_hosts, timeout),
-            (telemetry, images, http_hosts, timeout) => {
-                let others = [images.err(), http_hosts.err(), timeout.err()].into_iter().flatten();
-                return Err(telemetry.err().into_iter().flatten().chain(others).collect());
-            }
+    /// All settings that cannot be understood, one text each.
+    pub fn read(layers: &Layers<'_>) -> Result<Self, Vec<String>> {
+        let mut reader = Reader::new(layers);
+        let listen = reader.value(&LISTEN, address);
+        let admin_listen = reader.value(&ADMIN_LISTEN, address);
+        let connections = reader.optional(&CONNECTIONS, |text| Ok(text.split(':').map(PathBuf::from).collect()));
+        let cache_dir = reader.optional(&CACHE_DIR, setting::path).or_else(|| user_cache(layers));
+        let flows = Flows {
+            components: component::Config { cache_dir },
+            connections: connections.unwrap_or_default(),
+            timeout: timeout(&mut reader),
+            http_hosts: reader.optional(&HTTP_HOSTS, |text| said(Allowed::parse(text))).unwrap_or_default(),
         };
-        let flows = Flows { components: component::Config { cache_dir: cache_dir(get) }, timeout, http_hosts };
-        let build_info = get(BUILD_INFO).unwrap_or_default();
-        Ok(Self { telemetry, flows, images, build_info })
+        let images = reader.optional(&IMAGE_HOSTS, |text| {
+            images::Config::parse(text).map_err(|error| format!("{error}; or `none`, to fetch no images"))
+        });
+        let log = reader.value(&LOG, setting::text);
+        let server = server::Config::read(&mut reader);
+        let telemetry = telemetry::Config::read(&mut reader);
+        // Read again for each flow, which may have its own; here for the list.
+        reader.optional(&FLOW_INIT, setting::text);
+        reader.optional(&INCLUDED_FIELDS, setting::text);
+        let build_info = reader.optional(&BUILD_INFO, setting::text).unwrap_or_default();
+        unknown_sets(layers, &mut reader);
+        let (found, problems) = reader.finish();
+        if !problems.is_empty() {
+            return Err(problems);
+        }
+        let images = images.unwrap_or_default();
+        Ok(Self { listen, admin_listen, log, telemetry, server, flows, images, build_info, found })
+    }
+
+    /// The settings that the layers' file, if there is one, may hold by their keys.
+    pub fn keys() -> Vec<String> {
+        documented().iter().filter_map(|found| found.setting.key()).collect()
     }
 }
 
-fn images(get: &dyn Fn(&str) -> Option<String>) -> Result<images::Config, String> {
-    let hosts = get(IMAGE_HOSTS).map_or_else(|| Ok(images::Config::default()), |text| images::Config::parse(&text));
-    hosts.map_err(|error| format!("{IMAGE_HOSTS}: {error}; or `none`, to fetch no images"))
+/// Every setting with its default: what the README's table is held against.
+pub fn documented() -> Vec<Found> {
+    let layers = Layers { variables: &[], flags: &[], environment: &|_| None, file: None, deployment: None };
+    Settings::read(&layers).map(|settings| settings.found).unwrap_or_default()
 }
 
-fn http_hosts(get: &dyn Fn(&str) -> Option<String>) -> Result<Allowed, String> {
-    let hosts = get(HTTP_HOSTS).map_or_else(|| Ok(Allowed::default()), |text| Allowed::parse(&text));
-    hosts.map_err(|error| format!("{HTTP_HOSTS}: {error}"))
-}
-
-fn flow_timeout(get: &dyn Fn(&str) -> Option<String>) -> Result<Option<Duration>, String> {
-    let Some(text) = get(LINE_TIMEOUT) else { return Ok(None) };
-    let seconds = text.trim().parse::<u64>().ok().filter(|seconds| *seconds > 0);
-    let problem = || format!("{LINE_TIMEOUT}: {text:?} is no time; write whole seconds, such as 300");
-    seconds.map(|seconds| Some(Duration::from_secs(seconds))).ok_or_else(problem)
-}
-
-fn cache_dir(get: &dyn Fn(&str) -> Option<String>) -> Option<PathBuf> {
-    if let Some(dir) = get(CACHE_DIR) {
-        return Some(dir.into());
+/// `--set` names settings by their keys; one that nobody has asked for does not exist.
+fn unknown_sets(layers: &Layers<'_>, reader: &mut Reader<'_>) {
+    let known = reader.keys();
+    for flag in layers.flags.iter().filter(|flag| flag.is_set() && !known.contains(&flag.key())) {
+        let near = crate::flow::problem::nearest(&flag.key(), known.iter().map(String::as_str));
+        let help = near.map_or_else(|| "`weir config` lists them".to_owned(), |near| format!("did you mean `{near}`?"));
+        reader.complain(format!("--set: there is no setting `{}`; {help}", flag.key()));
     }
-    let cache = get("XDG_CACHE_HOME").map(PathBuf::from).or_else(|| Some(PathBuf::from(get("HOME")?).join(".cache")));
+}
+
+fn address(text: &str) -> Result<SocketAddr, String> {
+    text.parse().map_err(|_| format!("{text:?} is no address; write ADDRESS:PORT, such as 0.0.0.0:8080"))
+}
+
+fn said<T>(parsed: Result<T, impl ToString>) -> Result<T, String> {
+    parsed.map_err(|error| error.to_string())
+}
+
+fn timeout(reader: &mut Reader<'_>) -> Duration {
+    let seconds = |text: &str| {
+        let seconds = text.parse::<u64>().ok().filter(|seconds| *seconds > 0).map(Duration::from_secs);
+        let time = seconds.filter(|time| *time <= MAX_REQUEST_TIMEOUT);
+        time.ok_or_else(|| format!("{text:?} is no time; write whole seconds, such as 300, of at most 3600"))
+    };
+    let line = reader.value(&LINE_TIMEOUT, seconds);
+    reader.optional(&REQUEST_TIMEOUT, setting::time_up_to(MAX_REQUEST_TIMEOUT)).unwrap_or(line)
+}
+
+fn user_cache(layers: &Layers<'_>) -> Option<PathBuf> {
+    let cache = (layers.environment)("XDG_CACHE_HOME").map(PathBuf::from);
+    let cache = cache.or_else(|| Some(PathBuf::from((layers.environment)("HOME")?).join(".cache")));
     cache.map(|cache| cache.join("weir"))
 }

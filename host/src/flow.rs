@@ -7,7 +7,7 @@
 mod check;
 pub mod describe;
 mod draft;
-mod fields;
+pub(crate) mod fields;
 mod files;
 pub mod given;
 mod graph;
@@ -24,7 +24,7 @@ mod template;
 pub mod tools;
 pub mod types;
 pub mod value;
-mod yaml;
+pub(crate) mod yaml;
 
 use indexmap::IndexMap;
 
@@ -268,8 +268,8 @@ impl Flow {
     }
 
     /// The nodes that may stream to the client, each with the output it is: those that one output of the reply shows
-    /// whole, and that no other node waits for. Whether a node does stream is known when it has run; two that do are an
-    /// error of a request that asked for a stream.
+    /// whole, that no other node waits for, and of which nothing says that they never stream. Whether a node does stream
+    /// is known when it has run; two that do are an error of a request that asked for a stream.
     pub fn stream_candidates(&self) -> Vec<(NodeIndex, &str)> {
         let shown: Vec<_> = self.outputs.iter().filter(|(_, output)| !output.evaluation_only).collect();
         let shows = |output: &Output, index| matches!(&output.source, Binding::Node { node, .. } if *node == index);
@@ -278,7 +278,7 @@ impl Flow {
             let mut outputs = shown.iter().filter(|(_, output)| shows(output, index));
             let (name, output) = outputs.next()?;
             let alone = outputs.next().is_none() && !self.is_needed(index);
-            (alone && whole(output)).then_some((index, name.as_str()))
+            (alone && whole(output) && self.node(index).may_stream()).then_some((index, name.as_str()))
         };
         let served = (0..self.nodes.len()).map(NodeIndex).filter(|index| self.order.contains(index));
         served.filter_map(candidate).collect()

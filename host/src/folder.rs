@@ -65,6 +65,12 @@ impl Folder {
         }
     }
 
+    /// Whether a file is a flow by its name, whatever is in it.
+    pub fn is_flow_file(path: &Path) -> bool {
+        let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+        FLOW_FILES.contains(&name.as_str()) || name.ends_with(PROMPTY)
+    }
+
     /// Where the folder is.
     pub fn root(&self) -> &Path {
         &self.root

@@ -24,6 +24,7 @@ pub mod server;
 pub mod batch;
 pub mod images;
 
+pub mod deployment;
 pub mod flow;
 
 pub mod scheduler;

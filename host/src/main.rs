@@ -8,6 +8,7 @@ fn main() -> ExitCode {
     let Cli { command } = Cli::read();
     let done = match command {
         Command::Serve(args) => cli::serve::run(&args),
+        Command::Config(args) => cli::config::run(&args),
         Command::Run(args) => cli::run::run(&args),
         Command::Build(args) => cli::build::run(&args),
         Command::Check(args) => cli::check::run(&args),

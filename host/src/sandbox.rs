@@ -60,12 +60,12 @@ pub struct Nodes {
     nodes: Vec<Node>,
     threads: Threads,
     /// Keeps the clock of the engine going.
-    _workshop: Workshop,
+    _workshop: Arc<Workshop>,
 }
 
 impl Nodes {
     /// `nodes` are all those of `flow`, in its order; `workshop` loaded their components.
-    pub fn new(flow: Arc<Flow>, nodes: Vec<Node>, workshop: Workshop, threads: Threads) -> Arc<Self> {
+    pub fn new(flow: Arc<Flow>, nodes: Vec<Node>, workshop: Arc<Workshop>, threads: Threads) -> Arc<Self> {
         Arc::new(Self { flow, nodes, threads, _workshop: workshop })
     }
 

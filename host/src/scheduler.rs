@@ -25,8 +25,6 @@ use drive::Drive;
 use outcome::{Failure, Outcome};
 use plan::{Collected, Plan};
 
-/// Wall time of a whole request: what the original allowed.
-pub const DEFAULT_FLOW_TIMEOUT: Duration = Duration::from_secs(300);
 /// How many nodes of one request may run at the same time: the original's number.
 pub const NODE_CONCURRENCY: usize = 16;
 

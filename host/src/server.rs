@@ -1,20 +1,23 @@
 //! HTTP: two listeners, their routes, and an orderly end. Knows flows by the scheduler's `Runner`; knows no WebAssembly.
 
+pub mod admission;
+pub mod body;
+pub mod config;
 pub mod edge;
+pub mod endpoint;
 mod feedback;
 mod probes;
 pub mod problem;
-mod reply;
+pub mod reply;
 mod score;
 pub mod token;
 
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use anyhow::Context as _;
-use axum::extract::DefaultBodyLimit;
 use axum::routing::{get, post};
 use axum::{Extension, Router, middleware};
 use hyper::server::conn::http1;
@@ -23,15 +26,13 @@ use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
 use tokio::net::TcpListener;
 
-use crate::images::Images;
-use crate::scheduler::Runner;
+use crate::telemetry::Telemetry;
 
+use body::Bodies;
+use config::Config;
+use endpoint::Endpoint;
 use problem::Problem;
 
-/// Longest body of a `/score` request. The original has no limit; larger inputs belong in object storage.
-pub const MAX_SCORE_BODY: usize = 4 * 1024 * 1024;
-/// Longest body of a `/feedback` request: it becomes a span.
-pub const MAX_FEEDBACK_BODY: usize = 64 * 1024;
 /// How long a client may take to send the head of a request.
 const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long requests that are running may take to end once the host is asked to stop.
@@ -47,12 +48,34 @@ pub struct Peer(pub SocketAddr);
 /// What every request handler shares.
 #[derive(Debug)]
 pub struct App {
-    pub runner: Runner,
-    pub images: Images,
+    endpoint: RwLock<Arc<Endpoint>>,
+    pub telemetry: Telemetry,
+    pub config: Config,
+    pub bodies: Bodies,
     /// `BUILD_INFO` of the environment, told by `/version`.
     pub build_info: String,
     /// Whether new requests are welcome: false from the moment the host is asked to stop.
     pub ready: AtomicBool,
+}
+
+impl App {
+    pub fn new(endpoint: Endpoint, telemetry: Telemetry, config: Config, build_info: String) -> Self {
+        let (endpoint, bodies) = (RwLock::new(Arc::new(endpoint)), Bodies::new(config.bodies.clone()));
+        Self { endpoint, telemetry, config, bodies, build_info, ready: AtomicBool::new(true) }
+    }
+
+    /// What is served now.
+    pub fn endpoint(&self) -> Arc<Endpoint> {
+        self.endpoint.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Serves something else from the next request on. Requests that are running end on what they began with.
+    pub fn swap(&self, endpoint: Endpoint) {
+        let before =
+            std::mem::replace(&mut *self.endpoint.write().unwrap_or_else(PoisonError::into_inner), Arc::new(endpoint));
+        // Outside of the lock: it may be the last that holds its flows.
+        drop(before);
+    }
 }
 
 /// The two listeners, bound.
@@ -68,8 +91,8 @@ impl Server {
     ///
     /// # Errors
     /// If an address cannot be bound; the error names it.
-    pub async fn bind(public: SocketAddr, admin: SocketAddr, app: App) -> anyhow::Result<Self> {
-        Ok(Self { public: bind(public).await?, admin: bind(admin).await?, app: Arc::new(app) })
+    pub async fn bind(public: SocketAddr, admin: SocketAddr, app: Arc<App>) -> anyhow::Result<Self> {
+        Ok(Self { public: bind(public).await?, admin: bind(admin).await?, app })
     }
 
     /// # Errors
@@ -139,13 +162,11 @@ async fn accept(listener: TcpListener, routes: Router, connections: &GracefulShu
 /// The routes a client sees.
 fn public_routes(app: Arc<App>) -> Router {
     let score = post(score::score)
-        // Inside the edge, so that a refused body is still counted as a request.
-        .layer(DefaultBodyLimit::max(MAX_SCORE_BODY))
         // Outermost: everything below is inside the request span.
         .layer(middleware::from_fn_with_state(app.clone(), edge::edge));
     Router::new()
         .route("/score", score)
-        .route("/feedback", post(feedback::feedback).layer(DefaultBodyLimit::max(MAX_FEEDBACK_BODY)))
+        .route("/feedback", post(feedback::feedback))
         .route("/health", get(probes::health))
         .route("/version", get(probes::version))
         .fallback(Problem::no_such_route)

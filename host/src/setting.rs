@@ -56,9 +56,15 @@ pub enum Origin {
     /// A variable of the process environment.
     Environment(&'static str),
     /// The configuration file, at this line.
-    File { path: PathBuf, line: usize },
+    File {
+        path: PathBuf,
+        line: usize,
+    },
     /// A deployment file, under this key.
-    Deployment { path: PathBuf, key: String },
+    Deployment {
+        path: PathBuf,
+        key: String,
+    },
     Default,
 }
 
@@ -85,6 +91,18 @@ pub struct Given {
 pub trait Source {
     /// What wins of all that was given for the setting; an empty text counts as not given.
     fn given(&self, setting: &Setting) -> Option<Given>;
+}
+
+/// An environment that a test has made up.
+#[cfg(test)]
+pub(crate) struct Variables<F>(pub(crate) F);
+
+#[cfg(test)]
+impl<F: Fn(&str) -> Option<String>> Source for Variables<F> {
+    fn given(&self, setting: &Setting) -> Option<Given> {
+        let text = (self.0)(setting.variable).filter(|text| !text.is_empty())?;
+        Some(Given { text, origin: Origin::Environment(setting.variable) })
+    }
 }
 
 /// A setting after it was read.
@@ -119,11 +137,7 @@ impl<'a> Reader<'a> {
     }
 
     /// The value of a setting that may be left unset.
-    pub fn optional<T>(
-        &mut self,
-        setting: &'static Setting,
-        parse: impl Fn(&str) -> Result<T, String>,
-    ) -> Option<T> {
+    pub fn optional<T>(&mut self, setting: &'static Setting, parse: impl Fn(&str) -> Result<T, String>) -> Option<T> {
         let Some(Given { text, origin }) = self.source.given(setting) else {
             let text = (!setting.default.is_empty()).then(|| setting.default.to_owned());
             self.found.push(Found { setting, text, origin: Origin::Default });
@@ -157,6 +171,18 @@ impl<'a> Reader<'a> {
     /// A problem that is told already in full.
     pub fn complain(&mut self, problem: impl Into<String>) {
         self.problems.push(problem.into());
+    }
+
+    /// The same of a problem that several readings may find.
+    pub fn complain_once(&mut self, problem: String) {
+        if !self.problems.contains(&problem) {
+            self.problems.push(problem);
+        }
+    }
+
+    /// The keys of what was asked for so far.
+    pub fn keys(&self) -> Vec<String> {
+        self.found.iter().filter_map(|found| found.setting.key()).collect()
     }
 
     /// All that was found, in the order of reading, and all that is wrong, one text each.

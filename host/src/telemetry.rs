@@ -39,6 +39,7 @@ pub use usage::{Tokens, Usage};
 
 use exporters::Exporters;
 use metrics::Metrics;
+use names::dimension;
 
 /// The way to tell anything. Clones are the same.
 #[derive(Clone, Debug)]
@@ -50,7 +51,7 @@ struct Inner {
     tracing_enabled: bool,
     content: Content,
     metrics: Metrics,
-    exporters: Exporters,
+    exporters: Arc<Exporters>,
 }
 
 impl Telemetry {
@@ -70,7 +71,21 @@ impl Telemetry {
             tracing_enabled: config.tracing_enabled,
             content: config.content,
             metrics: Metrics::new(&exporters.meters, &config.common_dimensions),
-            exporters,
+            exporters: Arc::new(exporters),
+        }))
+    }
+
+    /// The same, but that the eight metrics say which deployment of which endpoint they are of, unless the operator gives
+    /// them such dimensions anyway.
+    #[must_use]
+    pub fn of_deployment(&self, endpoint: Option<&str>, deployment: Option<&str>) -> Self {
+        let dimensions = [(dimension::ENDPOINT, endpoint), (dimension::DEPLOYMENT, deployment)];
+        Self(Arc::new(Inner {
+            tracer: self.0.tracer.clone(),
+            tracing_enabled: self.0.tracing_enabled,
+            content: self.0.content,
+            metrics: self.0.metrics.with(dimensions.into_iter().filter_map(|(name, value)| Some((name, value?)))),
+            exporters: self.0.exporters.clone(),
         }))
     }
 

@@ -97,7 +97,7 @@ async fn every_refusal_has_the_same_shape() {
     reply.assert_error(405, user_error("MethodNotAllowed", "GET is not allowed on /score"));
 
     let large = vec![b' '; 4 * 1024 * 1024 + 1];
-    let message = "the request body is larger than it may be";
+    let message = "the request body is larger than 4 MiB";
     host.score_with(&[], large).await.assert_error(413, user_error("BodyTooLarge", message));
 
     let message = "Media type text/html in Accept header is not acceptable. Supported media type(s) - application/json";

@@ -13,6 +13,10 @@ const LIVE_CAPACITY: usize = 8;
 /// Longest stream of one run, in bytes of JSON text. The host may have to keep all of it to join it.
 pub const MAX_STREAM: usize = 4 * 1024 * 1024;
 
+/// How many chunks one run may stream: each costs the host more than its text, and every reader a frame. The longest
+/// answers of models have 128 Ki tokens, which is one chunk each.
+pub const MAX_CHUNKS: usize = 200_000;
+
 /// Where the chunks of one run go. Clones share it.
 #[derive(Clone, Debug)]
 pub struct Outlet(Arc<Shared>);
@@ -34,7 +38,7 @@ struct Kept {
 pub enum Closed {
     /// Nobody reads any more.
     Gone,
-    /// More than [`MAX_STREAM`].
+    /// More than [`MAX_STREAM`], or [`MAX_CHUNKS`].
     Limit,
 }
 
@@ -63,7 +67,7 @@ impl Outlet {
         {
             let mut kept = self.lock();
             kept.bytes += chunk.as_str().len();
-            if kept.bytes > MAX_STREAM {
+            if kept.bytes > MAX_STREAM || kept.chunks.len() >= MAX_CHUNKS {
                 return Ok(Err(Closed::Limit));
             }
             kept.chunks.push(chunk.clone());
@@ -91,5 +95,25 @@ impl Outlet {
     fn lock(&self) -> MutexGuard<'_, Kept> {
         // Nothing panics while the lock is held; if it did, what was kept would still be whole.
         self.0.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_stream_ends_at_its_limits() {
+        let many = Outlet::kept();
+        for _ in 0..MAX_CHUNKS {
+            assert_eq!(many.emit("1").await, Ok(Ok(())));
+        }
+        assert_eq!(many.emit("1").await, Ok(Err(Closed::Limit)));
+
+        let long = Outlet::kept();
+        let chunk = Json::string(&"x".repeat(MAX_STREAM / 2 - 2));
+        assert_eq!(long.emit(chunk.as_str()).await, Ok(Ok(())));
+        assert_eq!(long.emit(chunk.as_str()).await, Ok(Ok(())));
+        assert_eq!(long.emit("1").await, Ok(Err(Closed::Limit)));
     }
 }

@@ -85,7 +85,7 @@ async fn lines(
         signals.next().await;
     };
     let run_line = async |inputs| match asker.ask(inputs, true, usage.clone()).await {
-        Ok(Whole { reply, collected }) => {
+        Ok(Whole { reply, collected, .. }) => {
             let aggregation = (!collected.is_empty()).then(|| collected.to_json());
             Ok(Answered { outputs: reply, aggregation })
         }

@@ -3,13 +3,11 @@
 use serde_json::{Value, json};
 
 use crate::assembly::{Fault, Parts};
-use crate::cli::{CheckArgs, Done, Error, prepare, say, warn, wrong};
-use crate::config::{self, Environment};
+use crate::cli::{CheckArgs, Done, Error, prepare, say, settings, warn, wrong};
 use crate::flow::problem::Warning;
 
 pub fn run(args: &CheckArgs) -> Done {
-    let flows = Environment::read(&config::variable).map_err(Error::Wrong)?.flows;
-    let checked = prepare(&args.flow, flows);
+    let checked = prepare(&args.flow, &settings(&args.flow.given)?)?;
     if args.json {
         say(report(&checked));
         return checked.map(drop).map_err(|_| Error::Told);

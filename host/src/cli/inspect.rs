@@ -5,15 +5,13 @@ use std::fs;
 use anyhow::Context as _;
 use tokio::runtime::Builder;
 
-use crate::cli::{Done, Error, InspectArgs, say};
-use crate::config::{self, Environment};
-use crate::sandbox::component::Workshop;
+use crate::cli::{Done, Error, InspectArgs, say, settings, workshop};
+use crate::config::GivenArgs;
 
 pub fn run(args: &InspectArgs) -> Done {
     let shown = args.file.display().to_string();
     let bytes = fs::read(&args.file).map_err(|error| Error::wrong(format_args!("{shown}: {error}")))?;
-    let components = Environment::read(&config::variable).map_err(Error::Wrong)?.flows.components;
-    let workshop = Workshop::open(components).context("the sandbox cannot be set up")?;
+    let workshop = workshop(settings(&GivenArgs::default())?.flows.components)?;
     let component = workshop.load(&shown, &bytes).map_err(Error::wrong)?;
     let runtime = Builder::new_current_thread().enable_all().build().context("no runtime")?;
     let description = runtime.block_on(component.describe()).map_err(Error::wrong)?;

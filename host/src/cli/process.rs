@@ -46,8 +46,13 @@ impl Process {
 
     /// A runner of these parts on these threads.
     pub(super) fn runner(&self, parts: Parts) -> Runner {
+        self.runner_telling(parts, self.telemetry.clone())
+    }
+
+    /// The same with telemetry of its own.
+    pub(super) fn runner_telling(&self, parts: Parts, telemetry: Telemetry) -> Runner {
         let threads = Threads { io: self.io.handle().clone(), guests: self.guests.handle().clone() };
-        parts.runner(self.telemetry.clone(), threads)
+        parts.runner(telemetry, threads)
     }
 
     /// Does the work of the verb, then ends all: what still runs belongs to requests that were given up. A request that
@@ -87,10 +92,9 @@ impl StopSignals {
 }
 
 /// The host's own log goes to standard error, so that standard output has what was asked for only.
-pub(super) fn start_log() -> Done {
-    let filter = config::variable(config::LOG).unwrap_or_else(|| "info".to_owned());
-    let filter = tracing_subscriber::EnvFilter::try_new(&filter)
-        .map_err(|error| Error::wrong(format_args!("{}: {filter:?}: {error}", config::LOG)))?;
+pub(super) fn start_log(filter: &str) -> Done {
+    let filter = tracing_subscriber::EnvFilter::try_new(filter)
+        .map_err(|error| Error::wrong(format_args!("{}: {filter:?}: {error}", config::LOG.variable)))?;
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(stderr).with_ansi(stderr().is_terminal());
     // A second start in one process, as tests may do, keeps the first log.
     let _ = log.try_init();

@@ -10,8 +10,8 @@ use opentelemetry::Context;
 
 use crate::assembly::Parts;
 use crate::cli::process::{Process, start_log};
-use crate::cli::{Done, Error, RunArgs, batch, load, say};
-use crate::config::{self, Environment};
+use crate::cli::{Done, Error, RunArgs, batch, load, say, settings};
+use crate::config::Settings;
 use crate::flow::Flow;
 use crate::flow::inputs::{InputError, Inputs};
 use crate::flow::value::Json;
@@ -22,15 +22,17 @@ use crate::scheduler::{Call, ReplyMode, Runner};
 use crate::telemetry::{Telemetry, Terminal, Usage};
 
 pub fn run(args: &RunArgs) -> Done {
-    start_log()?;
-    let Environment { mut telemetry, flows, images, .. } =
-        Environment::read(&config::variable).map_err(Error::Wrong)?;
+    let settings = settings(&args.flow.given)?;
+    start_log(&settings.log)?;
+    let parts = load(&args.flow, &settings)?;
+    let Settings { mut telemetry, images, .. } = settings;
+    // It belongs to a host that takes feedback, which may be running.
+    telemetry.data_dir = None;
     if args.trace {
         // Whoever asks for the trace here wants to see it here.
         telemetry.traces = None;
         telemetry.terminal = Some(Terminal { out: Box::new(stderr()), color: stderr().is_terminal() });
     }
-    let parts = load(&args.flow, flows)?;
     let images = Images::new(images, parts.folder.clone());
     let start = move || Process::start(Telemetry::start(telemetry).context("telemetry cannot be started")?);
     match &args.data {

@@ -19,12 +19,12 @@ use super::manifest::{self, Manifest};
 use super::problem::{Findings, listed};
 use super::prompty::Prompty;
 use super::python;
-use crate::units;
 use super::value::{Json, View};
 use super::{
     Activate, Aggregation, Binding, Flow, FlowKind, Limits, MessageFormat, Node, NodeIndex, Surroundings, graph,
 };
 use crate::id::{FlowId, NodeId};
+use crate::units;
 use names::Names;
 
 /// Most nodes of a flow. The largest that were seen in the wild have a few dozen.
@@ -228,6 +228,7 @@ impl Checker<'_> {
             activate,
             grants: written.grants.iter().map(|(name, ask)| (name.value.clone(), ask.value.clone())).collect(),
             limits: self.limits(written),
+            described_whole: false,
             untrusted: Vec::new(),
             quoting: Quoting::default(),
             message_format: MessageFormat::default(),

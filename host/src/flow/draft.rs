@@ -99,6 +99,7 @@ impl Draft {
     /// Holds what a node is given against what its component says it takes, and reads the literals among it as that. Of
     /// the entry of a flex flow, also makes what the component takes the inputs of the flow.
     pub fn described(&mut self, index: NodeIndex, description: &Description) {
+        self.flow.nodes[index.0].described_whole = description.streams == Some(false);
         if self.flow.entry() == Some(index) {
             self.entry_described(index, description);
         } else {

@@ -7,13 +7,13 @@ use super::yaml::{Entry, Node, Value};
 
 /// A value and where it stands in the file.
 #[derive(Clone, Debug)]
-pub(super) struct At<T> {
-    pub(super) value: T,
-    pub(super) span: Span,
+pub(crate) struct At<T> {
+    pub(crate) value: T,
+    pub(crate) span: Span,
 }
 
 /// The entries of one mapping that have not been asked for yet. [`Fields::finish`] warns of what nobody asked for.
-pub(super) struct Fields<'a> {
+pub(crate) struct Fields<'a> {
     /// What the mapping describes, for messages: `node "chat"`.
     owner: String,
     entries: Vec<&'a Entry>,
@@ -22,44 +22,44 @@ pub(super) struct Fields<'a> {
 
 impl<'a> Fields<'a> {
     /// None if `node` is no mapping, which is then found. Nothing at all is an empty one.
-    pub(super) fn of(owner: impl Into<String>, node: &'a Node, findings: &mut Findings) -> Option<Self> {
+    pub(crate) fn of(owner: impl Into<String>, node: &'a Node, findings: &mut Findings) -> Option<Self> {
         let owner = owner.into();
         let entries = entries(&owner, node, findings)?;
         Some(Self { owner, entries, known: Vec::new() })
     }
 
     /// The same fields under the name that the first of them gave.
-    pub(super) fn owned_by(self, owner: String) -> Self {
+    pub(crate) fn owned_by(self, owner: String) -> Self {
         Self { owner, ..self }
     }
 
-    pub(super) fn owner(&self) -> &str {
+    pub(crate) fn owner(&self) -> &str {
         &self.owner
     }
 
-    pub(super) fn take(&mut self, key: &'static str) -> Option<&'a Node> {
+    pub(crate) fn take(&mut self, key: &'static str) -> Option<&'a Node> {
         self.entry(key).map(|entry| &entry.value)
     }
 
     /// Like [`Fields::take`], where nothing counts as absent.
-    pub(super) fn section(&mut self, key: &'static str) -> Option<&'a Node> {
+    pub(crate) fn section(&mut self, key: &'static str) -> Option<&'a Node> {
         self.take(key).filter(|node| !matches!(node.value, Value::Null))
     }
 
     /// Like [`Fields::take`], with the key's own place.
-    pub(super) fn entry(&mut self, key: &'static str) -> Option<&'a Entry> {
+    pub(crate) fn entry(&mut self, key: &'static str) -> Option<&'a Entry> {
         self.known.push(key);
         let position = self.entries.iter().position(|entry| entry.key == key)?;
         Some(self.entries.remove(position))
     }
 
     /// Keys that belong in the file but have no effect here.
-    pub(super) fn ignore(&mut self, keys: &[&'static str]) {
+    pub(crate) fn ignore(&mut self, keys: &[&'static str]) {
         self.entries.retain(|entry| !keys.contains(&entry.key.as_str()));
     }
 
     /// Text; nothing counts as absent.
-    pub(super) fn text(&mut self, key: &'static str, findings: &mut Findings) -> Option<At<String>> {
+    pub(crate) fn text(&mut self, key: &'static str, findings: &mut Findings) -> Option<At<String>> {
         let node = self.take(key)?;
         match &node.value {
             Value::Text(text) => Some(At { value: text.clone(), span: node.span.clone() }),
@@ -71,7 +71,7 @@ impl<'a> Fields<'a> {
     }
 
     /// True or false; nothing counts as absent.
-    pub(super) fn flag(&mut self, key: &'static str, findings: &mut Findings) -> Option<bool> {
+    pub(crate) fn flag(&mut self, key: &'static str, findings: &mut Findings) -> Option<bool> {
         let node = self.take(key)?;
         match node.value {
             Value::Bool(value) => Some(value),
@@ -81,7 +81,7 @@ impl<'a> Fields<'a> {
     }
 
     /// A list of text.
-    pub(super) fn texts(&mut self, key: &'static str, findings: &mut Findings) -> Option<At<Vec<String>>> {
+    pub(crate) fn texts(&mut self, key: &'static str, findings: &mut Findings) -> Option<At<Vec<String>>> {
         let node = self.section(key)?;
         let texts = match &node.value {
             Value::List(items) => items.iter().map(as_text).collect(),
@@ -92,13 +92,13 @@ impl<'a> Fields<'a> {
     }
 
     /// A mapping whose keys are names the file gives.
-    pub(super) fn named(&mut self, key: &'static str, findings: &mut Findings) -> Vec<&'a Entry> {
+    pub(crate) fn named(&mut self, key: &'static str, findings: &mut Findings) -> Vec<&'a Entry> {
         let Some(node) = self.take(key) else { return Vec::new() };
         entries(&format!("`{key}` of {}", self.owner), node, findings).unwrap_or_default()
     }
 
     /// Warns of the keys that nobody asked for.
-    pub(super) fn finish(self, findings: &mut Findings) {
+    pub(crate) fn finish(self, findings: &mut Findings) {
         for entry in self.entries {
             let message = format!("{}: unknown key `{}`; it has no effect", self.owner, entry.key);
             let warning = findings.warning("UnknownKey", &entry.key_span, message);
@@ -112,22 +112,22 @@ impl<'a> Fields<'a> {
 
     fn mismatch<T>(&self, key: &str, expected: &str, node: &Node, findings: &mut Findings) -> Option<T> {
         let message = format!("{}: `{key}` must be {expected}, not {}", self.owner, node.kind());
-        findings.problem("InvalidFlow", &node.span, message);
+        findings.problem(findings.misshapen(), &node.span, message);
         None
     }
 }
 
 /// A value as JSON; what JSON does not have is found and counts as null.
-pub(super) fn json(owner: &str, node: &Node, findings: &mut Findings) -> At<Json> {
+pub(crate) fn json(owner: &str, node: &Node, findings: &mut Findings) -> At<Json> {
     // A file has a bound of its own; files in files can be deeper.
     if node.depth() > MAX_DEPTH {
         let message = format!("{owner}: the value is nested deeper than {MAX_DEPTH} levels");
-        findings.problem("InvalidFlow", &node.span, message);
+        findings.problem(findings.misshapen(), &node.span, message);
         return At { value: Json::null(), span: node.span.clone() };
     }
     let value = node.to_json().unwrap_or_else(|| {
         let message = format!("{owner}: JSON has no such number, so no node could be given it");
-        findings.problem("InvalidFlow", &node.span, message);
+        findings.problem(findings.misshapen(), &node.span, message);
         Json::null()
     });
     At { value, span: node.span.clone() }
@@ -146,7 +146,7 @@ fn entries<'a>(owner: &str, node: &'a Node, findings: &mut Findings) -> Option<V
         Value::Null => Some(Vec::new()),
         _ => {
             let message = format!("{owner} must be a mapping, not {}", node.kind());
-            findings.problem("InvalidFlow", &node.span, message);
+            findings.problem(findings.misshapen(), &node.span, message);
             None
         }
     }

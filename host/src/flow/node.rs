@@ -9,10 +9,10 @@ use indexmap::IndexMap;
 use super::given::Quoting;
 use super::reference::Path;
 use super::tools::Plugin;
-use crate::units::Bytes;
 use super::value::Json;
 use super::{MessageFormat, NodeIndex};
 use crate::id::NodeId;
+use crate::units::Bytes;
 
 /// A node that serving may run.
 #[derive(Clone, Debug)]
@@ -25,6 +25,8 @@ pub struct Node {
     /// What the flow asks of each capability, by the capability's name. Only that capability knows what it means.
     pub grants: IndexMap<String, Json>,
     pub limits: Limits,
+    /// Its component says that it never answers with a stream.
+    pub(super) described_whole: bool,
     /// Names of inputs whose text comes from outside the flow's author: `_inputs_to_escape`.
     pub(super) untrusted: Vec<String>,
     /// Of an llm node: the prompts whose text it is given.
@@ -145,6 +147,16 @@ impl Binding {
 }
 
 impl Node {
+    /// Whether it may answer with a stream, as far as that can be known before it runs.
+    pub(super) fn may_stream(&self) -> bool {
+        match &self.kind {
+            NodeKind::Prompt { .. } | NodeKind::Package(_) | NodeKind::Llm(Llm { api: Api::Completion, .. }) => false,
+            NodeKind::Llm(Llm { answer: Some(answer), .. }) => answer.may_stream(),
+            NodeKind::Llm(Llm { answer: None, .. }) => true,
+            NodeKind::Component { .. } => !self.described_whole,
+        }
+    }
+
     /// What its flow asks of each capability, by the capability's name, as JSON texts.
     pub fn asks(&self) -> Vec<(&str, &str)> {
         self.grants.iter().map(|(name, ask)| (name.as_str(), ask.as_str())).collect()
@@ -153,6 +165,14 @@ impl Node {
     /// The bindings that decide when the node can run: its inputs and the condition.
     pub(super) fn bindings(&self) -> impl Iterator<Item = &Binding> {
         self.inputs.values().chain(self.activate.iter().map(|activate| &activate.when))
+    }
+}
+
+impl Answer {
+    /// A prompty streams where its parameters say so. Those of one that a flow uses may be changed by the flow.
+    fn may_stream(&self) -> bool {
+        let says = |parameters: &Json| parameters.members().is_some_and(|members| members.contains_key("stream"));
+        !self.all && (self.overridden || self.parameters.as_ref().is_some_and(says))
     }
 }
 

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use miette::{Diagnostic, LabeledSpan, Severity, SourceCode};
 use serde_json::json;
 
-pub(super) use findings::{FileIndex, Findings};
+pub(crate) use findings::{FileIndex, Findings};
 pub(crate) use names::listed;
 pub use names::nearest;
 use source::File;

@@ -10,10 +10,11 @@ mod tools;
 use std::collections::HashMap;
 use std::time::Duration;
 
+use super::describe::Description;
 use super::reference::Path;
 use super::tools::Plugin;
-use crate::units::Bytes;
 use super::*;
+use crate::units::Bytes;
 
 /// A flow folder that holds these files.
 pub(crate) struct Folder(HashMap<String, String>);
@@ -403,4 +404,32 @@ nodes:
 - {name: hidden, type: wasm, source: {path: echo.wasm}}
 ");
     assert_eq!(flow.stream_candidates(), [(flow.find("whole").unwrap(), "whole")]);
+}
+
+#[test]
+fn a_node_that_is_known_to_answer_whole_is_no_stream() {
+    const NODES: &str = "
+outputs:
+  hello: {type: string, reference: '${hello.output}'}
+  chat: {type: string, reference: '${chat.output}'}
+  complete: {type: string, reference: '${complete.output}'}
+  echo: {type: string, reference: '${echo.output}'}
+nodes:
+- {name: hello, type: prompt, source: {type: code, path: hello.jinja2}}
+- {name: chat, type: llm, source: {type: code, path: hello.jinja2}, connection: offline, api: chat}
+- {name: complete, type: llm, source: {type: code, path: hello.jinja2}, connection: offline, api: completion}
+- {name: echo, type: wasm, source: {path: echo.wasm}}
+";
+    for (description, expected) in [
+        (r#"{"streams": true}"#, "chat echo"),
+        // It does not say.
+        ("{}", "chat echo"),
+        (r#"{"streams": false}"#, "chat"),
+    ] {
+        let mut draft = Flow::draft("flow.dag.yaml", NODES, "f", &folder());
+        draft.described(draft.flow().find("echo").unwrap(), &Description::parse(description));
+        let (flow, _) = draft.finish().unwrap();
+        let names: Vec<_> = flow.stream_candidates().into_iter().map(|(_, name)| name).collect();
+        assert_eq!(names.join(" "), expected, "{description}");
+    }
 }

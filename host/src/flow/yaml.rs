@@ -22,13 +22,13 @@ const MAX_KEY: usize = 1024;
 
 /// A value and where it stands.
 #[derive(Clone, Debug)]
-pub(super) struct Node {
-    pub(super) value: Value,
-    pub(super) span: Span,
+pub(crate) struct Node {
+    pub(crate) value: Value,
+    pub(crate) span: Span,
 }
 
 #[derive(Clone, Debug)]
-pub(super) enum Value {
+pub(crate) enum Value {
     Null,
     Bool(bool),
     Number(Json),
@@ -41,15 +41,15 @@ pub(super) enum Value {
 }
 
 #[derive(Clone, Debug)]
-pub(super) struct Entry {
-    pub(super) key: String,
-    pub(super) key_span: Span,
-    pub(super) value: Node,
+pub(crate) struct Entry {
+    pub(crate) key: String,
+    pub(crate) key_span: Span,
+    pub(crate) value: Node,
 }
 
 impl Node {
     /// Reads a file of one document. None if it is not YAML, which is then found.
-    pub(super) fn parse(text: &str, findings: &mut Findings) -> Option<Self> {
+    pub(crate) fn parse(text: &str, findings: &mut Findings) -> Option<Self> {
         if text.len() > MAX_LENGTH {
             findings.problem("InvalidYaml", &(0..0), format!("the file is larger than {MAX_LENGTH} bytes"));
             return None;
@@ -82,7 +82,7 @@ impl Node {
     }
 
     /// The value as JSON. None if JSON has no such value.
-    pub(super) fn to_json(&self) -> Option<Json> {
+    pub(crate) fn to_json(&self) -> Option<Json> {
         Some(match &self.value {
             Value::Null => Json::null(),
             Value::Bool(value) => Json::from(*value),
@@ -99,7 +99,7 @@ impl Node {
     }
 
     /// How deep lists and mappings are nested.
-    pub(super) fn depth(&self) -> usize {
+    pub(crate) fn depth(&self) -> usize {
         match &self.value {
             Value::List(items) => 1 + items.iter().map(Self::depth).max().unwrap_or(0),
             Value::Map(entries) => 1 + entries.iter().map(|entry| entry.value.depth()).max().unwrap_or(0),
@@ -108,7 +108,7 @@ impl Node {
     }
 
     /// What the value is, for a message.
-    pub(super) fn kind(&self) -> &'static str {
+    pub(crate) fn kind(&self) -> &'static str {
         match self.value {
             Value::Null => "nothing",
             Value::Bool(_) => "a boolean",

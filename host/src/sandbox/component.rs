@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::{fmt, io};
 
 use sha2::{Digest as _, Sha256};
@@ -36,7 +36,8 @@ pub struct Workshop {
     engine: Engine,
     linker: Linker<State>,
     cache: Cache,
-    loaded: Mutex<HashMap<Digest, Arc<Component>>>,
+    /// As long as some flow uses it: a host that swaps flows for weeks must not keep them all.
+    loaded: Mutex<HashMap<Digest, Weak<Component>>>,
     _ticker: Ticker,
 }
 
@@ -112,12 +113,18 @@ impl Workshop {
     /// If the bytes are no component, need a feature that is not allowed, or export no node.
     pub fn load(&self, name: &str, bytes: &[u8]) -> Result<Arc<Component>, LoadError> {
         let digest = Digest::of(bytes);
-        if let Some(component) = self.loaded.lock().unwrap_or_else(PoisonError::into_inner).get(&digest) {
-            return Ok(component.clone());
+        if let Some(component) = self.loaded().get(&digest).and_then(Weak::upgrade) {
+            return Ok(component);
         }
         let component = Arc::new(self.link(name, digest.clone(), bytes)?);
-        self.loaded.lock().unwrap_or_else(PoisonError::into_inner).insert(digest, component.clone());
+        let mut loaded = self.loaded();
+        loaded.retain(|_, component| component.strong_count() > 0);
+        loaded.insert(digest, Arc::downgrade(&component));
         Ok(component)
+    }
+
+    fn loaded(&self) -> MutexGuard<'_, HashMap<Digest, Weak<Component>>> {
+        self.loaded.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn link(&self, name: &str, digest: Digest, bytes: &[u8]) -> Result<Component, LoadError> {

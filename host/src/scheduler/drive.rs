@@ -73,7 +73,7 @@ impl<'r> Drive<'r> {
             Ok((outputs, None)) => {
                 let reply = self.runner.flow.reply(&outputs);
                 span.finish(reply.as_str());
-                Ok(Outcome::Whole(Whole { reply, collected: self.request.plan.collected() }))
+                Ok(Outcome::Whole(Whole { reply, outputs, collected: self.request.plan.collected() }))
             }
             Ok((outputs, Some(stream))) => Ok(Outcome::Streaming(self.request.stream(stream, outputs, span))),
             Err(failure) => {
@@ -222,6 +222,7 @@ impl Running {
             match running.next_chunk(&mut live).await {
                 Some(Ok(chunk)) => Some((Ok(chunk), Some((running, live, span)))),
                 Some(Err(failure)) => {
+                    running.tasks.shutdown().await;
                     span.fail(failure.code(), &failure.to_string());
                     Some((Err(failure), None))
                 }
@@ -239,6 +240,12 @@ impl Running {
         if let Some(first) = live.first.take() {
             return Some(Ok(first));
         }
+        // The node keeps this time as well. A request must end even if its task did not.
+        let deadline = self.origin.deadline.into();
+        timeout_at(deadline, self.live_chunk(live)).await.unwrap_or(Some(Err(Failure::Timeout)))
+    }
+
+    async fn live_chunk(&mut self, live: &mut Live) -> Option<Result<Json, Failure>> {
         if let Some(chunk) = live.chunks.recv().await {
             return Some(Ok(chunk));
         }

@@ -2,7 +2,8 @@
 
 use std::fmt;
 
-use futures_util::stream::BoxStream;
+use futures_util::StreamExt;
+use futures_util::stream::{self, BoxStream};
 
 use crate::boundary::error::NodeError;
 use crate::flow::value::Json;
@@ -23,6 +24,8 @@ pub struct Whole {
     /// What the caller is told: an object of the outputs, in the order of the flow file, or the one value of a flow that
     /// has but one.
     pub reply: Json,
+    /// All outputs by name, also where the reply is one bare value.
+    pub outputs: Vec<(String, Json)>,
     /// Of a line of a batch, what aggregation nodes need.
     pub collected: Collected,
 }
@@ -35,6 +38,13 @@ pub struct Streaming {
     pub name: String,
     /// Its chunks. An error is the last item. Dropping it gives the request up.
     pub chunks: BoxStream<'static, Result<Json, Failure>>,
+}
+
+impl From<Whole> for Streaming {
+    /// A stream of an answer that did not come as one: all outputs are there at once, and no chunk follows.
+    fn from(whole: Whole) -> Self {
+        Self { outputs: whole.outputs, name: String::new(), chunks: stream::empty().boxed() }
+    }
 }
 
 /// A flow that gave none.

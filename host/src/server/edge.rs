@@ -8,20 +8,26 @@ use std::time::Instant;
 use axum::body::{Body, Bytes};
 use axum::extract::{Request, State};
 use axum::middleware::Next;
-use axum::response::Response;
-use http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse as _, Response};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use hyper::body::{Body as HttpBody, Frame, SizeHint};
 
 use crate::id::RequestId;
+use crate::server::endpoint::Deployment;
 use crate::server::{App, Peer};
 use crate::telemetry::{FinishRequest, RequestSpan, RequestStart, propagation};
 
 /// Longest request id that is taken from a caller; it is on every span.
 const MAX_REQUEST_ID: usize = 128;
 
+/// The deployment that a request names, and that a reply comes from: Azure ML's header.
+const DEPLOYMENT_HEADER: &str = "azureml-model-deployment";
+
 /// What the edge knows of a request; handlers find it among the request's extensions.
 #[derive(Clone, Debug)]
 pub struct Arrived {
+    /// Which of the deployments is to answer.
+    pub deployment: Arc<Deployment>,
     /// The request span.
     pub span: opentelemetry::Context,
     pub id: RequestId,
@@ -61,7 +67,10 @@ impl Served {
 pub async fn edge(State(app): State<Arc<App>>, mut request: Request, next: Next) -> Response {
     let parent = propagation::extract(request.headers());
     let (id, id_from_caller) = request_id(request.headers());
-    let span = app.runner.telemetry.request(RequestStart {
+    let endpoint = app.endpoint();
+    let picked = endpoint.pick(text(request.headers(), DEPLOYMENT_HEADER));
+    let deployment = picked.as_ref().unwrap_or_else(|_| endpoint.first()).clone();
+    let span = deployment.runner.telemetry.request(RequestStart {
         method: request.method().as_str(),
         route: "/score",
         path: request.uri().path(),
@@ -72,13 +81,25 @@ pub async fn edge(State(app): State<Arc<App>>, mut request: Request, next: Next)
         host: text(request.headers(), "host"),
     });
     let started = Instant::now();
-    request.extensions_mut().insert(Arrived { span: span.context(), id, id_from_caller });
+    let arrived = Arrived { deployment: deployment.clone(), span: span.context(), id, id_from_caller };
+    request.extensions_mut().insert(arrived);
     // From here on the span ends, whatever happens: with the reply, or as given up when the client goes away first.
-    let open =
-        Open { app, span: Some(span), started, first_byte: None, status: StatusCode::OK, served: Served::default() };
+    let open = Open {
+        deployment,
+        span: Some(span),
+        started,
+        first_byte: None,
+        status: StatusCode::OK,
+        served: Served::default(),
+    };
     let mut open = Abandoned(Some(open));
-    let response = next.run(request).await;
+    let response = match &picked {
+        Ok(_) => next.run(request).await,
+        Err(unknown) => unknown.clone().into_response(),
+    };
     let (mut parts, body) = response.into_parts();
+    let name = picked.ok().and_then(|deployment| HeaderValue::from_str(deployment.name.as_deref()?).ok());
+    parts.headers.extend(name.map(|name| (HeaderName::from_static(DEPLOYMENT_HEADER), name)));
     let mut open = open.0.take().expect("set just above");
     open.status = parts.status;
     open.served = parts.extensions.remove::<Served>().unwrap_or_default();
@@ -105,7 +126,7 @@ fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
 
 /// A request whose span is open.
 struct Open {
-    app: Arc<App>,
+    deployment: Arc<Deployment>,
     span: Option<RequestSpan>,
     started: Instant,
     first_byte: Option<Instant>,
@@ -128,7 +149,7 @@ impl Open {
     fn finish(&mut self, status: u16, exception: &str, message: &str, streaming: bool) {
         let Some(span) = self.span.take() else { return };
         span.finish(FinishRequest {
-            flow: self.app.runner.flow.id(),
+            flow: self.deployment.runner.flow.id(),
             status,
             exception,
             message,

@@ -5,8 +5,7 @@
 
 use std::sync::Arc;
 
-use axum::body::Bytes;
-use axum::extract::rejection::BytesRejection;
+use axum::body::Body;
 use axum::extract::{RawQuery, State};
 use axum::response::{IntoResponse, Response};
 use http::{HeaderMap, header};
@@ -21,13 +20,13 @@ pub(super) async fn feedback(
     State(app): State<Arc<App>>,
     RawQuery(query): RawQuery,
     headers: HeaderMap,
-    body: Result<Bytes, BytesRejection>,
+    body: Body,
 ) -> Result<Response, Problem> {
-    let body = body?;
+    let body = app.bodies.feedback(&headers, body).await?;
     let text = String::from_utf8_lossy(&body);
     let parent = propagation::extract(&headers);
     let flatten = wants_flat(query.as_deref().unwrap_or_default());
-    app.runner.telemetry.feedback(&parent, attributes(&text, flatten));
+    app.telemetry.feedback(&parent, attributes(&text, flatten));
     Ok(([(header::CONTENT_TYPE, "application/json")], r#"{"status": "Feedback received."}"#).into_response())
 }
 

@@ -4,7 +4,6 @@
 //! `{"error": {"code": "UserError", "message": "…", "innerError": {"code": "NodeTimeout"}, "details": {"node": "…"}}}`.
 //! It never holds a stack trace, a path of the host, a secret, or another field's content.
 
-use axum::extract::rejection::BytesRejection;
 use axum::response::{IntoResponse, Response};
 use http::{Method, StatusCode, Uri, header};
 use serde_json::json;
@@ -15,6 +14,7 @@ use crate::id::NodeId;
 use crate::scheduler::outcome::Failure;
 use crate::scheduler::plan::InvalidReferenceProperty;
 use crate::server::edge::Served;
+use crate::units;
 
 /// Longest message in a reply, in bytes.
 const MAX_MESSAGE: usize = 1024;
@@ -29,11 +29,65 @@ pub struct Problem {
     pub node: Option<NodeId>,
     /// The innermost name: the `exception` dimension of `flow_request`.
     pub exception: String,
+    /// After how many seconds the caller may try again: `Retry-After`, on 429 and 503.
+    pub retry_after: Option<u64>,
 }
 
 impl Problem {
     pub fn new(status: StatusCode, code: &'static str, message: impl Into<String>) -> Self {
-        Self { status, code, message: message.into(), node: None, exception: code.to_owned() }
+        Self { status, code, message: message.into(), node: None, exception: code.to_owned(), retry_after: None }
+    }
+
+    /// The head of the request breaks a rule of HTTP, or one by which requests are smuggled.
+    pub fn malformed(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, "MalformedRequest", message)
+    }
+
+    pub fn uri_too_long(limit: usize) -> Self {
+        let message = format!("the URI is longer than {limit} bytes");
+        Self::new(StatusCode::URI_TOO_LONG, "UriTooLong", message)
+    }
+
+    pub fn headers_too_large(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, "HeadersTooLarge", message)
+    }
+
+    /// The request did not come in time.
+    pub fn read_timeout(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::REQUEST_TIMEOUT, "RequestReadTimeout", message)
+    }
+
+    pub fn body_too_large(limit: usize) -> Self {
+        let message = format!("the request body is larger than {}", units::Bytes(limit as u64));
+        Self::new(StatusCode::PAYLOAD_TOO_LARGE, "BodyTooLarge", message)
+    }
+
+    /// The body ended before its end, or its chunks are none.
+    pub fn body_unreadable() -> Self {
+        Self::new(StatusCode::BAD_REQUEST, "BodyUnreadable", "the request body ended early or is not well-formed")
+    }
+
+    pub fn unsupported_encoding() -> Self {
+        let message = "request bodies are taken as they are; send none but the content encoding identity";
+        Self::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "UnsupportedEncoding", message)
+    }
+
+    /// More requests than the host takes on; the caller may come again after so many seconds.
+    pub fn overloaded(message: impl Into<String>, retry_after: u64) -> Self {
+        let problem = Self::new(StatusCode::SERVICE_UNAVAILABLE, "Overloaded", message);
+        Self { retry_after: Some(retry_after), ..problem }
+    }
+
+    /// The host is stopping and gave the request up. Another one may be asked at once.
+    pub fn draining() -> Self {
+        let message = "the host is stopping and could not finish the request";
+        let problem = Self::new(StatusCode::SERVICE_UNAVAILABLE, "Draining", message);
+        Self { retry_after: Some(1), ..problem }
+    }
+
+    /// A fault of the host. What it was is in its log.
+    pub fn internal() -> Self {
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "Internal", "internal error")
     }
 
     pub fn not_acceptable(accept: &str, supported: &str) -> Self {
@@ -54,6 +108,15 @@ impl Problem {
                  manually please check your spelling and try again."
             ),
         )
+    }
+
+    /// `asked` is the deployment that the request names; none: there is one for nobody.
+    pub(super) fn no_such_deployment(asked: Option<&str>) -> Self {
+        let message = match asked {
+            Some(asked) => format!("there is no deployment {asked:?} at this endpoint"),
+            None => "no deployment of this endpoint gets any traffic; name one by azureml-model-deployment".to_owned(),
+        };
+        Self::new(StatusCode::NOT_FOUND, "DeploymentNotFound", message)
     }
 
     pub(super) async fn no_such_method(method: Method, uri: Uri) -> Self {
@@ -83,6 +146,9 @@ impl IntoResponse for Problem {
         served.failed(&self.exception, &self.message);
         let body = self.body().to_string();
         let mut response = (self.status, [(header::CONTENT_TYPE, "application/json")], body).into_response();
+        if let Some(seconds) = self.retry_after {
+            response.headers_mut().insert(header::RETRY_AFTER, seconds.into());
+        }
         response.extensions_mut().insert(served);
         response
     }
@@ -100,17 +166,6 @@ impl From<InputError> for Problem {
             InputError::Image { .. } => "ImageNotLoaded",
         };
         Self { exception: error.code().to_owned(), ..Self::new(StatusCode::BAD_REQUEST, code, error.to_string()) }
-    }
-}
-
-impl From<BytesRejection> for Problem {
-    fn from(rejection: BytesRejection) -> Self {
-        match rejection.status() {
-            StatusCode::PAYLOAD_TOO_LARGE => {
-                Self::new(StatusCode::PAYLOAD_TOO_LARGE, "BodyTooLarge", "the request body is larger than it may be")
-            }
-            _ => Self::new(StatusCode::BAD_REQUEST, "BodyUnreadable", "the request body could not be read"),
-        }
     }
 }
 

@@ -3,9 +3,8 @@
 use std::sync::Arc;
 
 use axum::Extension;
-use axum::body::Bytes;
+use axum::body::Body;
 use axum::extract::State;
-use axum::extract::rejection::BytesRejection;
 use axum::response::Response;
 use http::HeaderMap;
 
@@ -15,36 +14,46 @@ use crate::scheduler::{Call, ReplyMode};
 use crate::server::App;
 use crate::server::edge::Arrived;
 use crate::server::problem::Problem;
-use crate::server::reply::{self, Accept};
+use crate::server::reply::{self, Accept, EndOfStream, Form};
 use crate::telemetry::Usage;
 
 pub(super) async fn score(
     State(app): State<Arc<App>>,
     Extension(arrived): Extension<Arrived>,
     headers: HeaderMap,
-    body: Result<Bytes, BytesRejection>,
+    body: Body,
 ) -> Result<Response, Problem> {
     let accept = Accept::of(&headers);
-    let flow = &app.runner.flow;
+    let Arrived { deployment, span, id, id_from_caller } = arrived;
+    let flow = &deployment.runner.flow;
     // Before anything has run, or been paid for.
-    accept.check(!flow.stream_candidates().is_empty())?;
-    let inputs = app.images.load(Inputs::decode(flow, &body?)?.find_images(flow)?).await?;
-    let reply = if accept.stream { ReplyMode::Stream } else { ReplyMode::Whole };
+    let form = accept.choose(!flow.stream_candidates().is_empty())?;
+    deployment.admission.check()?;
+    let body = app.bodies.score(&headers, body).await?;
+    let inputs = Inputs::decode(flow, &body)?.find_images(flow)?;
+    let permit = deployment.admission.enter().await?;
+    let inputs = deployment.images.load(inputs).await?;
+    let reply = match form {
+        Form::Stream => ReplyMode::Stream,
+        Form::Json => ReplyMode::Whole,
+    };
     let call = Call {
-        parent: arrived.span,
-        request: arrived.id,
-        request_from_caller: arrived.id_from_caller,
+        parent: span,
+        request: id,
+        request_from_caller: id_from_caller,
         reply,
         line: false,
         usage: Usage::default(),
     };
-    match app.runner.run(inputs, call).await {
-        Ok(Outcome::Whole(whole)) => {
-            // The flow could have streamed, but this time it answered whole.
-            accept.check(false)?;
-            Ok(reply::whole(&whole.reply))
-        }
-        Ok(Outcome::Streaming(streaming)) => Ok(reply::streamed(streaming)),
-        Err(failure) => Err(Problem::from(&failure)),
-    }
+    let end = EndOfStream::default();
+    let streamed = |streaming| reply::streamed(streaming, &accept, &end, app.config.replies.keep_alive);
+    let reply = match deployment.runner.run(inputs, call).await {
+        // The flow could have streamed, but this time it answered whole. A client that takes nothing but a stream has it
+        // as one of a single event: the answer is there and paid for, so to refuse it would help nobody.
+        Ok(Outcome::Whole(whole)) if !accept.takes_json() => streamed(whole.into()),
+        Ok(Outcome::Whole(whole)) => reply::whole(&whole.reply),
+        Ok(Outcome::Streaming(streaming)) => streamed(streaming),
+        Err(failure) => return Err(Problem::from(&failure)),
+    };
+    Ok(permit.hold(reply))
 }

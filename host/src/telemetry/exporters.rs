@@ -92,12 +92,12 @@ impl Exporters {
                 let printer = Printer::start(terminal).map_err(StartError::Thread)?;
                 tracers = tracers.with_span_processor(printer.clone());
                 sink = Some(Box::new(printer));
-                lines.push(format!("traces: printed here ({ENDPOINT} is not set)"));
+                lines.push(format!("traces: printed here ({} is not set)", ENDPOINT.variable));
             }
             (None, None) => lines.push(unsent("traces")),
         }
         if !config.tracing_enabled {
-            lines.push(format!("traces: feedback only ({DISABLE_TRACING}=true)"));
+            lines.push(format!("traces: feedback only ({}=true)", DISABLE_TRACING.variable));
         }
 
         let mut meters = SdkMeterProvider::builder().with_resource(resource);
@@ -262,7 +262,7 @@ fn sent(signal: &str, endpoint: &Endpoint) -> String {
 }
 
 fn unsent(signal: &str) -> String {
-    format!("{signal}: sent nowhere ({ENDPOINT} is not set)")
+    format!("{signal}: sent nowhere ({} is not set)", ENDPOINT.variable)
 }
 
 /// An address without what may be secret in it: user, password, query.

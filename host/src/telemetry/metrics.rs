@@ -15,7 +15,7 @@ use super::names::{self, dimension, metric, semconv};
 use super::usage::Tokens;
 
 /// The eight metrics of prompt flow, and the two of the GenAI conventions.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Metrics {
     flow_request: Counter<u64>,
     flow_latency: Histogram<f64>,
@@ -116,6 +116,17 @@ impl Metrics {
                 .build(),
             common: common.iter().map(|(key, value)| KeyValue::new(key.clone(), value.clone())).collect(),
         }
+    }
+
+    /// The same instruments with further common dimensions. What is there already stays.
+    pub(super) fn with<'a>(&self, dimensions: impl Iterator<Item = (&'static str, &'a str)>) -> Self {
+        let mut with = self.clone();
+        for (name, value) in dimensions {
+            if with.common.iter().all(|it| it.key.as_str() != name) {
+                with.common.push(KeyValue::new(name, value.to_owned()));
+            }
+        }
+        with
     }
 
     /// Counts a request.

@@ -202,8 +202,11 @@ pub mod dimension {
     pub const LLM_ENGINE: &str = "llm_engine";
     /// `prompt_tokens`, `completion_tokens` or `total_tokens`.
     pub const TOKEN_TYPE: &str = "token_type";
+    /// Name of the endpoint that is served, and of the deployment that answered. Only if they have names.
+    pub const ENDPOINT: &str = "endpoint";
+    pub const DEPLOYMENT: &str = "deployment";
 
-    /// All of them: common dimensions may not bear these names.
+    /// All that have a meaning of their own: common dimensions may not bear these names.
     pub const ALL: [&str; 10] =
         [FLOW, NODE, RESPONSE_CODE, STREAMING, RESPONSE_TYPE, EXCEPTION, RUN_STATUS, API_CALL, LLM_ENGINE, TOKEN_TYPE];
 }

@@ -13,19 +13,21 @@ const MAX_TOLD: usize = 200;
 
 /// Which of the files of a flow something stands in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::flow) struct FileIndex(usize);
+pub(crate) struct FileIndex(usize);
 
 impl FileIndex {
     /// The flow file itself.
-    pub(in crate::flow) const FLOW: Self = Self(0);
+    pub(crate) const FLOW: Self = Self(0);
 }
 
 /// Collects while a flow is checked.
 #[derive(Debug)]
-pub(in crate::flow) struct Findings {
+pub(crate) struct Findings {
     files: Vec<Arc<File>>,
     /// What is found stands in this one.
     current: FileIndex,
+    /// Code of a value that has not the shape its key asks for.
+    misshapen: &'static str,
     problems: Told,
     warnings: Told,
 }
@@ -80,15 +82,25 @@ impl Told {
 
 impl Findings {
     /// `origin` is what to call the flow file in messages.
-    pub(in crate::flow) fn of(origin: &str, text: &str) -> Self {
+    pub(crate) fn of(origin: &str, text: &str) -> Self {
         let (problems, warnings) = (Told::new(), Told::new());
-        let mut findings = Self { files: Vec::new(), current: FileIndex::FLOW, problems, warnings };
+        let (files, current) = (Vec::new(), FileIndex::FLOW);
+        let mut findings = Self { files, current, misshapen: "InvalidFlow", problems, warnings };
         findings.file(origin, text);
         findings
     }
 
+    /// For a file that is no flow: the code of a value that has not the shape its key asks for.
+    pub(crate) fn calling_misshapen(self, code: &'static str) -> Self {
+        Self { misshapen: code, ..self }
+    }
+
+    pub(crate) fn misshapen(&self) -> &'static str {
+        self.misshapen
+    }
+
     /// A further file that problems may point into.
-    pub(in crate::flow) fn file(&mut self, name: &str, text: &str) -> FileIndex {
+    pub(crate) fn file(&mut self, name: &str, text: &str) -> FileIndex {
         let known = self.files.iter().position(|file| file.is(name, text));
         FileIndex(known.unwrap_or_else(|| {
             self.files.push(Arc::new(File::new(name, text)));
@@ -97,12 +109,12 @@ impl Findings {
     }
 
     /// The file that spans are places of.
-    pub(in crate::flow) fn current(&self) -> FileIndex {
+    pub(crate) fn current(&self) -> FileIndex {
         self.current
     }
 
     /// While `work` runs, spans are places of another file.
-    pub(in crate::flow) fn within<T>(&mut self, file: FileIndex, work: impl FnOnce(&mut Self) -> T) -> T {
+    pub(crate) fn within<T>(&mut self, file: FileIndex, work: impl FnOnce(&mut Self) -> T) -> T {
         let before = std::mem::replace(&mut self.current, file);
         let done = work(self);
         self.current = before;
@@ -110,26 +122,16 @@ impl Findings {
     }
 
     /// In the flow file, or whatever else is being read.
-    pub(in crate::flow) fn problem(
-        &mut self,
-        code: &'static str,
-        span: &Span,
-        message: impl Into<String>,
-    ) -> &mut Problem {
+    pub(crate) fn problem(&mut self, code: &'static str, span: &Span, message: impl Into<String>) -> &mut Problem {
         self.problem_in(self.current, code, span, message)
     }
 
     /// In the flow file, or whatever else is being read.
-    pub(in crate::flow) fn warning(
-        &mut self,
-        code: &'static str,
-        span: &Span,
-        message: impl Into<String>,
-    ) -> &mut Problem {
+    pub(crate) fn warning(&mut self, code: &'static str, span: &Span, message: impl Into<String>) -> &mut Problem {
         self.warning_in(self.current, code, span, message)
     }
 
-    pub(in crate::flow) fn problem_in(
+    pub(crate) fn problem_in(
         &mut self,
         file: FileIndex,
         code: &'static str,
@@ -140,7 +142,7 @@ impl Findings {
         self.problems.push(|| Problem::new(code, Some(file.clone()), span, message.into(), Severity::Error))
     }
 
-    pub(in crate::flow) fn warning_in(
+    pub(crate) fn warning_in(
         &mut self,
         file: FileIndex,
         code: &'static str,
@@ -152,26 +154,22 @@ impl Findings {
     }
 
     /// In no file of the flow: the message says where.
-    pub(in crate::flow) fn problem_elsewhere(
-        &mut self,
-        code: &'static str,
-        message: impl Into<String>,
-    ) -> &mut Problem {
+    pub(crate) fn problem_elsewhere(&mut self, code: &'static str, message: impl Into<String>) -> &mut Problem {
         self.problems.push(|| Problem::new(code, None, &(0..0), message.into(), Severity::Error))
     }
 
     /// In no file of the flow: the message says where.
-    pub(in crate::flow) fn warning_elsewhere(&mut self, code: &'static str, message: impl Into<String>) {
+    pub(crate) fn warning_elsewhere(&mut self, code: &'static str, message: impl Into<String>) {
         self.warnings.push(|| Problem::new(code, None, &(0..0), message.into(), Severity::Warning));
     }
 
     /// How many problems there are. What is checked between two looks at it is sound if it has not grown.
-    pub(in crate::flow) fn problems(&self) -> usize {
+    pub(crate) fn problems(&self) -> usize {
         self.problems.len()
     }
 
     /// Makes warnings of all problems but the first `before`.
-    pub(in crate::flow) fn demote(&mut self, before: usize) {
+    pub(crate) fn demote(&mut self, before: usize) {
         let (demoted, more) = self.problems.split_off(before);
         for problem in demoted {
             self.warnings.push(|| Problem { severity: Severity::Warning, ..problem });
@@ -180,7 +178,7 @@ impl Findings {
     }
 
     /// Puts all in the order of the file, and decides: problems, or warnings only.
-    pub(in crate::flow) fn finish(self) -> Result<Vec<Warning>, Problems> {
+    pub(crate) fn finish(self) -> Result<Vec<Warning>, Problems> {
         let Self { files, problems, warnings, .. } = self;
         let order = |problem: &Problem| order(&files, problem);
         let problems = problems.finish("problems", Severity::Error, order);

@@ -57,7 +57,18 @@ fn a_prompty_is_a_flow_of_one_node() {
             + r#""question":"question","history":"history","deployment_name":"gpt-4o","#
             + r#""_inputs_to_escape":["question","history"]}"#
     );
-    assert_eq!(flow.stream_candidates(), [(NodeIndex(0), "output")]);
+}
+
+#[test]
+fn a_prompty_may_stream_where_it_says_so() {
+    let candidates = |from: &str, to: &str| {
+        let flow = flow(&BASIC.replace("response: all", "response: first").replace(from, to));
+        flow.stream_candidates().into_iter().map(|(_, name)| name.to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(candidates("", ""), [""; 0]);
+    assert_eq!(candidates("max_tokens: 256", "stream: true"), ["output"]);
+    // The answer as the service gives it is no text.
+    assert_eq!(flow(&BASIC.replace("max_tokens: 256", "stream: true")).stream_candidates(), []);
 }
 
 #[test]

@@ -7,6 +7,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::*;
+use crate::setting::{Reader, Variables};
 
 /// Longest time a test waits for what must come.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -53,7 +54,8 @@ fn sending_to(address: &str, protocol: &'static str) -> Telemetry {
         "OTEL_EXPORTER_OTLP_PROTOCOL" => Some(protocol.to_owned()),
         _ => None,
     };
-    Telemetry::start(Config::from_env(&env).unwrap()).unwrap()
+    let env = Variables(env);
+    Telemetry::start(Config::read(&mut Reader::new(&env))).unwrap()
 }
 
 fn one_request(telemetry: Telemetry) -> Telemetry {

@@ -1,0 +1,91 @@
+//! Makes what is to be served: every deployment's flow is read and becomes a runner, all faults of all of them at once.
+
+use std::sync::Arc;
+
+use crate::assembly::served::{Named, Served};
+use crate::assembly::{self, Fault, Parts, Settings};
+use crate::config::{self, GivenArgs, Layers};
+use crate::flow::problem::Warning;
+use crate::images::Images;
+use crate::sandbox::component::Workshop;
+use crate::scheduler::Runner;
+use crate::server::admission::Admission;
+use crate::server::endpoint::{Deployment, Endpoint};
+use crate::telemetry::Telemetry;
+
+/// A deployment whose flow can run.
+#[derive(Debug)]
+struct Ready {
+    name: Option<String>,
+    weight: u32,
+    parts: Parts,
+    settings: config::Settings,
+}
+
+/// All deployments of an endpoint, ready to become runners.
+#[derive(Debug)]
+pub struct Prepared {
+    endpoint: Option<String>,
+    deployments: Vec<Ready>,
+    pub warnings: Vec<Warning>,
+}
+
+/// Why a deployment cannot be served.
+#[derive(Debug)]
+pub enum Unserved {
+    Settings(Vec<String>),
+    Flow(Fault),
+}
+
+impl Prepared {
+    /// Reads the flows of all deployments. May compile for seconds.
+    ///
+    /// # Errors
+    /// What is wrong with each of them.
+    pub fn new(
+        served: Served,
+        given: &GivenArgs,
+        layers: Layers<'_>,
+        workshop: &Arc<Workshop>,
+    ) -> Result<Self, Vec<Unserved>> {
+        let Served { endpoint, deployments, mut warnings } = served;
+        let (mut ready, mut faults) = (Vec::new(), Vec::new());
+        for deployment in deployments {
+            match prepare(deployment, given, layers, workshop) {
+                Ok(mut deployment) => {
+                    warnings.append(&mut deployment.parts.warnings);
+                    ready.push(deployment);
+                }
+                Err(fault) => faults.push(fault),
+            }
+        }
+        if faults.is_empty() { Ok(Self { endpoint, deployments: ready, warnings }) } else { Err(faults) }
+    }
+
+    /// What serves requests; `runner` makes a runner of parts.
+    pub fn endpoint(self, telemetry: &Telemetry, runner: impl Fn(Parts, Telemetry) -> Runner) -> Option<Endpoint> {
+        let Self { endpoint, deployments, .. } = self;
+        let made = deployments.into_iter().map(|Ready { name, weight, parts, settings }| {
+            let images = Images::new(settings.images, parts.folder.clone());
+            let telemetry = telemetry.of_deployment(endpoint.as_deref(), name.as_deref());
+            let admission = Admission::new(settings.server.admission);
+            (Deployment { name, runner: runner(parts, telemetry), images, admission }, weight)
+        });
+        let made = made.collect();
+        Endpoint::weighted(endpoint, made)
+    }
+}
+
+fn prepare(
+    Named { name, folder, weight, told }: Named,
+    given: &GivenArgs,
+    layers: Layers<'_>,
+    workshop: &Arc<Workshop>,
+) -> Result<Ready, Unserved> {
+    let layers = Layers { deployment: told.as_ref(), ..layers };
+    let settings = config::Settings::read(&layers).map_err(Unserved::Settings)?;
+    let init = given.init.iter().cloned().collect();
+    let flow = Settings { init: &init, flows: &settings.flows, env: &|name| layers.variable(name) };
+    let parts = assembly::prepare(&folder, workshop, &flow).map_err(Unserved::Flow)?;
+    Ok(Ready { name, weight, parts, settings })
+}

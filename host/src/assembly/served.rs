@@ -1,0 +1,344 @@
+//! What a command line asks to be served: a flow folder, a deployment, or an endpoint with its deployments. Files are
+//! read here; what they mean, ../deployment.rs knows.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use crate::config::{ServeArgs, Told};
+use crate::deployment::{Deployment, Document, Endpoint, ModelReference};
+use crate::flow::problem::{Problems, Warning, listed};
+use crate::folder::{Folder, FolderError};
+
+/// Everything that is to be served.
+#[derive(Debug)]
+pub struct Served {
+    /// Name of the endpoint.
+    pub endpoint: Option<String>,
+    /// At least one.
+    pub deployments: Vec<Named>,
+    pub warnings: Vec<Warning>,
+}
+
+/// A flow folder, and under which name and how it is served.
+#[derive(Debug)]
+pub struct Named {
+    pub name: Option<String>,
+    pub folder: Folder,
+    /// Percent of the traffic.
+    pub weight: u32,
+    /// What its file says of settings and variables.
+    pub told: Option<Told>,
+}
+
+/// Why it cannot be known what to serve.
+#[derive(Debug, thiserror::Error)]
+pub enum ServedError {
+    #[error(transparent)]
+    Folder(#[from] FolderError),
+    #[error(transparent)]
+    Wrong(#[from] Problems),
+    #[error("{0}")]
+    Unfit(String),
+}
+
+/// A deployment and the file it was read from.
+struct Read {
+    path: PathBuf,
+    deployment: Deployment,
+}
+
+impl Served {
+    /// Reads what the arguments name; `env` is the environment of the process.
+    ///
+    /// # Errors
+    /// All that is wrong.
+    pub fn read(args: &ServeArgs, env: &dyn Fn(&str) -> Option<String>) -> Result<Self, Vec<ServedError>> {
+        let paths = if args.paths.is_empty() { vec![usual(env)] } else { args.paths.clone() };
+        let mut reading = Reading { models: &args.model, ..Reading::default() };
+        paths.iter().for_each(|path| reading.path(path));
+        reading.finish(env)
+    }
+}
+
+impl Served {
+    /// What the deployment files say of the process, which there is but one of.
+    ///
+    /// # Errors
+    /// If two of them say different things of a setting that is not a flow's.
+    pub fn of_process(&self) -> Result<Option<Told>, String> {
+        let mut all = self.deployments.iter().filter_map(|named| named.told.as_ref());
+        let Some(mut told) = all.next().cloned() else { return Ok(None) };
+        if self.deployments.len() > 1 {
+            // What is said of one flow does not hold for the others.
+            told.settings.clear();
+        }
+        for other in all {
+            for (name, value) in other.variables.iter().filter(|(name, _)| is_of_process(name)) {
+                match told.variables.get(name) {
+                    Some(first) if first != value => {
+                        return Err(format!(
+                            "{}: environment variable {name}: {value:?}, but {:?} in {}; there is one process: set it in the \
+                             environment, or alike",
+                            other.path.display(),
+                            first,
+                            told.path.display()
+                        ));
+                    }
+                    Some(_) => {}
+                    None => drop(told.variables.insert(name.clone(), value.clone())),
+                }
+            }
+        }
+        Ok(Some(told))
+    }
+}
+
+/// Variables of what all deployments share: telemetry, and settings of our own.
+fn is_of_process(name: &str) -> bool {
+    let prefixes = ["OTEL_", "WEIR_", "APPLICATIONINSIGHTS_", "PF_DISABLE_TRACING", "PF_SERVING_METRICS"];
+    prefixes.iter().any(|prefix| name.starts_with(prefix))
+}
+
+/// Where the original looks for a flow: its own variable, then the model that Azure ML mounts, then here.
+fn usual(env: &dyn Fn(&str) -> Option<String>) -> PathBuf {
+    let named = env("PROMPTFLOW_PROJECT_PATH").or_else(|| env("PF_PROJECT_PATH")).map(PathBuf::from);
+    let mounted = || {
+        let entries = fs::read_dir(env("AZUREML_MODEL_DIR")?).ok()?;
+        entries.flatten().map(|entry| entry.path()).filter(|path| path.is_dir()).min()
+    };
+    named.or_else(mounted).unwrap_or_else(|| PathBuf::from("."))
+}
+
+#[derive(Default)]
+struct Reading<'a> {
+    models: &'a [(String, String)],
+    folders: Vec<Folder>,
+    endpoint: Option<(PathBuf, Endpoint)>,
+    deployments: Vec<Read>,
+    warnings: Vec<Warning>,
+    errors: Vec<ServedError>,
+}
+
+impl Reading<'_> {
+    fn path(&mut self, path: &Path) {
+        if !path.is_file() || Folder::is_flow_file(path) {
+            match Folder::open(path) {
+                Ok(folder) => self.folders.push(folder),
+                Err(error) => self.errors.push(error.into()),
+            }
+            return;
+        }
+        match self.document(path) {
+            Some(Document::Deployment(deployment)) => {
+                self.deployments.push(Read { path: path.to_owned(), deployment });
+            }
+            Some(Document::Endpoint(endpoint)) => match &self.endpoint {
+                None => self.endpoint = Some((path.to_owned(), endpoint)),
+                Some((first, _)) => {
+                    let both =
+                        format!("{} and {} are both endpoints; a host serves one", first.display(), path.display());
+                    self.errors.push(ServedError::Unfit(both));
+                }
+            },
+            Some(Document::Model(_) | Document::Other) => {
+                let what = "neither a flow nor a deployment nor an endpoint";
+                self.errors.push(ServedError::Unfit(format!("{}: {what}", path.display())));
+            }
+            None => {}
+        }
+    }
+
+    fn document(&mut self, path: &Path) -> Option<Document> {
+        match read(path) {
+            Ok((document, warnings)) => {
+                self.warnings.extend(warnings);
+                Some(document)
+            }
+            Err(error) => {
+                self.errors.push(error);
+                None
+            }
+        }
+    }
+
+    fn finish(mut self, env: &dyn Fn(&str) -> Option<String>) -> Result<Served, Vec<ServedError>> {
+        if self.deployments.is_empty()
+            && let Some((path, endpoint)) = self.endpoint.clone()
+        {
+            self.beside(&path, &endpoint.name);
+        }
+        let of_files = !self.deployments.is_empty() || self.endpoint.is_some();
+        if of_files && !self.folders.is_empty() {
+            let mixed = "a flow folder cannot be served beside deployments; write a deployment file for it";
+            self.errors.push(ServedError::Unfit(mixed.to_owned()));
+        }
+        if self.folders.len() > 1 {
+            let many = "several flows are served as deployments of an endpoint; write a file for each";
+            self.errors.push(ServedError::Unfit(many.to_owned()));
+        }
+        let served = if of_files { self.endpoint() } else { self.folder(env) };
+        if self.errors.is_empty() { Ok(served) } else { Err(self.errors) }
+    }
+
+    /// The deployment files that lie beside an endpoint's, if no others are named.
+    fn beside(&mut self, path: &Path, endpoint: &str) {
+        let folder = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let mut files: Vec<_> =
+            fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path()).collect();
+        files.sort();
+        for file in files.into_iter().filter(|file| file != path && is_yaml(file)) {
+            // A file that is none of ours may hold anything.
+            if let Ok((Document::Deployment(deployment), warnings)) = read(&file)
+                && deployment.endpoint.as_deref() == Some(endpoint)
+            {
+                self.warnings.extend(warnings);
+                self.deployments.push(Read { path: file, deployment });
+            }
+        }
+        if self.deployments.is_empty() {
+            let message = format!(
+                "{}: no deployment file beside it has `endpoint_name: {endpoint}`; name them after the endpoint's",
+                path.display()
+            );
+            self.errors.push(ServedError::Unfit(message));
+        }
+    }
+
+    /// One folder, under the names that Azure ML's variables give it.
+    fn folder(&mut self, env: &dyn Fn(&str) -> Option<String>) -> Served {
+        let (endpoint, name) = names(env);
+        let named = |folder| Named { name, folder, weight: 100, told: None };
+        let deployments = self.folders.pop().map(named).into_iter().collect();
+        Served { endpoint, deployments, warnings: Vec::new() }
+    }
+
+    fn endpoint(&mut self) -> Served {
+        let read = std::mem::take(&mut self.deployments);
+        let names: Vec<_> = read.iter().map(|read| read.deployment.name.clone()).collect();
+        self.fit(&read, &names);
+        let traffic = self.endpoint.as_ref().map(|(_, endpoint)| endpoint.traffic.clone());
+        let single = read.len() == 1;
+        let endpoint = self.endpoint.as_ref().map(|(_, endpoint)| endpoint.name.clone());
+        let endpoint = endpoint.or_else(|| read.first()?.deployment.endpoint.clone());
+        let mut deployments = Vec::new();
+        for Read { path, deployment } in read {
+            let weight = match &traffic {
+                Some(traffic) => traffic.get(&deployment.name).copied().unwrap_or(0),
+                None if single => 100,
+                None => 0,
+            };
+            if let Some(folder) = self.model(&path, &deployment.model) {
+                let Deployment { name, settings, variables, .. } = deployment;
+                let told = Some(Told { path, settings, variables });
+                deployments.push(Named { name: Some(name), folder, weight, told });
+            }
+        }
+        Served { endpoint, deployments, warnings: std::mem::take(&mut self.warnings) }
+    }
+
+    /// Whether files and endpoint go together.
+    fn fit(&mut self, read: &[Read], names: &[String]) {
+        for (at, name) in names.iter().enumerate() {
+            if names[..at].contains(name) {
+                self.errors.push(ServedError::Unfit(format!("two deployments have the name {name:?}")));
+            }
+        }
+        let Some((path, endpoint)) = &self.endpoint else {
+            if read.len() > 1 {
+                let message = "several deployments need an endpoint file, whose `traffic` says which gets how much";
+                self.errors.push(ServedError::Unfit(message.to_owned()));
+            }
+            return;
+        };
+        for Read { path, deployment } in read {
+            if let Some(other) = deployment.endpoint.as_ref().filter(|other| **other != endpoint.name) {
+                let message =
+                    format!("{}: belongs to the endpoint {other:?}, not to {:?}", path.display(), endpoint.name);
+                self.errors.push(ServedError::Unfit(message));
+            }
+        }
+        for name in endpoint.traffic.keys().filter(|name| !names.contains(name)) {
+            let known = listed(names.iter().map(String::as_str));
+            let message =
+                format!("{}: traffic for {name:?}, which is no deployment; they are: {known}", path.display());
+            self.errors.push(ServedError::Unfit(message));
+        }
+    }
+
+    /// The folder of a deployment's flow.
+    fn model(&mut self, file: &Path, model: &ModelReference) -> Option<Folder> {
+        let beside = file.parent().unwrap_or(Path::new(""));
+        let path = match model {
+            ModelReference::Path(path) => beside.join(path),
+            ModelReference::Registered(name) => {
+                let given = self.models.iter().find(|(given, _)| given == name).map(|(_, path)| PathBuf::from(path));
+                match given.or_else(|| model_file(beside, name)) {
+                    Some(path) => path,
+                    None => {
+                        let message = format!(
+                            "{}: model {name:?} is registered in a workspace; give its folder by --model {name}=DIR, or lay \
+                             its model.yaml beside the file",
+                            file.display()
+                        );
+                        self.errors.push(ServedError::Unfit(message));
+                        return None;
+                    }
+                }
+            }
+        };
+        Folder::open(&path).map_err(|error| self.errors.push(error.into())).ok()
+    }
+}
+
+/// The path that a model file of this name, beside the deployment's, leads to.
+fn model_file(folder: &Path, name: &str) -> Option<PathBuf> {
+    ["model.yaml", "model.yml"].into_iter().find_map(|file| match read(&folder.join(file)) {
+        Ok((Document::Model(model), _)) if model.name == name => Some(folder.join(model.path)),
+        _ => None,
+    })
+}
+
+fn read(path: &Path) -> Result<(Document, Vec<Warning>), ServedError> {
+    let shown = path.display().to_string();
+    let text = fs::read_to_string(path).map_err(|error| ServedError::Unfit(format!("{shown}: {error}")))?;
+    Ok(Document::parse(&shown, &text)?)
+}
+
+fn is_yaml(path: &Path) -> bool {
+    path.extension().is_some_and(|extension| extension == "yaml" || extension == "yml")
+}
+
+/// Endpoint and deployment as an Azure deployment has them in its environment: `PRT_CONFIG_OVERRIDE`, or the resource's
+/// id.
+fn names(env: &dyn Fn(&str) -> Option<String>) -> (Option<String>, Option<String>) {
+    let overrides = env("PRT_CONFIG_OVERRIDE").unwrap_or_default();
+    let overridden = |key: &str| {
+        let mut pairs = overrides.split(',').filter_map(|pair| pair.split_once('='));
+        pairs.find(|(name, _)| name.trim() == key).map(|(_, value)| value.trim().to_owned())
+    };
+    let id = env("AML_DEPLOYMENT_RESOURCE_ID").unwrap_or_default();
+    let part = |kind: &str| {
+        let mut parts = id.split('/').skip_while(|part| !part.eq_ignore_ascii_case(kind)).skip(1);
+        parts.next().filter(|part| !part.is_empty()).map(str::to_owned)
+    };
+    (
+        overridden("deployment.endpoint_name").or_else(|| part("onlineEndpoints")),
+        overridden("deployment.deployment_name").or_else(|| part("deployments")),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_folder_has_the_names_that_the_environment_gives_it() {
+        let check = |variable: &str, value: &str| names(&|name| (name == variable).then(|| value.to_owned()));
+        let both = (Some("chat".to_owned()), Some("blue".to_owned()));
+        let overrides = "deployment.workspace_name=w,deployment.endpoint_name=chat, deployment.deployment_name=blue";
+        assert_eq!(check("PRT_CONFIG_OVERRIDE", overrides), both);
+        let id = "/subscriptions/s/resourceGroups/g/providers/p/workspaces/w/onlineEndpoints/chat/deployments/blue";
+        assert_eq!(check("AML_DEPLOYMENT_RESOURCE_ID", id), both);
+        assert_eq!(check("OTHER", "x"), (None, None));
+    }
+}

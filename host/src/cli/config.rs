@@ -1,0 +1,45 @@
+//! `weir config`: every setting with its value and where that comes from.
+
+use serde_json::json;
+
+use crate::cli::serve::{Asked, layers};
+use crate::cli::{ConfigArgs, Done, Error, say};
+use crate::config::{Layers, Settings};
+use crate::setting::{Found, Origin};
+
+/// What is shown of a secret.
+const HIDDEN: &str = "(set, not shown)";
+
+pub fn run(args: &ConfigArgs) -> Done {
+    let Asked { served, flags, file, told } = Asked::read(&args.serve)?;
+    let layers = layers(&args.serve, &flags, file.as_ref());
+    let process = Settings::read(&Layers { deployment: told.as_ref(), ..layers }).map_err(Error::Wrong)?;
+    process.found.iter().for_each(|found| tell(args, None, found));
+    if served.deployments.len() < 2 {
+        return Ok(());
+    }
+    // Where several are served, each may have its own.
+    for deployment in &served.deployments {
+        let settings =
+            Settings::read(&Layers { deployment: deployment.told.as_ref(), ..layers }).map_err(Error::Wrong)?;
+        let own = settings.found.iter().filter(|found| matches!(found.origin, Origin::Deployment { .. }));
+        own.for_each(|found| tell(args, deployment.name.as_deref(), found));
+    }
+    Ok(())
+}
+
+fn tell(args: &ConfigArgs, deployment: Option<&str>, found: &Found) {
+    let Found { setting, text, origin } = found;
+    let value = text.as_deref().map(|text| if setting.secret { HIDDEN } else { text });
+    if args.json {
+        let mut line = json!({"name": setting.variable, "value": value, "origin": origin.to_string()});
+        if let Some(deployment) = deployment {
+            line["deployment"] = deployment.into();
+        }
+        say(line);
+        return;
+    }
+    let name = deployment.map_or_else(|| setting.variable.to_owned(), |name| format!("{name}: {}", setting.variable));
+    let value = value.map_or_else(|| format!("({})", setting.absent.replace('`', "")), str::to_owned);
+    say(format_args!("{name:<40} {value:<32} {origin}"));
+}
