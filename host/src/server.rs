@@ -6,10 +6,12 @@ pub mod config;
 pub mod edge;
 pub mod endpoint;
 mod feedback;
+mod page;
 mod probes;
 pub mod problem;
 pub mod reply;
 mod score;
+pub mod swagger;
 pub mod token;
 
 use std::net::SocketAddr;
@@ -169,6 +171,8 @@ fn public_routes(app: Arc<App>) -> Router {
         .route("/feedback", post(feedback::feedback))
         .route("/health", get(probes::health))
         .route("/version", get(probes::version))
+        .route("/swagger.json", get(swagger::swagger))
+        .route("/", get(page::page))
         .fallback(Problem::no_such_route)
         .method_not_allowed_fallback(Problem::no_such_method)
         .with_state(app)

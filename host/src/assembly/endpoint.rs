@@ -6,11 +6,13 @@ use crate::assembly::served::{Named, Served};
 use crate::assembly::{self, Fault, Parts, Settings};
 use crate::config::{self, GivenArgs, Layers};
 use crate::flow::problem::Warning;
+use crate::folder::Folder;
 use crate::images::Images;
 use crate::sandbox::component::Workshop;
 use crate::scheduler::Runner;
 use crate::server::admission::Admission;
 use crate::server::endpoint::{Deployment, Endpoint};
+use crate::server::swagger::{self, Document, Facts};
 use crate::telemetry::Telemetry;
 
 /// A deployment whose flow can run.
@@ -65,15 +67,32 @@ impl Prepared {
     /// What serves requests; `runner` makes a runner of parts.
     pub fn endpoint(self, telemetry: &Telemetry, runner: impl Fn(Parts, Telemetry) -> Runner) -> Option<Endpoint> {
         let Self { endpoint, deployments, .. } = self;
+        let names: Vec<String> = deployments.iter().filter_map(|ready| ready.name.clone()).collect();
         let made = deployments.into_iter().map(|Ready { name, weight, parts, settings }| {
-            let images = Images::new(settings.images, parts.folder.clone());
-            let telemetry = telemetry.of_deployment(endpoint.as_deref(), name.as_deref());
-            let admission = Admission::new(settings.server.admission);
-            (Deployment { name, runner: runner(parts, telemetry), images, admission }, weight)
+            let facts = Facts { example: example(&parts.folder), deployments: names.clone(), ..Facts::default() };
+            let deployment = Deployment {
+                images: Images::new(settings.images, parts.folder.clone()),
+                admission: Admission::new(settings.server.admission),
+                document: Document::new(&parts.flow, &facts),
+                runner: runner(parts, telemetry.of_deployment(endpoint.as_deref(), name.as_deref())),
+                name,
+            };
+            (deployment, weight)
         });
         let made = made.collect();
         Endpoint::weighted(endpoint, made)
     }
+}
+
+/// The first sample of the flow folder, if it has any.
+fn example(folder: &Folder) -> Option<serde_json::Value> {
+    let path = "samples.json";
+    folder.resolve(path).ok()?;
+    let sample = folder.read_text(path).map_err(|error| error.to_string()).and_then(|text| swagger::sample(&text));
+    sample.unwrap_or_else(|problem| {
+        tracing::warn!(%problem, "the document of the flow shows no example");
+        None
+    })
 }
 
 fn prepare(

@@ -13,15 +13,12 @@ use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use hyper::body::{Body as HttpBody, Frame, SizeHint};
 
 use crate::id::RequestId;
-use crate::server::endpoint::Deployment;
+use crate::server::endpoint::{self, Deployment};
 use crate::server::{App, Peer};
 use crate::telemetry::{FinishRequest, RequestSpan, RequestStart, propagation};
 
 /// Longest request id that is taken from a caller; it is on every span.
 const MAX_REQUEST_ID: usize = 128;
-
-/// The deployment that a request names, and that a reply comes from: Azure ML's header.
-const DEPLOYMENT_HEADER: &str = "azureml-model-deployment";
 
 /// What the edge knows of a request; handlers find it among the request's extensions.
 #[derive(Clone, Debug)]
@@ -68,7 +65,7 @@ pub async fn edge(State(app): State<Arc<App>>, mut request: Request, next: Next)
     let parent = propagation::extract(request.headers());
     let (id, id_from_caller) = request_id(request.headers());
     let endpoint = app.endpoint();
-    let picked = endpoint.pick(text(request.headers(), DEPLOYMENT_HEADER));
+    let picked = endpoint.pick(request.headers());
     let deployment = picked.as_ref().unwrap_or_else(|_| endpoint.first()).clone();
     let span = deployment.runner.telemetry.request(RequestStart {
         method: request.method().as_str(),
@@ -99,7 +96,7 @@ pub async fn edge(State(app): State<Arc<App>>, mut request: Request, next: Next)
     };
     let (mut parts, body) = response.into_parts();
     let name = picked.ok().and_then(|deployment| HeaderValue::from_str(deployment.name.as_deref()?).ok());
-    parts.headers.extend(name.map(|name| (HeaderName::from_static(DEPLOYMENT_HEADER), name)));
+    parts.headers.extend(name.map(|name| (HeaderName::from_static(endpoint::HEADER), name)));
     let mut open = open.0.take().expect("set just above");
     open.status = parts.status;
     open.served = parts.extensions.remove::<Served>().unwrap_or_default();

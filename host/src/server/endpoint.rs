@@ -6,10 +6,16 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use http::HeaderMap;
+
 use crate::images::Images;
 use crate::scheduler::Runner;
 use crate::server::admission::Admission;
 use crate::server::problem::Problem;
+use crate::server::swagger;
+
+/// The deployment that a request names, and that a reply comes from: Azure ML's header.
+pub const HEADER: &str = "azureml-model-deployment";
 
 /// A flow that is served, perhaps under a name.
 #[derive(Debug)]
@@ -19,6 +25,8 @@ pub struct Deployment {
     pub runner: Runner,
     pub images: Images,
     pub admission: Admission,
+    /// What `/swagger.json` answers.
+    pub document: swagger::Document,
 }
 
 /// All that a host serves.
@@ -41,18 +49,36 @@ impl Endpoint {
         (!deployments.is_empty()).then(|| Self { name, deployments, turns, next: AtomicUsize::new(0) })
     }
 
-    /// The deployment for a request; `asked` is the one that it names.
+    /// The deployment that is to answer a request: the one that it names, else the one whose turn it is.
     ///
     /// # Errors
     /// If there is none of that name, or none that gets any traffic.
-    pub fn pick(&self, asked: Option<&str>) -> Result<Arc<Deployment>, Problem> {
-        let named = self.deployments.iter().any(|deployment| deployment.name.is_some());
-        // Before a host that serves one folder there may be somebody else who knows deployments.
-        let found = match asked.filter(|_| named) {
-            Some(asked) => self.deployments.iter().find(|deployment| deployment.name.as_deref() == Some(asked)),
+    pub fn pick(&self, headers: &HeaderMap) -> Result<Arc<Deployment>, Problem> {
+        let found = match self.asked(headers) {
+            Some(asked) => self.find(asked),
             None => self.turn().map(|index| &self.deployments[index]),
         };
-        found.cloned().ok_or_else(|| Problem::no_such_deployment(asked))
+        found.cloned().ok_or_else(|| Problem::no_such_deployment(self.asked(headers)))
+    }
+
+    /// The deployment that a request names, else the one that stands for the endpoint.
+    ///
+    /// # Errors
+    /// If there is none of that name.
+    pub fn named(&self, headers: &HeaderMap) -> Result<Arc<Deployment>, Problem> {
+        let Some(asked) = self.asked(headers) else { return Ok(self.first().clone()) };
+        self.find(asked).cloned().ok_or_else(|| Problem::no_such_deployment(Some(asked)))
+    }
+
+    /// The name that a request gives. Before a host that serves a folder without a name there may be somebody else who
+    /// knows deployments, so there it means nothing.
+    fn asked<'h>(&self, headers: &'h HeaderMap) -> Option<&'h str> {
+        let named = self.deployments.iter().any(|deployment| deployment.name.is_some());
+        headers.get(HEADER).filter(|_| named).map(|name| name.to_str().unwrap_or_default())
+    }
+
+    fn find(&self, name: &str) -> Option<&Arc<Deployment>> {
+        self.deployments.iter().find(|deployment| deployment.name.as_deref() == Some(name))
     }
 
     /// The deployment that stands for the endpoint.
