@@ -34,6 +34,7 @@ use body::Bodies;
 use config::Config;
 use endpoint::Endpoint;
 use problem::Problem;
+use token::FeedbackTokens;
 
 /// How long a client may take to send the head of a request.
 const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
@@ -54,6 +55,7 @@ pub struct App {
     pub telemetry: Telemetry,
     pub config: Config,
     pub bodies: Bodies,
+    pub feedback_tokens: FeedbackTokens,
     /// `BUILD_INFO` of the environment, told by `/version`.
     pub build_info: String,
     /// Whether new requests are welcome: false from the moment the host is asked to stop.
@@ -61,9 +63,15 @@ pub struct App {
 }
 
 impl App {
-    pub fn new(endpoint: Endpoint, telemetry: Telemetry, config: Config, build_info: String) -> Self {
+    pub fn new(
+        endpoint: Endpoint,
+        telemetry: Telemetry,
+        config: Config,
+        feedback_tokens: FeedbackTokens,
+        build_info: String,
+    ) -> Self {
         let (endpoint, bodies) = (RwLock::new(Arc::new(endpoint)), Bodies::new(config.bodies.clone()));
-        Self { endpoint, telemetry, config, bodies, build_info, ready: AtomicBool::new(true) }
+        Self { endpoint, telemetry, config, bodies, feedback_tokens, build_info, ready: AtomicBool::new(true) }
     }
 
     /// What is served now.

@@ -10,6 +10,7 @@ use crate::assembly::served::{Served, ServedError};
 use crate::cli::process::{Process, StopSignals, start_log};
 use crate::cli::{Done, Error, say, warn, workshop, wrong};
 use crate::config::{self, File, Flag, Layers, ServeArgs, Settings, Told};
+use crate::server::token::FeedbackTokens;
 use crate::server::{App, Server};
 use crate::telemetry::{Telemetry, Terminal};
 
@@ -23,15 +24,18 @@ pub fn run(args: &ServeArgs) -> Done {
     let prepared = Prepared::new(served, &args.given, layers, &workshop).map_err(unserved)?;
     prepared.warnings.iter().for_each(warn);
 
+    let tokens = FeedbackTokens::open(&settings.server.tokens, settings.telemetry.data_dir.as_deref());
+    let tokens = tokens.context("feedback tokens cannot be made")?;
     let terminal = Some(Terminal { out: Box::new(stdout()), color: stdout().is_terminal() });
     let telemetry = crate::telemetry::Config { terminal, ..settings.telemetry };
     let telemetry = Telemetry::start(telemetry).context("telemetry cannot be started")?;
     telemetry.describe().iter().for_each(say);
+    say(tokens.describe());
 
     let process = Process::start(telemetry.clone())?;
     let endpoint = prepared.endpoint(&telemetry, |parts, telemetry| process.runner_telling(parts, telemetry));
     let endpoint = endpoint.context("there is nothing to serve")?;
-    let app = Arc::new(App::new(endpoint, telemetry, settings.server, settings.build_info));
+    let app = Arc::new(App::new(endpoint, telemetry, settings.server, tokens, settings.build_info));
     Ok(process.run(async {
         let mut signals = StopSignals::listen()?;
         let server = Server::bind(settings.listen, settings.admin_listen, app).await?;

@@ -1,6 +1,6 @@
 //! The settings of everything that serves; each part declares its own.
 
-use crate::server::{admission, body, reply};
+use crate::server::{admission, body, reply, token};
 use crate::setting::Reader;
 
 /// What an operator says about serving.
@@ -9,6 +9,7 @@ pub struct Config {
     pub bodies: body::Config,
     pub admission: admission::Config,
     pub replies: reply::Config,
+    pub tokens: token::Config,
 }
 
 impl Config {
@@ -17,6 +18,7 @@ impl Config {
             bodies: body::Config::read(reader),
             admission: admission::Config::read(reader),
             replies: reply::Config::read(reader),
+            tokens: token::Config::read(reader),
         }
     }
 }

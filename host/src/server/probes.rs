@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use axum::extract::State;
+use axum::extract::{RawQuery, State};
 use axum::response::{IntoResponse, Response};
 use http::{StatusCode, header};
 use serde_json::{Value, json};
@@ -31,13 +31,18 @@ pub(super) async fn live() -> Response {
     reply(StatusCode::OK, &json!({"status": "ok"}))
 }
 
-/// `/readyz`: whether new requests are welcome.
-pub(super) async fn ready(State(app): State<Arc<App>>) -> Response {
-    if app.ready.load(Ordering::Relaxed) {
-        reply(StatusCode::OK, &json!({"status": "ok"}))
-    } else {
-        reply(StatusCode::SERVICE_UNAVAILABLE, &json!({"status": "draining"}))
+/// `/readyz`: whether new requests are welcome. `/readyz?verbose` also says how feedback is doing.
+pub(super) async fn ready(State(app): State<Arc<App>>, RawQuery(query): RawQuery) -> Response {
+    let (status, word) = match app.ready.load(Ordering::Relaxed) {
+        true => (StatusCode::OK, "ok"),
+        false => (StatusCode::SERVICE_UNAVAILABLE, "draining"),
+    };
+    let mut body = json!({"status": word});
+    let mut asked = query.iter().flat_map(|query| query.split('&'));
+    if asked.any(|it| it.split('=').next() == Some("verbose")) {
+        body["feedback"] = serde_json::to_value(app.telemetry.feedback_status()).unwrap_or_default();
     }
+    reply(status, &body)
 }
 
 fn reply(status: StatusCode, body: &Value) -> Response {

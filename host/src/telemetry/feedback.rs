@@ -74,7 +74,11 @@ impl Config {
         let max_bytes = reader.value(&MAX_BYTES, |text| {
             let bytes = setting::size_up_to(MOST_BYTES)(text)? as u64;
             let least = crate::units::Bytes(LEAST_BYTES);
-            if bytes < LEAST_BYTES { Err(format!("{text:?} is less than {least}, the least it may be")) } else { Ok(bytes) }
+            if bytes < LEAST_BYTES {
+                Err(format!("{text:?} is less than {least}, the least it may be"))
+            } else {
+                Ok(bytes)
+            }
         });
         Self { max_bytes, retry_max: reader.value(&RETRY_MAX, setting::time_up_to(MAX_RETRY)) }
     }
@@ -186,7 +190,11 @@ pub(super) struct Store {
 
 impl Store {
     /// Opens the journal, and starts to deliver what is in it. Without a `sink` everything is accepted and forgotten.
-    pub(super) fn start(data_dir: Option<&Path>, config: &Config, sink: Option<Box<dyn Sink>>) -> Result<Self, StartError> {
+    pub(super) fn start(
+        data_dir: Option<&Path>,
+        config: &Config,
+        sink: Option<Box<dyn Sink>>,
+    ) -> Result<Self, StartError> {
         let keys = Keys::default();
         let journal = match data_dir {
             Some(folder) => {
@@ -272,7 +280,10 @@ impl Store {
         match pending {
             0 => {}
             _ if self.journal.is_durable() => {
-                tracing::warn!(pending, "feedback that could not be delivered stays in the data directory for the next start");
+                tracing::warn!(
+                    pending,
+                    "feedback that could not be delivered stays in the data directory for the next start"
+                );
             }
             _ => tracing::warn!(pending, "feedback that could not be delivered is lost: WEIR_DATA_DIR is not set"),
         }
@@ -303,13 +314,19 @@ fn tell_of_start(journal: &Journal) {
         tracing::info!(pending = status.pending, "feedback of an earlier process is delivered");
     }
     if damage.torn > 0 {
-        tracing::info!(files = damage.torn, "the end of a file of feedback was torn, as a crash leaves it, and was cut");
+        tracing::info!(
+            files = damage.torn,
+            "the end of a file of feedback was torn, as a crash leaves it, and was cut"
+        );
     }
     if damage.corrupt > 0 {
         tracing::error!(places = damage.corrupt, "feedback cannot be read: its file is damaged");
     }
     if damage.foreign > 0 {
-        tracing::error!(files = damage.foreign, "files of feedback are of a newer version, or damaged, and are left alone");
+        tracing::error!(
+            files = damage.foreign,
+            "files of feedback are of a newer version, or damaged, and are left alone"
+        );
     }
 }
 

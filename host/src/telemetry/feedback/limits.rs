@@ -27,7 +27,11 @@ const FAMILIES: [&str; 11] =
 pub fn attribute_key(key: &str) -> String {
     let mut safe = if is_taken(key) { PREFIX.to_owned() } else { String::new() };
     for c in key.chars() {
-        if c.is_control() { safe.extend(c.escape_default()) } else { safe.push(c) }
+        if c.is_control() {
+            safe.extend(c.escape_default())
+        } else {
+            safe.push(c)
+        }
         if safe.len() > KEY_BYTES {
             break;
         }
@@ -75,7 +79,8 @@ mod tests {
         for key in ["score", "thumb", "feedback", "user.name", "host", "os", "__proto__", "ключ", "a b"] {
             check(key, key);
         }
-        for key in ["service.name", "http.route", "trace_id", "error", "gen_ai.evaluation.name", "weir.x", "host.name"] {
+        for key in ["service.name", "http.route", "trace_id", "error", "gen_ai.evaluation.name", "weir.x", "host.name"]
+        {
             check(key, &format!("feedback.{key}"));
         }
         check("feedback.id", "feedback.feedback.id");

@@ -248,7 +248,10 @@ mod tests {
             let span = recorded(&about(flags), Feedback::default());
             assert_eq!((span.span_context.trace_id(), span.parent_span_id), (TraceId::from(7), SpanId::from(8)));
             assert!(span.span_context.is_sampled() && span.parent_span_is_remote);
-            assert_eq!((&*span.name, span.span_kind, &span.status), (span::FEEDBACK, SpanKind::Internal, &Status::Unset));
+            assert_eq!(
+                (&*span.name, span.span_kind, &span.status),
+                (span::FEEDBACK, SpanKind::Internal, &Status::Unset)
+            );
         }
         let root = recorded(&Context::new(), Feedback::default());
         assert!(root.span_context.is_valid() && root.parent_span_id == SpanId::INVALID && !root.parent_span_is_remote);
