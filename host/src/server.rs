@@ -33,7 +33,7 @@ use tokio::net::TcpListener;
 
 use crate::telemetry::Telemetry;
 
-use access::{Access, HasToken};
+use access::Access;
 use body::Bodies;
 use config::Config;
 use drain::{Drain, Draining, Ended};
@@ -52,7 +52,7 @@ pub struct App {
     pub telemetry: Telemetry,
     pub config: Config,
     pub bodies: Bodies,
-    pub tokens: FeedbackTokens,
+    pub feedback_tokens: FeedbackTokens,
     /// Who may call, and how often.
     pub access: Access,
     /// `BUILD_INFO` of the environment, told by `/version`.
@@ -68,14 +68,14 @@ impl App {
         endpoint: Endpoint,
         telemetry: Telemetry,
         config: Config,
-        tokens: FeedbackTokens,
+        feedback_tokens: FeedbackTokens,
         access: Access,
         build_info: String,
         draining: Draining,
     ) -> Self {
         let (endpoint, bodies) = (RwLock::new(Arc::new(endpoint)), Bodies::new(config.bodies.clone()));
         let reload_failed = AtomicBool::new(false);
-        Self { endpoint, telemetry, config, bodies, tokens, access, build_info, draining, reload_failed }
+        Self { endpoint, telemetry, config, bodies, feedback_tokens, access, build_info, draining, reload_failed }
     }
 
     /// What is served now.
@@ -86,6 +86,10 @@ impl App {
     /// What is served is not what the files say, since they are wrong.
     pub fn reload_failed(&self) {
         self.reload_failed.store(true, Ordering::Relaxed);
+    }
+
+    pub fn has_reload_failed(&self) -> bool {
+        self.reload_failed.load(Ordering::Relaxed)
     }
 
     /// Serves something else from the next request on. Requests that are running end on what they began with.
@@ -150,8 +154,6 @@ fn bind(addr: SocketAddr) -> anyhow::Result<TcpListener> {
 
 /// The routes a client sees.
 fn public_routes(app: Arc<App>) -> Router {
-    // Until there are tokens for feedback.
-    let has_token: HasToken = |_, _| false;
     let score = post(score::score)
         // Inside the edge, so that it sees how they ended. The inner one first: a handler that panics was not cancelled.
         .layer(middleware::from_fn(caught::catch))
@@ -162,7 +164,7 @@ fn public_routes(app: Arc<App>) -> Router {
         .layer(middleware::from_fn_with_state(app.clone(), edge::edge))
         .layer(middleware::from_fn(cors::private));
     let feedback = post(feedback::feedback)
-        .layer(middleware::from_fn_with_state((app.clone(), has_token), access::feedback))
+        .layer(middleware::from_fn_with_state(app.clone(), access::feedback))
         .layer(middleware::from_fn(cors::private));
     // Tells what a flow is for, and is no smaller a secret than what it answers. The page itself tells nothing.
     let swagger = get(swagger::swagger).layer(middleware::from_fn_with_state(app.clone(), access::key));

@@ -107,7 +107,9 @@ async fn whatever_is_wrong_with_a_key_the_answer_is_the_same() {
         let mut reply = score(&host, authorization).await;
         reply.assert_error(401, unauthenticated());
         reply.headers.remove("date");
-        reply.headers.remove("x-request-id");
+        for unlike in ["x-request-id", "x-trace-id"] {
+            reply.headers.remove(unlike);
+        }
         answers.push((reply.headers, reply.body));
     }
     answers.dedup();
@@ -211,6 +213,21 @@ async fn a_key_appears_in_nothing_that_the_host_writes_sends_or_answers() {
             assert!(!text.contains(key), "{place} shows a key");
         }
     }
+}
+
+#[tokio::test]
+async fn the_token_of_a_reply_stands_for_a_key_where_it_is_about_that_reply() {
+    let host = locked().start().await;
+    let refused = score(&host, &["Bearer wrong"]).await;
+    assert_eq!(refused.header("x-feedback-token"), None, "a stranger gets none");
+    let reply = score_by(&host, KEY).await;
+    let token = reply.header("x-feedback-token").expect("every reply has a token");
+    assert_eq!(host.feedback("", &[("x-feedback-token", token)], "good").await.status, 200);
+    assert_eq!(host.feedback(&format!("?feedback_token={token}"), &[], "good").await.status, 200);
+    for bad in ["", "x", &token[1..], &format!("{token}A")] {
+        host.feedback("", &[("x-feedback-token", bad)], "good").await.assert_error(401, unauthenticated());
+    }
+    host.score_with(&[("x-feedback-token", token)], INPUT).await.assert_error(401, unauthenticated());
 }
 
 #[tokio::test]

@@ -14,11 +14,14 @@ use http::{HeaderValue, StatusCode, header};
 
 use crate::server::auth::{self, Auth, Caller, KeyName, Refused, Source};
 use crate::server::cors::Origins;
-use crate::server::edge::Astray;
+use crate::server::edge::{Astray, FEEDBACK_TOKEN};
 use crate::server::problem::Problem;
 use crate::server::rate::{self, Quota, retry_after};
 use crate::server::{App, Peer};
 use crate::setting::Reader;
+
+/// Where a page puts its feedback token if it can set no header.
+const TOKEN_IN_QUERY: &str = "feedback_token";
 
 /// What an operator says about who may call.
 #[derive(Clone, Debug, Default)]
@@ -58,14 +61,17 @@ impl Access {
     }
 }
 
-/// Whether a request has a valid feedback token, which stands for a key where its route takes one.
-pub type HasToken = fn(&App, &Request) -> bool;
+/// On an answer: its caller has not shown who it is.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Stranger;
 
 /// For `/score`: a key, and not too often by one key.
 pub(super) async fn score(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
     let now = Instant::now();
     let admitted = identify(&app, &request, now).and_then(|caller| match caller {
-        Caller::Key(key) => app.access.score.take(key, now).map_err(|wait| too_often("requests to /score", wait)),
+        Caller::Key(key) => {
+            app.access.score.take(key, now).map_err(|wait| Refusal::TooOften("requests to /score", wait))
+        }
         // There are no keys, and so nobody to tell apart; how many run at once is bounded elsewhere.
         Caller::Source(_) => Ok(()),
     });
@@ -73,11 +79,7 @@ pub(super) async fn score(State(app): State<Arc<App>>, request: Request, next: N
 }
 
 /// For `/feedback`: a key or a token, and not too often by one caller or all of them.
-pub(super) async fn feedback(
-    State((app, has_token)): State<(Arc<App>, HasToken)>,
-    request: Request,
-    next: Next,
-) -> Response {
+pub(super) async fn feedback(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
     let now = Instant::now();
     let caller = if app.access.auth.is_required() && has_token(&app, &request) {
         Ok(Caller::Source(source(&request)))
@@ -85,27 +87,53 @@ pub(super) async fn feedback(
         identify(&app, &request, now)
     };
     let admitted = caller.and_then(|caller| {
-        app.access.feedback.take(caller, now).map_err(|wait| too_often("requests to /feedback", wait))
+        app.access.feedback.take(caller, now).map_err(|wait| Refusal::TooOften("requests to /feedback", wait))
     });
     pass(admitted, request, next).await
 }
 
 /// For a route that asks for a key and is otherwise cheap.
 pub(super) async fn key(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
-    let admitted = identify(&app, &request, Instant::now()).map(|_| ());
+    let admitted = identify(&app, &request, Instant::now()).map(drop);
     pass(admitted, request, next).await
 }
 
-fn identify(app: &App, request: &Request, now: Instant) -> Result<Caller, Response> {
-    app.access.auth.check(request.headers(), source(request), now).map_err(|refused| match refused {
-        Refused::Unauthenticated => unauthenticated(),
-        Refused::TooOften(wait) => too_often("requests without a valid key", wait),
-    })
+/// Why a request is not let in.
+enum Refusal {
+    Stranger(Refused),
+    /// What came too often, and how long until it may come again.
+    TooOften(&'static str, Duration),
 }
 
-async fn pass(admitted: Result<(), Response>, mut request: Request, next: Next) -> Response {
+impl IntoResponse for Refusal {
+    fn into_response(self) -> Response {
+        let mut response = match &self {
+            Self::Stranger(Refused::Unauthenticated) => unauthenticated(),
+            Self::Stranger(Refused::TooOften(wait)) => too_often("requests without a valid key", *wait),
+            Self::TooOften(what, wait) => too_often(what, *wait),
+        };
+        if matches!(self, Self::Stranger(_)) {
+            response.extensions_mut().insert(Stranger);
+        }
+        response
+    }
+}
+
+fn identify(app: &App, request: &Request, now: Instant) -> Result<Caller, Refusal> {
+    app.access.auth.check(request.headers(), source(request), now).map_err(Refusal::Stranger)
+}
+
+/// Whether a request has a token of ours for the reply that it is about.
+fn has_token(app: &App, request: &Request) -> bool {
+    let header = request.headers().get(FEEDBACK_TOKEN).and_then(|value| value.to_str().ok());
+    let mut pairs = request.uri().query().unwrap_or_default().split('&').filter_map(|pair| pair.split_once('='));
+    let token = header.or_else(|| pairs.find(|(name, _)| *name == TOKEN_IN_QUERY).map(|(_, token)| token));
+    token.is_some_and(|token| app.feedback_tokens.verify(token).is_ok())
+}
+
+async fn pass(admitted: Result<(), Refusal>, mut request: Request, next: Next) -> Response {
     if let Err(refusal) = admitted {
-        return refusal;
+        return refusal.into_response();
     }
     // It has done its work; what comes after can neither log it nor trace it.
     request.headers_mut().remove(header::AUTHORIZATION);

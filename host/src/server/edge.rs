@@ -13,6 +13,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use hyper::body::{Body as HttpBody, Frame, SizeHint};
 
 use crate::id::RequestId;
+use crate::server::access::Stranger;
 use crate::server::endpoint::{self, Deployment};
 use crate::server::problem::Problem;
 use crate::server::reply::EndOfStream;
@@ -91,7 +92,7 @@ pub async fn edge(State(app): State<Arc<App>>, mut request: Request, next: Next)
     });
     let started = Instant::now();
     let cx = span.context();
-    let end = EndOfStream { trace_id: propagation::trace_id(&cx), feedback_token: app.tokens.issue(&cx) };
+    let end = EndOfStream { trace_id: propagation::trace_id(&cx), feedback_token: app.feedback_tokens.issue(&cx) };
     let arrived = Arrived { deployment: deployment.clone(), span: cx, id, id_from_caller, end: end.clone() };
     request.extensions_mut().insert(arrived);
     // From here on the span ends, whatever happens: with the reply, or as given up when the client goes away first.
@@ -109,9 +110,13 @@ pub async fn edge(State(app): State<Arc<App>>, mut request: Request, next: Next)
     }
     let response = next.run(request).await;
     let (mut parts, body) = response.into_parts();
-    let name = picked.ok().and_then(|deployment| HeaderValue::from_str(deployment.name.as_deref()?).ok());
-    parts.headers.extend(name.map(|name| (HeaderName::from_static(endpoint::HEADER), name)));
-    for (name, value) in [(TRACE_ID, end.trace_id), (FEEDBACK_TOKEN, end.feedback_token)] {
+    let mut told = vec![(TRACE_ID, end.trace_id)];
+    // A stranger learns no deployment's name, and gets no token, which stands for a key.
+    if parts.extensions.remove::<Stranger>().is_none() {
+        told.push((FEEDBACK_TOKEN, end.feedback_token));
+        told.push((endpoint::HEADER, picked.ok().and_then(|deployment| deployment.name.clone())));
+    }
+    for (name, value) in told {
         let value = value.and_then(|value| HeaderValue::try_from(value).ok());
         parts.headers.extend(value.map(|value| (HeaderName::from_static(name), value)));
     }
