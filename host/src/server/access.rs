@@ -65,11 +65,21 @@ impl Access {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Stranger;
 
+/// Why a request goes no further.
+enum Refusal {
+    /// It should have a key, and has none that is valid.
+    Stranger(Refused),
+    /// There were too many of these lately; after this time there may be another.
+    TooMany(&'static str, Duration),
+}
+
 /// For `/score`: a key, and not too often by one key.
 pub(super) async fn score(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
     let now = Instant::now();
     let admitted = identify(&app, &request, now).and_then(|caller| match caller {
-        Caller::Key(key) => app.access.score.take(key, now).map_err(|wait| too_often("requests to /score", wait)),
+        Caller::Key(key) => {
+            app.access.score.take(key, now).map_err(|wait| Refusal::TooMany("requests to /score", wait))
+        }
         // There are no keys, and so nobody to tell apart; how many run at once is bounded elsewhere.
         Caller::Source(_) => Ok(()),
     });
@@ -85,7 +95,7 @@ pub(super) async fn feedback(State(app): State<Arc<App>>, request: Request, next
         identify(&app, &request, now)
     };
     let admitted = caller.and_then(|caller| {
-        app.access.feedback.take(caller, now).map_err(|wait| too_often("requests to /feedback", wait))
+        app.access.feedback.take(caller, now).map_err(|wait| Refusal::TooMany("requests to /feedback", wait))
     });
     pass(admitted, request, next).await
 }
@@ -96,15 +106,8 @@ pub(super) async fn key(State(app): State<Arc<App>>, request: Request, next: Nex
     pass(admitted, request, next).await
 }
 
-fn identify(app: &App, request: &Request, now: Instant) -> Result<Caller, Response> {
-    app.access.auth.check(request.headers(), source(request), now).map_err(|refused| {
-        let mut response = match refused {
-            Refused::Unauthenticated => unauthenticated(),
-            Refused::TooOften(wait) => too_often("requests without a valid key", wait),
-        };
-        response.extensions_mut().insert(Stranger);
-        response
-    })
+fn identify(app: &App, request: &Request, now: Instant) -> Result<Caller, Refusal> {
+    app.access.auth.check(request.headers(), source(request), now).map_err(Refusal::Stranger)
 }
 
 /// Whether a request has a token of ours for the reply that it is about.
@@ -115,9 +118,9 @@ fn has_token(app: &App, request: &Request) -> bool {
     token.is_some_and(|token| app.tokens.verify(token).is_ok())
 }
 
-async fn pass(admitted: Result<(), Response>, mut request: Request, next: Next) -> Response {
+async fn pass(admitted: Result<(), Refusal>, mut request: Request, next: Next) -> Response {
     if let Err(refusal) = admitted {
-        return refusal;
+        return refusal.into_response();
     }
     // It has done its work; what comes after can neither log it nor trace it.
     request.headers_mut().remove(header::AUTHORIZATION);
@@ -132,6 +135,22 @@ fn source(request: &Request) -> Source {
     Source::of(address)
 }
 
+impl IntoResponse for Refusal {
+    fn into_response(self) -> Response {
+        match self {
+            Self::Stranger(refused) => {
+                let mut response = match refused {
+                    Refused::Unauthenticated => unauthenticated(),
+                    Refused::TooOften(wait) => too_many("requests without a valid key", wait),
+                };
+                response.extensions_mut().insert(Stranger);
+                response
+            }
+            Self::TooMany(what, wait) => too_many(what, wait),
+        }
+    }
+}
+
 /// The same for whatever is wrong with a key, or its being missing.
 fn unauthenticated() -> Response {
     let message = "a valid key is needed; send it as `Authorization: Bearer KEY`";
@@ -140,10 +159,9 @@ fn unauthenticated() -> Response {
     response
 }
 
-fn too_often(what: &str, wait: Duration) -> Response {
+fn too_many(what: &str, wait: Duration) -> Response {
     let seconds = retry_after(wait);
     let message = format!("too many {what}; try again in {seconds} s");
-    let mut response = Problem::new(StatusCode::TOO_MANY_REQUESTS, "RateLimited", message).into_response();
-    response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
-    response
+    let problem = Problem::new(StatusCode::TOO_MANY_REQUESTS, "RateLimited", message);
+    Problem { retry_after: Some(seconds), ..problem }.into_response()
 }
