@@ -16,7 +16,6 @@ use std::time::Duration;
 use crate::address::Allowed;
 use crate::images;
 use crate::sandbox::component;
-use crate::server::access;
 use crate::server::config as server;
 use crate::setting::{self, Found, Reader, Setting};
 use crate::telemetry;
@@ -67,6 +66,11 @@ pub static INCLUDED_FIELDS: Setting = Setting::optional(
     "the file's",
     "JSON list of the outputs that replies show, in place of `evaluation_only` in the flow file",
 );
+pub static RELOAD_INTERVAL: Setting = Setting::new(
+    "WEIR_RELOAD_INTERVAL",
+    "2s",
+    "how often deployment and endpoint files are looked at; 0: they are read anew on SIGHUP alone, as flows are",
+);
 pub static BUILD_INFO: Setting = Setting::optional("BUILD_INFO", "empty", "told by `/version`");
 
 /// Longest wall time of a request that may be asked for.
@@ -92,10 +96,10 @@ pub struct Settings {
     pub log: String,
     pub telemetry: telemetry::Config,
     pub server: server::Config,
-    pub access: access::Config,
     pub flows: Flows,
     pub images: images::Config,
     pub build_info: String,
+    pub reload_interval: Duration,
     /// Each of them as it was found.
     pub found: Vec<Found>,
 }
@@ -126,19 +130,19 @@ impl Settings {
         });
         let log = reader.value(&LOG, setting::text);
         let server = server::Config::read(&mut reader);
-        let access = access::Config::read(&mut reader);
         let telemetry = telemetry::Config::read(&mut reader);
         // Read again for each flow, which may have its own; here for the list.
         reader.optional(&FLOW_INIT, setting::text);
         reader.optional(&INCLUDED_FIELDS, setting::text);
         let build_info = reader.optional(&BUILD_INFO, setting::text).unwrap_or_default();
+        let reload_interval = reader.value(&RELOAD_INTERVAL, setting::time_or_none_up_to(MAX_REQUEST_TIMEOUT));
         unknown_sets(layers, &mut reader);
         let (found, problems) = reader.finish();
         if !problems.is_empty() {
             return Err(problems);
         }
         let images = images.unwrap_or_default();
-        Ok(Self { listen, admin_listen, log, telemetry, server, access, flows, images, build_info, found })
+        Ok(Self { listen, admin_listen, log, telemetry, server, flows, images, build_info, reload_interval, found })
     }
 
     /// The settings that the layers' file, if there is one, may hold by their keys.

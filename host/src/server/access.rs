@@ -24,7 +24,7 @@ use crate::setting::Reader;
 const TOKEN_IN_QUERY: &str = "feedback_token";
 
 /// What an operator says about who may call.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Config {
     pub auth: auth::Config,
     pub rates: rate::Config,
@@ -65,20 +65,12 @@ impl Access {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Stranger;
 
-/// Why a request goes no further.
-enum Refusal {
-    /// It should have a key, and has none that is valid.
-    Stranger(Refused),
-    /// There were too many of these lately; after this time there may be another.
-    TooMany(&'static str, Duration),
-}
-
 /// For `/score`: a key, and not too often by one key.
 pub(super) async fn score(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
     let now = Instant::now();
     let admitted = identify(&app, &request, now).and_then(|caller| match caller {
         Caller::Key(key) => {
-            app.access.score.take(key, now).map_err(|wait| Refusal::TooMany("requests to /score", wait))
+            app.access.score.take(key, now).map_err(|wait| Refusal::TooOften("requests to /score", wait))
         }
         // There are no keys, and so nobody to tell apart; how many run at once is bounded elsewhere.
         Caller::Source(_) => Ok(()),
@@ -95,15 +87,36 @@ pub(super) async fn feedback(State(app): State<Arc<App>>, request: Request, next
         identify(&app, &request, now)
     };
     let admitted = caller.and_then(|caller| {
-        app.access.feedback.take(caller, now).map_err(|wait| Refusal::TooMany("requests to /feedback", wait))
+        app.access.feedback.take(caller, now).map_err(|wait| Refusal::TooOften("requests to /feedback", wait))
     });
     pass(admitted, request, next).await
 }
 
 /// For a route that asks for a key and is otherwise cheap.
 pub(super) async fn key(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
-    let admitted = identify(&app, &request, Instant::now()).map(|_| ());
+    let admitted = identify(&app, &request, Instant::now()).map(drop);
     pass(admitted, request, next).await
+}
+
+/// Why a request is not let in.
+enum Refusal {
+    Stranger(Refused),
+    /// What came too often, and how long until it may come again.
+    TooOften(&'static str, Duration),
+}
+
+impl IntoResponse for Refusal {
+    fn into_response(self) -> Response {
+        let mut response = match &self {
+            Self::Stranger(Refused::Unauthenticated) => unauthenticated(),
+            Self::Stranger(Refused::TooOften(wait)) => too_often("requests without a valid key", *wait),
+            Self::TooOften(what, wait) => too_often(what, *wait),
+        };
+        if matches!(self, Self::Stranger(_)) {
+            response.extensions_mut().insert(Stranger);
+        }
+        response
+    }
 }
 
 fn identify(app: &App, request: &Request, now: Instant) -> Result<Caller, Refusal> {
@@ -135,22 +148,6 @@ fn source(request: &Request) -> Source {
     Source::of(address)
 }
 
-impl IntoResponse for Refusal {
-    fn into_response(self) -> Response {
-        match self {
-            Self::Stranger(refused) => {
-                let mut response = match refused {
-                    Refused::Unauthenticated => unauthenticated(),
-                    Refused::TooOften(wait) => too_many("requests without a valid key", wait),
-                };
-                response.extensions_mut().insert(Stranger);
-                response
-            }
-            Self::TooMany(what, wait) => too_many(what, wait),
-        }
-    }
-}
-
 /// The same for whatever is wrong with a key, or its being missing.
 fn unauthenticated() -> Response {
     let message = "a valid key is needed; send it as `Authorization: Bearer KEY`";
@@ -159,9 +156,10 @@ fn unauthenticated() -> Response {
     response
 }
 
-fn too_many(what: &str, wait: Duration) -> Response {
+fn too_often(what: &str, wait: Duration) -> Response {
     let seconds = retry_after(wait);
     let message = format!("too many {what}; try again in {seconds} s");
-    let problem = Problem::new(StatusCode::TOO_MANY_REQUESTS, "RateLimited", message);
-    Problem { retry_after: Some(seconds), ..problem }.into_response()
+    let mut response = Problem::new(StatusCode::TOO_MANY_REQUESTS, "RateLimited", message).into_response();
+    response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+    response
 }

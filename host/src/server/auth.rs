@@ -48,7 +48,7 @@ const FAILURES_OF_SOURCE: Rate = Rate::new(10, Duration::from_secs(60));
 const FAILURES_OF_ALL: Rate = Rate::new(1000, Duration::from_secs(60));
 
 /// What an operator says about keys.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Config {
     mode: Mode,
     keys: Given,
@@ -63,7 +63,7 @@ enum Mode {
 }
 
 /// Where the keys are.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 enum Given {
     #[default]
     Nowhere,

@@ -1,7 +1,6 @@
 //! Whether the host lives, and which version it is.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
@@ -9,6 +8,7 @@ use http::{StatusCode, header};
 use serde_json::{Value, json};
 
 use crate::server::App;
+use crate::server::drain::Phase;
 
 /// The version of the host.
 const VERSION: &str = env!("CARGO_PKG_VERSION");
@@ -33,11 +33,10 @@ pub(super) async fn live() -> Response {
 
 /// `/readyz`: whether new requests are welcome.
 pub(super) async fn ready(State(app): State<Arc<App>>) -> Response {
-    if app.ready.load(Ordering::Relaxed) {
-        reply(StatusCode::OK, &json!({"status": "ok"}))
-    } else {
-        reply(StatusCode::SERVICE_UNAVAILABLE, &json!({"status": "draining"}))
+    if app.draining.has_reached(Phase::Leaving) {
+        return reply(StatusCode::SERVICE_UNAVAILABLE, &json!({"status": "draining"}));
     }
+    reply(StatusCode::OK, &json!({"status": "ok"}))
 }
 
 fn reply(status: StatusCode, body: &Value) -> Response {

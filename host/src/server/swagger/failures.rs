@@ -32,6 +32,8 @@ pub(super) const FAILURES: [Failure; 16] = [
             "NodeUserError",
             "UpstreamRejected",
             "BodyUnreadable",
+            "MalformedRequest",
+            "InvalidIdempotencyKey",
         ],
         headers: &[],
     },
