@@ -74,6 +74,21 @@ async fn traffic_is_shared_by_weight_and_a_request_may_name_its_deployment() {
 }
 
 #[tokio::test]
+async fn which_deployments_there_are_is_told_to_callers_with_a_key_alone() {
+    let key = "a-key-of-this-test-0123456789";
+    let host = two("{blue: 100}").env("WEIR_PRIMARY_KEY", key).start().await;
+    let bearer = format!("Bearer {key}");
+    for name in ["blue", "red"] {
+        let reply = host.score_with(&[("azureml-model-deployment", name)], "{}").await;
+        assert_eq!((reply.status, reply.header("azureml-model-deployment")), (401, None), "{name}");
+    }
+    let named = |name| [("azureml-model-deployment", name), ("authorization", bearer.as_str())];
+    assert_eq!(host.score_with(&named("blue"), "{}").await.header("azureml-model-deployment"), Some("blue"));
+    let reply = host.score_with(&named("red"), "{}").await;
+    reply.assert_error(404, not_found("there is no deployment \"red\" at this endpoint"));
+}
+
+#[tokio::test]
 async fn a_deployment_without_traffic_is_there_for_those_who_name_it() {
     let host = two("{blue: 0, green: 0}").start().await;
     let message = "no deployment of this endpoint gets any traffic; name one by azureml-model-deployment";
