@@ -46,7 +46,7 @@ pub use collector::{Collector, Event, Labels, Metric, Point, Protocol, Span, Sta
 pub use command::{Running, run};
 pub use guests::guest;
 pub use host::{CONNECTION, Exit, HostBuilder, TestHost};
-pub use http::{Frame, Reply, Stream};
+pub use http::{Frame, Reply, Stream, attempt};
 pub use identity::{FakeIdentity, IDENTITY_HEADER, TOKEN};
 pub use model::{FakeModel, KEY, Recorded, Script};
 pub use raw::RawClient;
