@@ -52,7 +52,7 @@ pub struct App {
     pub telemetry: Telemetry,
     pub config: Config,
     pub bodies: Bodies,
-    pub tokens: FeedbackTokens,
+    pub feedback_tokens: FeedbackTokens,
     /// Who may call, and how often.
     pub access: Access,
     /// `BUILD_INFO` of the environment, told by `/version`.
@@ -68,14 +68,14 @@ impl App {
         endpoint: Endpoint,
         telemetry: Telemetry,
         config: Config,
-        tokens: FeedbackTokens,
+        feedback_tokens: FeedbackTokens,
         access: Access,
         build_info: String,
         draining: Draining,
     ) -> Self {
         let (endpoint, bodies) = (RwLock::new(Arc::new(endpoint)), Bodies::new(config.bodies.clone()));
         let reload_failed = AtomicBool::new(false);
-        Self { endpoint, telemetry, config, bodies, tokens, access, build_info, draining, reload_failed }
+        Self { endpoint, telemetry, config, bodies, feedback_tokens, access, build_info, draining, reload_failed }
     }
 
     /// What is served now.
@@ -86,6 +86,10 @@ impl App {
     /// What is served is not what the files say, since they are wrong.
     pub fn reload_failed(&self) {
         self.reload_failed.store(true, Ordering::Relaxed);
+    }
+
+    pub fn has_reload_failed(&self) -> bool {
+        self.reload_failed.load(Ordering::Relaxed)
     }
 
     /// Serves something else from the next request on. Requests that are running end on what they began with.

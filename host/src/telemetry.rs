@@ -2,11 +2,12 @@
 //!
 //! Three doors use it, and nothing else records anything: the request edge ([`Telemetry::request`]), into a node
 //! ([`Telemetry::node`]), out of a node ([`Telemetry::rpc`]). Beside them the scheduler opens the flow's span and
-//! `/feedback` records its own. Nothing global: two hosts in one process would tell two stories.
+//! `/feedback` has a journal of its own. Nothing global: two hosts in one process would tell two stories.
 
 mod config;
 mod content;
 mod exporters;
+pub mod feedback;
 mod images;
 mod metrics;
 pub mod names;
@@ -67,9 +68,8 @@ impl Telemetry {
     }
 
     fn with(exporters: Exporters, config: &Config) -> Self {
-        let scope = InstrumentationScope::builder(names::TRACER).with_schema_url(names::SCHEMA_URL).build();
         Self(Arc::new(Inner {
-            tracer: exporters.tracers.tracer_with_scope(scope),
+            tracer: exporters.tracers.tracer_with_scope(scope()),
             tracing_enabled: config.tracing_enabled,
             content: config.content,
             metrics: Metrics::new(&exporters.meters, &config.common_dimensions),
@@ -97,7 +97,7 @@ impl Telemetry {
     }
 
     /// Sends what is left, and stops. Blocks, for at most `within`; what could not be sent by then is lost, and logged.
-    /// Spans that end afterwards are not sent.
+    /// Spans that end afterwards are not sent. Feedback that has a data directory stays there.
     pub fn stop(&self, within: Duration) {
         self.0.exporters.stop(within);
     }
@@ -107,11 +107,6 @@ impl Telemetry {
         self.0.tracing_enabled.then_some(&self.0.tracer)
     }
 
-    /// The tracer for feedback, which is recorded even where tracing is off.
-    fn feedback_tracer(&self) -> &SdkTracer {
-        &self.0.tracer
-    }
-
     fn metrics(&self) -> &Metrics {
         &self.0.metrics
     }
@@ -119,6 +114,11 @@ impl Telemetry {
     fn content(&self) -> Content {
         self.0.content
     }
+}
+
+/// Who tells.
+fn scope() -> InstrumentationScope {
+    InstrumentationScope::builder(names::TRACER).with_schema_url(names::SCHEMA_URL).build()
 }
 
 #[cfg(test)]

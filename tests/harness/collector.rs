@@ -45,6 +45,12 @@ impl Collector {
         Self { server, state }
     }
 
+    /// After [`Collector::kill`], listens again on the same address. It still has what it received before.
+    pub fn revive(&mut self) {
+        let received = Arc::clone(&self.state);
+        self.server = Server::start_on(self.server.address(), move |request| receive(Arc::clone(&received), request));
+    }
+
     /// Value for `OTEL_EXPORTER_OTLP_ENDPOINT`, for either protocol.
     pub fn endpoint(&self) -> String {
         format!("http://{}", self.server.address())
@@ -73,6 +79,11 @@ impl Collector {
     /// All spans so far, in the order in which they arrived.
     pub fn spans(&self) -> Vec<Span> {
         self.state.borrow().spans.clone()
+    }
+
+    /// The spans so far, as soon as they fulfil a condition.
+    pub async fn spans_when(&self, what: &str, condition: impl Fn(&[Span]) -> bool) -> Vec<Span> {
+        until(&self.state, what, |state| condition(&state.spans).then(|| state.spans.clone())).await
     }
 
     /// The trace of this id (32 hex digits) as soon as its spans hang together: there is a root, and no span's parent

@@ -16,6 +16,7 @@ use crate::collector::{Collector, Protocol};
 use crate::command::Running;
 use crate::http::{Reply, Stream, open, send};
 use crate::model::{self, FakeModel};
+use crate::raw::RawClient;
 use crate::scenario;
 pub use process::Exit;
 use process::Process;
@@ -158,6 +159,41 @@ impl TestHost {
         let exit = self.process.exit().await;
         assert!(exit.status.success(), "the host ended with {} after SIGTERM", exit.status);
         exit
+    }
+
+    /// Sends SIGTERM, and waits for nothing.
+    pub fn terminate(&self) {
+        self.process.terminate();
+    }
+
+    /// Sends SIGINT, as Ctrl-C does, and waits for nothing.
+    pub fn interrupt(&self) {
+        self.process.interrupt();
+    }
+
+    /// Waits for the end, whatever it is.
+    pub async fn ended(self) -> Exit {
+        self.process.exit().await
+    }
+
+    /// How many file descriptors it has open.
+    pub fn descriptors(&self) -> usize {
+        self.process.descriptors().0
+    }
+
+    /// How many of them are sockets: listeners, connections of clients and to others.
+    pub fn sockets(&self) -> usize {
+        self.process.descriptors().1
+    }
+
+    /// Lets it have no more than so many file descriptors from now on.
+    pub fn limit_descriptors(&self, count: u64) {
+        self.process.limit_descriptors(count);
+    }
+
+    /// A connection on which a test sends bytes as they are.
+    pub async fn raw(&self) -> RawClient {
+        RawClient::connect(self.address).await
     }
 
     /// Sends SIGKILL and waits for the end: what a crash leaves behind.

@@ -179,15 +179,31 @@ pub(crate) async fn send(address: SocketAddr, request: Request<Bytes>) -> Reply 
     open(address, request).await.whole().await
 }
 
-async fn exchange(address: SocketAddr, mut request: Request<Bytes>) -> Response<Incoming> {
-    let stream = tokio::net::TcpStream::connect(address).await.expect("the host accepts connections");
-    let (mut sender, connection) =
-        hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.expect("a fresh connection is ready");
+async fn exchange(address: SocketAddr, request: Request<Bytes>) -> Response<Incoming> {
+    try_exchange(address, request).await.expect("the host answers")
+}
+
+/// Sends a request to a host that may end meanwhile: its whole reply, or nothing if there is none.
+pub async fn attempt(address: SocketAddr, request: Request<Bytes>) -> Option<Reply> {
+    let whole = async {
+        let (head, body) = try_exchange(address, request).await.ok()?.into_parts();
+        let body = body.collect().await.ok()?.to_bytes();
+        Some(Reply { status: head.status.as_u16(), headers: head.headers, body })
+    };
+    within("an answer or the end of the host", whole).await
+}
+
+async fn try_exchange(
+    address: SocketAddr,
+    mut request: Request<Bytes>,
+) -> Result<Response<Incoming>, Box<dyn std::error::Error>> {
+    let stream = tokio::net::TcpStream::connect(address).await?;
+    let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
     // Ends when the reply has been read or dropped.
     tokio::spawn(connection);
     let host = address.to_string().try_into().expect("an address is a header value");
     request.headers_mut().insert(http::header::HOST, host);
-    sender.send_request(request.map(Full::new)).await.expect("the host answers")
+    Ok(sender.send_request(request.map(Full::new)).await?)
 }
 
 #[cfg(test)]

@@ -36,9 +36,18 @@ impl Server {
         Handler: Fn(Request<Bytes>) -> Answer + Clone + Send + Sync + 'static,
         Answer: Future<Output = Result<Response<Body>, HangUp>> + Send + 'static,
     {
+        Self::start_on((Ipv4Addr::LOCALHOST, 0).into(), handler)
+    }
+
+    /// Starts a server on an address that was one's own before.
+    pub(crate) fn start_on<Handler, Answer>(address: SocketAddr, handler: Handler) -> Self
+    where
+        Handler: Fn(Request<Bytes>) -> Answer + Clone + Send + Sync + 'static,
+        Answer: Future<Output = Result<Response<Body>, HangUp>> + Send + 'static,
+    {
         let runtime =
             Builder::new_multi_thread().worker_threads(1).enable_all().build().expect("a thread can be started");
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("loopback has a free port");
+        let listener = TcpListener::bind(address).expect("loopback has a free port");
         let address = listener.local_addr().expect("a bound listener has an address");
         listener.set_nonblocking(true).expect("a listener can be made non-blocking");
         runtime.spawn(async move {

@@ -26,6 +26,8 @@ pub fn run(args: &RunArgs) -> Done {
     start_log(&settings.log)?;
     let parts = load(&args.flow, &settings)?;
     let Settings { mut telemetry, images, .. } = settings;
+    // It belongs to a host that takes feedback, which may be running.
+    telemetry.data_dir = None;
     if args.trace {
         // Whoever asks for the trace here wants to see it here.
         telemetry.traces = None;

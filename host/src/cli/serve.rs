@@ -34,15 +34,17 @@ pub fn run(args: ServeArgs) -> Done {
     let workshop = workshop(settings.flows.components.clone())?;
     let prepared = prepare(&asked, &args, &workshop)?;
 
+    let tokens = FeedbackTokens::open(&settings.server.tokens, settings.telemetry.data_dir.as_deref());
+    let tokens = tokens.context("feedback tokens cannot be made")?;
     let telemetry = start(settings.telemetry)?;
     telemetry.describe().iter().for_each(say);
+    say(tokens.describe());
 
     let process = Process::start(telemetry.clone())?;
     let threads = process.threads();
     let loader =
         Loader { args, workshop, telemetry: telemetry.clone(), keys_required: access.auth.is_required(), threads };
     let endpoint = loader.finish(prepared)?;
-    let tokens = FeedbackTokens::open(&settings.server.tokens, None).map_err(Error::wrong)?;
     let (drain, config) = (Drain::default(), settings.server);
     let app = App::new(endpoint, telemetry, config.clone(), tokens, access, settings.build_info, drain.watch());
     let app = Arc::new(app);

@@ -25,9 +25,9 @@ pub(super) const FRAME: usize = 4 + 4;
 /// Kind, sequence and time, before a payload.
 const RECORD: usize = 1 + 8 + 8;
 
-/// Longest payload, in bytes. A body of `/feedback` has at most 64 KiB; as JSON of control characters it has six times as
-/// much.
-pub const MAX_PAYLOAD: usize = 1024 * 1024;
+/// Longest payload, in bytes: room for a body of `/feedback` of the longest that may be set, 1 MiB, which as JSON of control
+/// characters is six times as long.
+pub const MAX_PAYLOAD: usize = 8 * 1024 * 1024;
 
 /// Sequences in one entry; more are written as several.
 const MAX_DELIVERED: usize = 4096;

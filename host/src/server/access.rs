@@ -128,7 +128,7 @@ fn has_token(app: &App, request: &Request) -> bool {
     let header = request.headers().get(FEEDBACK_TOKEN).and_then(|value| value.to_str().ok());
     let mut pairs = request.uri().query().unwrap_or_default().split('&').filter_map(|pair| pair.split_once('='));
     let token = header.or_else(|| pairs.find(|(name, _)| *name == TOKEN_IN_QUERY).map(|(_, token)| token));
-    token.is_some_and(|token| app.tokens.verify(token).is_ok())
+    token.is_some_and(|token| app.feedback_tokens.verify(token).is_ok())
 }
 
 async fn pass(admitted: Result<(), Refusal>, mut request: Request, next: Next) -> Response {

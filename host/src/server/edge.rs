@@ -92,7 +92,7 @@ pub async fn edge(State(app): State<Arc<App>>, mut request: Request, next: Next)
     });
     let started = Instant::now();
     let cx = span.context();
-    let end = EndOfStream { trace_id: propagation::trace_id(&cx), feedback_token: app.tokens.issue(&cx) };
+    let end = EndOfStream { trace_id: propagation::trace_id(&cx), feedback_token: app.feedback_tokens.issue(&cx) };
     let arrived = Arrived { deployment: deployment.clone(), span: cx, id, id_from_caller, end: end.clone() };
     request.extensions_mut().insert(arrived);
     // From here on the span ends, whatever happens: with the reply, or as given up when the client goes away first.

@@ -1,20 +1,42 @@
-//! POST /feedback: the body becomes a span in the caller's trace. Any payload is taken.
+//! POST /feedback: the body becomes a span in the trace it is about. Any payload is taken, and answered when it is safe.
 //!
-//! The span is the original's: attribute `feedback` with the raw body; with `?flatten=true` one attribute for each key of
-//! a JSON object; and one for each entry of the caller's baggage.
+//! The span is the original's (see feedback/attributes.rs), and says what the payload scores where that can be recognised
+//! (feedback/evaluation.rs). Which span it is about, a feedback token says, else the trace context of the request. Keeping
+//! and delivering it: see telemetry/feedback.rs.
+
+mod attributes;
+mod evaluation;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::body::Body;
 use axum::extract::{RawQuery, State};
 use axum::response::{IntoResponse, Response};
-use http::{HeaderMap, header};
-use opentelemetry::{Array, KeyValue, StringValue, Value as Attribute};
-use serde_json::{Map, Value};
+use http::{HeaderMap, HeaderName, header};
+use opentelemetry::Context;
+use opentelemetry::trace::TraceContextExt;
 
 use crate::server::App;
 use crate::server::problem::Problem;
+use crate::telemetry::feedback::{Durability, Feedback};
 use crate::telemetry::propagation;
+
+/// The token of the reply that the feedback is about, as a header and in the query.
+const TOKEN_HEADER: &str = "x-feedback-token";
+const TOKEN_QUERY: &str = "feedback_token";
+
+/// By which a feedback that is sent again is known; OpenTelemetry has no name for it, the IETF's draft has this one.
+const KEY_HEADER: &str = "idempotency-key";
+
+/// Longest such key, in bytes.
+const MAX_KEY: usize = 128;
+
+/// What an accepted feedback survives: `disk` or `memory`.
+const DURABILITY_HEADER: &str = "x-feedback-durability";
+
+/// How long a disk may take. Who waits longer has mostly gone, and tries again.
+const STORE_TIMEOUT: Duration = Duration::from_secs(10);
 
 pub(super) async fn feedback(
     State(app): State<Arc<App>>,
@@ -22,94 +44,74 @@ pub(super) async fn feedback(
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Problem> {
+    let query = query.unwrap_or_default();
+    // Before the body is asked for.
+    let about = about(&app, &headers, &query)?;
+    let idempotency_key = idempotency_key(&headers)?;
     let body = app.bodies.feedback(&headers, body).await?;
     let text = String::from_utf8_lossy(&body);
-    let parent = propagation::extract(&headers);
-    let flatten = wants_flat(query.as_deref().unwrap_or_default());
-    app.telemetry.feedback(&parent, attributes(&text, flatten));
-    Ok(([(header::CONTENT_TYPE, "application/json")], r#"{"status": "Feedback received."}"#).into_response())
+    let json = serde_json::from_str(&text).ok();
+    let feedback = Feedback {
+        evaluation: evaluation::recognised(&text, json.as_ref()),
+        attributes: attributes::of(&text, json, wants_flat(&query)),
+        idempotency_key,
+    };
+    let durability = store(app, about, feedback).await?;
+    let headers =
+        [(header::CONTENT_TYPE, "application/json"), (HeaderName::from_static(DURABILITY_HEADER), durability.as_str())];
+    Ok((headers, r#"{"status": "Feedback received."}"#).into_response())
+}
+
+/// In a task of its own: a client that goes away has given its feedback all the same, and its key is settled.
+async fn store(app: Arc<App>, about: Context, feedback: Feedback) -> Result<Durability, Problem> {
+    #[expect(clippy::disallowed_methods, reason = "ends with the journal's answer, and has no span to be below")]
+    let stored = tokio::spawn(async move { app.telemetry.feedback(&about, feedback).await });
+    match tokio::time::timeout(STORE_TIMEOUT, stored).await {
+        Ok(Ok(stored)) => Ok(stored?),
+        Ok(Err(_)) => Err(Problem::internal()),
+        Err(_) => Err(Problem::feedback_store("feedback could not be stored in time")),
+    }
+}
+
+/// The span that the feedback is about, with the caller's baggage.
+fn about(app: &App, headers: &HeaderMap, query: &str) -> Result<Context, Problem> {
+    let caller = propagation::extract(headers);
+    let token = match headers.get(TOKEN_HEADER) {
+        // What is no text is no token, which its reader says.
+        Some(token) => Some(token.to_str().unwrap_or_default()),
+        None => in_query(query, TOKEN_QUERY),
+    };
+    let Some(token) = token else { return Ok(caller) };
+    let about = app.feedback_tokens.verify(token)?;
+    Ok(caller.with_remote_span_context(about.span().span_context().clone()))
+}
+
+fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, Problem> {
+    let Some(key) = headers.get(KEY_HEADER) else { return Ok(None) };
+    let key = key.to_str().ok().filter(|key| (1..=MAX_KEY).contains(&key.len()));
+    match key.filter(|key| key.bytes().all(|byte| byte.is_ascii_graphic())) {
+        Some(key) => Ok(Some(key.to_owned())),
+        None => Err(Problem::idempotency_key(MAX_KEY)),
+    }
 }
 
 /// As the original reads it: `true` in any case; any other value, and anything else in the query, is no fault.
 fn wants_flat(query: &str) -> bool {
-    let pairs = query.split('&').filter_map(|pair| pair.split_once('='));
-    pairs.into_iter().any(|(name, value)| name == "flatten" && value.eq_ignore_ascii_case("true"))
+    let mut values = pairs(query).filter(|(name, _)| *name == "flatten");
+    values.any(|(_, value)| value.eq_ignore_ascii_case("true"))
 }
 
-/// The attributes of the span: what the body says.
-fn attributes(text: &str, flatten: bool) -> Vec<KeyValue> {
-    let whole = || vec![KeyValue::new("feedback", text.to_owned())];
-    if !flatten {
-        return whole();
-    }
-    match serde_json::from_str(text) {
-        Ok(Value::Object(members)) => flattened(members),
-        Ok(other) => vec![KeyValue::new("feedback", attribute(other))],
-        Err(error) => {
-            tracing::warn!(%error, "feedback to be flattened is not JSON; it is kept as text");
-            whole()
-        }
-    }
+fn in_query<'a>(query: &'a str, name: &str) -> Option<&'a str> {
+    pairs(query).find(|(it, _)| *it == name).map(|(_, value)| value)
 }
 
-fn flattened(members: Map<String, Value>) -> Vec<KeyValue> {
-    members.into_iter().map(|(key, member)| KeyValue::new(key, attribute(member))).collect()
-}
-
-/// Text, number and truth are kept; a list of one kind becomes an array; everything else its JSON text.
-fn attribute(value: Value) -> Attribute {
-    match value {
-        Value::String(text) => text.into(),
-        Value::Bool(boolean) => boolean.into(),
-        Value::Number(number) => match (number.as_i64(), number.as_f64()) {
-            (Some(integer), _) => integer.into(),
-            (None, Some(double)) => double.into(),
-            (None, None) => number.to_string().into(),
-        },
-        Value::Array(items) => array(items),
-        other @ (Value::Object(_) | Value::Null) => other.to_string().into(),
-    }
-}
-
-/// Arrays of an attribute hold one kind of value. A mixed list, which the original loses, is kept as its JSON text.
-fn array(items: Vec<Value>) -> Attribute {
-    if let Some(booleans) = all(&items, Value::as_bool) {
-        return Attribute::Array(Array::Bool(booleans));
-    }
-    if let Some(integers) = all(&items, Value::as_i64) {
-        return Attribute::Array(Array::I64(integers));
-    }
-    if let Some(doubles) = all(&items, Value::as_f64) {
-        return Attribute::Array(Array::F64(doubles));
-    }
-    if let Some(texts) = all(&items, as_text) {
-        return Attribute::Array(Array::String(texts));
-    }
-    Value::Array(items).to_string().into()
-}
-
-/// All items by the same conversion, if it fits all of them and there are any.
-fn all<T>(items: &[Value], convert: impl Fn(&Value) -> Option<T>) -> Option<Vec<T>> {
-    let converted: Option<Vec<T>> = items.iter().map(convert).collect();
-    converted.filter(|converted| !converted.is_empty())
-}
-
-fn as_text(item: &Value) -> Option<StringValue> {
-    match item {
-        Value::String(text) => Some(text.clone().into()),
-        Value::Object(_) | Value::Null => Some(item.to_string().into()),
-        Value::Bool(_) | Value::Number(_) | Value::Array(_) => None,
-    }
+fn pairs(query: &str) -> impl Iterator<Item = (&str, &str)> {
+    query.split('&').filter_map(|pair| pair.split_once('='))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[track_caller]
-    fn check<const N: usize>(body: &str, flatten: bool, expected: [(&'static str, Attribute); N]) {
-        assert_eq!(attributes(body, flatten), expected.map(|(key, value)| KeyValue::new(key, value)));
-    }
 
     #[test]
     fn only_true_asks_for_a_flat_feedback() {
@@ -121,29 +123,17 @@ mod tests {
     }
 
     #[test]
-    fn any_body_is_kept_as_it_came() {
-        check("{\"thumb\": \"up\"}", false, [("feedback", "{\"thumb\": \"up\"}".into())]);
-        check("", false, [("feedback", "".into())]);
-        check("good", true, [("feedback", "good".into())]);
-    }
-
-    #[test]
-    fn a_flattened_body_is_one_attribute_a_key() {
-        check("\"good\"", true, [("feedback", "good".into())]);
-        check("3", true, [("feedback", 3.into())]);
-        check(
-            r#"{"s": "a", "n": 1.5, "b": true, "o": {"x": 1}, "z": null, "l": ["a", "b"], "m": [1, "a"], "e": []}"#,
-            true,
-            [
-                ("s", "a".into()),
-                ("n", 1.5.into()),
-                ("b", true.into()),
-                ("o", "{\"x\":1}".into()),
-                ("z", "null".into()),
-                ("l", Attribute::Array(Array::String(vec!["a".into(), "b".into()]))),
-                ("m", "[1,\"a\"]".into()),
-                ("e", "[]".into()),
-            ],
-        );
+    fn an_idempotency_key_is_a_short_visible_text() {
+        let read = |key: &[u8]| {
+            let key = http::HeaderValue::from_bytes(key).unwrap();
+            idempotency_key(&[(HeaderName::from_static(KEY_HEADER), key)].into_iter().collect())
+        };
+        for key in ["k", "\"8e03978e-40d5\"", &"k".repeat(128)] {
+            assert_eq!(read(key.as_bytes()).unwrap().as_deref(), Some(key));
+        }
+        for key in [&b""[..], b"a b", b"\xc3\xa9", &[b'k'; 129]] {
+            assert_eq!(read(key).unwrap_err().code, "InvalidIdempotencyKey");
+        }
+        assert_eq!(idempotency_key(&HeaderMap::new()).unwrap(), None);
     }
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use axum::extract::State;
+use axum::extract::{RawQuery, State};
 use axum::response::{IntoResponse, Response};
 use http::{StatusCode, header};
 use serde_json::{Value, json};
@@ -31,12 +31,20 @@ pub(super) async fn live() -> Response {
     reply(StatusCode::OK, &json!({"status": "ok"}))
 }
 
-/// `/readyz`: whether new requests are welcome.
-pub(super) async fn ready(State(app): State<Arc<App>>) -> Response {
-    if app.draining.has_reached(Phase::Leaving) {
-        return reply(StatusCode::SERVICE_UNAVAILABLE, &json!({"status": "draining"}));
+/// `/readyz`: whether new requests are welcome. `/readyz?verbose` also says how feedback is doing, and whether the files
+/// that say what to serve were wrong when they were last read.
+pub(super) async fn ready(State(app): State<Arc<App>>, RawQuery(query): RawQuery) -> Response {
+    let (status, word) = match app.draining.has_reached(Phase::Leaving) {
+        false => (StatusCode::OK, "ok"),
+        true => (StatusCode::SERVICE_UNAVAILABLE, "draining"),
+    };
+    let mut body = json!({"status": word});
+    let mut asked = query.iter().flat_map(|query| query.split('&'));
+    if asked.any(|it| it.split('=').next() == Some("verbose")) {
+        body["feedback"] = serde_json::to_value(app.telemetry.feedback_status()).unwrap_or_default();
+        body["reload"] = if app.has_reload_failed() { "failed" } else { "ok" }.into();
     }
-    reply(StatusCode::OK, &json!({"status": "ok"}))
+    reply(status, &body)
 }
 
 fn reply(status: StatusCode, body: &Value) -> Response {

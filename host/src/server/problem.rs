@@ -14,6 +14,8 @@ use crate::id::NodeId;
 use crate::scheduler::outcome::Failure;
 use crate::scheduler::plan::InvalidReferenceProperty;
 use crate::server::edge::Served;
+use crate::server::token::TokenError;
+use crate::telemetry::feedback::StoreError;
 use crate::units;
 
 /// Longest message in a reply, in bytes.
@@ -83,6 +85,17 @@ impl Problem {
         let message = "the host is stopping and could not finish the request";
         let problem = Self::new(StatusCode::SERVICE_UNAVAILABLE, "Draining", message);
         Self { retry_after: Some(1), ..problem }
+    }
+
+    /// The feedback is not safe, and so was not accepted; the same may be sent again.
+    pub fn feedback_store(message: impl Into<String>) -> Self {
+        let problem = Self::new(StatusCode::SERVICE_UNAVAILABLE, "FeedbackStoreUnavailable", message);
+        Self { retry_after: Some(5), ..problem }
+    }
+
+    pub fn idempotency_key(limit: usize) -> Self {
+        let message = format!("Idempotency-Key must be 1 to {limit} visible characters of ASCII, such as a UUID");
+        Self::new(StatusCode::BAD_REQUEST, "InvalidIdempotencyKey", message)
     }
 
     /// A fault of the host. What it was is in its log.
@@ -166,6 +179,20 @@ impl From<InputError> for Problem {
             InputError::Image { .. } => "ImageNotLoaded",
         };
         Self { exception: error.code().to_owned(), ..Self::new(StatusCode::BAD_REQUEST, code, error.to_string()) }
+    }
+}
+
+impl From<TokenError> for Problem {
+    fn from(error: TokenError) -> Self {
+        Self::new(StatusCode::FORBIDDEN, "Forbidden", error.to_string())
+    }
+}
+
+impl From<StoreError> for Problem {
+    fn from(error: StoreError) -> Self {
+        tracing::error!(error = &error as &dyn std::error::Error, "feedback was refused");
+        // Which path or device it was is the operator's to know.
+        Self::feedback_store("feedback cannot be stored at the moment; send it again later")
     }
 }
 

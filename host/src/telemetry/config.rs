@@ -4,7 +4,10 @@
 //! the rest of the standard variables by themselves: headers, timeout, compression and `INSECURE` of
 //! `OTEL_EXPORTER_OTLP_*`, `OTEL_BSP_*`, `OTEL_METRIC_EXPORT_INTERVAL`, `OTEL_TRACES_SAMPLER`, `OTEL_RESOURCE_ATTRIBUTES`.
 
+use std::path::PathBuf;
+
 use super::content::Content;
+use super::feedback;
 use super::names::{self, dimension};
 use super::printer::Terminal;
 use super::sampler::{UNSAMPLED, UNSAMPLED_WORDS, Unsampled};
@@ -27,6 +30,9 @@ pub struct Config {
     pub unsampled: Unsampled,
     /// Prints each finished trace, unless spans are sent somewhere.
     pub terminal: Option<Terminal>,
+    /// Where feedback is safe until it is delivered; none: in memory. For a host that takes feedback.
+    pub data_dir: Option<PathBuf>,
+    pub feedback: feedback::Config,
 }
 
 /// Where one signal is sent.
@@ -59,6 +65,8 @@ impl Default for Config {
             tracing_enabled: true,
             unsampled: Unsampled::default(),
             terminal: None,
+            data_dir: None,
+            feedback: feedback::Config::default(),
         }
     }
 }
@@ -81,6 +89,8 @@ impl Config {
             tracing_enabled: !reader.value(&DISABLE_TRACING, only_true),
             unsampled: reader.value(&UNSAMPLED, setting::one_of(&UNSAMPLED_WORDS)),
             terminal: None,
+            data_dir: reader.optional(&feedback::DATA_DIR, setting::path),
+            feedback: feedback::Config::read(reader),
         }
     }
 }

@@ -4,21 +4,24 @@
 //! than slow a request. Both threads block while they send, so neither needs a runtime of ours. Only gRPC does: tonic
 //! drives its connections on a runtime, and that gets a small one of its own, apart from guests and sockets.
 
+use std::fmt::Debug;
 use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use opentelemetry_otlp::tonic_types::transport::ClientTlsConfig;
 use opentelemetry_otlp::{
-    ExporterBuildError, MetricExporter, Protocol as OtlpProtocol, SpanExporter, WithExportConfig, WithTonicConfig,
+    ExporterBuildError, MetricExporter, Protocol as OtlpProtocol, RetryPolicy, SpanExporter, WithExportConfig,
+    WithHttpConfig, WithTonicConfig,
 };
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::error::OTelSdkResult;
 use opentelemetry_sdk::metrics::SdkMeterProvider;
-use opentelemetry_sdk::trace::SdkTracerProvider;
+use opentelemetry_sdk::trace::{SdkTracerProvider, SpanData, SpanExporter as SdkSpanExporter};
 use tokio::runtime::{Builder, Runtime};
 
 use super::config::{Config, DISABLE_TRACING, ENDPOINT, Endpoint, Protocol};
+use super::feedback::{self, Store};
 use super::printer::Printer;
 use super::sampler::sampler;
 
@@ -35,6 +38,24 @@ pub enum StartError {
     },
     #[error("cannot start a thread for telemetry")]
     Thread(#[source] std::io::Error),
+    #[error("feedback cannot be kept")]
+    Feedback(#[from] feedback::StartError),
+}
+
+/// Where spans are told that must arrive: whoever gives them keeps them until this says that they have.
+pub(super) trait Sink: Debug + Send {
+    /// Tells these spans, all or none as far as can be known. Blocks until that is done, for at most some seconds.
+    fn tell(&self, spans: Vec<SpanData>) -> OTelSdkResult;
+}
+
+/// An exporter as a sink.
+#[derive(Debug)]
+pub(super) struct Exporting<E>(pub(super) E);
+
+impl<E: SdkSpanExporter> Sink for Exporting<E> {
+    fn tell(&self, spans: Vec<SpanData>) -> OTelSdkResult {
+        futures_executor::block_on(self.0.export(spans))
+    }
 }
 
 /// Everything that is sent somewhere goes through this.
@@ -42,6 +63,7 @@ pub enum StartError {
 pub(super) struct Exporters {
     pub(super) tracers: SdkTracerProvider,
     pub(super) meters: SdkMeterProvider,
+    pub(super) feedback: Store,
     /// What goes where, one line each.
     pub(super) lines: Vec<String>,
     // After the providers: what they still have to send goes over its connections.
@@ -58,13 +80,20 @@ impl Exporters {
 
         let mut tracers =
             SdkTracerProvider::builder().with_resource(resource.clone()).with_sampler(sampler(config.unsampled));
+        let mut sink: Option<Box<dyn Sink>> = None;
         match (&config.traces, config.terminal.take()) {
             (Some(endpoint), _) => {
-                tracers = tracers.with_batch_exporter(spans_to(endpoint)?);
+                tracers = tracers.with_batch_exporter(spans_to(endpoint, RetryPolicy::default())?);
+                // It is tried again and again by whoever keeps what is to be told.
+                let mut exporter = spans_to(endpoint, RetryPolicy::disabled())?;
+                exporter.set_resource(&resource);
+                sink = Some(Box::new(Exporting(exporter)));
                 lines.push(sent("traces", endpoint));
             }
             (None, Some(terminal)) => {
-                tracers = tracers.with_span_processor(Printer::start(terminal).map_err(StartError::Thread)?);
+                let printer = Printer::start(terminal).map_err(StartError::Thread)?;
+                tracers = tracers.with_span_processor(printer.clone());
+                sink = Some(Box::new(printer));
                 lines.push(format!("traces: printed here ({} is not set)", ENDPOINT.variable));
             }
             (None, None) => lines.push(unsent("traces")),
@@ -82,20 +111,33 @@ impl Exporters {
             None => lines.push(unsent("metrics")),
         }
 
+        lines.push(Store::describe(config.data_dir.as_deref()));
         drop(guard);
-        Ok(Self { tracers: tracers.build(), meters: meters.build(), lines, _connections: connections })
+        let feedback = Store::start(config.data_dir.as_deref(), &config.feedback, sink)?;
+        Ok(Self { tracers: tracers.build(), meters: meters.build(), feedback, lines, _connections: connections })
     }
 
     /// Exporters that were made elsewhere.
     #[cfg(test)]
-    pub(super) fn of(tracers: SdkTracerProvider, meters: SdkMeterProvider) -> Self {
-        Self { tracers, meters, lines: Vec::new(), _connections: None }
+    pub(super) fn of(tracers: SdkTracerProvider, meters: SdkMeterProvider, feedback: Store) -> Self {
+        Self { tracers, meters, feedback, lines: Vec::new(), _connections: None }
     }
 
     /// Sends what is left and ends. Returns when that is done or `within` is over, whichever is sooner: the SDK's own
     /// limits do not hold for metrics, and a process that is asked to stop has little time.
     pub(super) fn stop(&self, within: Duration) {
         let deadline = Instant::now() + within;
+        thread::scope(|scope| {
+            // Feedback has its own connection to a collector, and its own way not to be lost.
+            let stop = || self.feedback.stop(deadline);
+            if thread::Builder::new().name("weir-stop-feedback".to_owned()).spawn_scoped(scope, stop).is_err() {
+                stop();
+            }
+            self.stop_signals(within, deadline);
+        });
+    }
+
+    fn stop_signals(&self, within: Duration, deadline: Instant) {
         let (tracers, meters) = (self.tracers.clone(), self.meters.clone());
         let (sender, ended) = mpsc::channel();
         let mut outstanding = 0;
@@ -162,18 +204,22 @@ impl Drop for Connections {
     }
 }
 
-fn spans_to(endpoint: &Endpoint) -> Result<SpanExporter, StartError> {
+fn spans_to(endpoint: &Endpoint, retry: RetryPolicy) -> Result<SpanExporter, StartError> {
     let builder = SpanExporter::builder();
     let url = endpoint.url.clone();
     match endpoint.protocol {
         Protocol::HttpProtobuf => {
             with_crypto();
-            builder.with_http().with_protocol(OtlpProtocol::HttpBinary).with_endpoint(url).build()
+            let builder = builder.with_http().with_protocol(OtlpProtocol::HttpBinary).with_endpoint(url);
+            builder.with_retry_policy(retry).build()
         }
-        Protocol::Grpc => match tls(endpoint) {
-            Some(tls) => builder.with_tonic().with_endpoint(url).with_tls_config(tls).build(),
-            None => builder.with_tonic().with_endpoint(url).build(),
-        },
+        Protocol::Grpc => {
+            let builder = builder.with_tonic().with_endpoint(url).with_retry_policy(retry);
+            match tls(endpoint) {
+                Some(tls) => builder.with_tls_config(tls).build(),
+                None => builder.build(),
+            }
+        }
     }
     .map_err(|source| refused("traces", endpoint, source))
 }

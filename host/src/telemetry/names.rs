@@ -73,6 +73,12 @@ pub mod attribute {
     pub const LOG_SEVERITY: &str = "log.severity";
     pub const LOG_MESSAGE: &str = "log.message";
     pub const LOG_CONTEXT: &str = "log.context";
+    /// What a person said, as it came; what does not fit goes on in `feedback.1`, `feedback.2` and so on.
+    pub const FEEDBACK: &str = "feedback";
+    /// The same each time a feedback is delivered.
+    pub const FEEDBACK_ID: &str = "feedback.id";
+    /// How many keys of a flattened feedback were left out.
+    pub const FEEDBACK_TRUNCATED: &str = "feedback.truncated_keys";
 }
 
 /// Attributes of OpenTelemetry's conventions.
@@ -112,6 +118,10 @@ pub mod semconv {
     pub const REQUEST_MAX_TOKENS: &str = "gen_ai.request.max_tokens";
     pub const REQUEST_SEED: &str = "gen_ai.request.seed";
     pub const REQUEST_STREAM: &str = "gen_ai.request.stream";
+    pub const EVALUATION_NAME: &str = "gen_ai.evaluation.name";
+    pub const EVALUATION_SCORE: &str = "gen_ai.evaluation.score.value";
+    pub const EVALUATION_LABEL: &str = "gen_ai.evaluation.score.label";
+    pub const EVALUATION_EXPLANATION: &str = "gen_ai.evaluation.explanation";
 }
 
 /// Span events. Each says again what an attribute says, because prompt flow's tools read one or the other.
@@ -124,6 +134,8 @@ pub mod event {
     pub const EXCEPTION: &str = "exception";
     /// A line that a guest logged.
     pub const LOG: &str = "log";
+    /// Of a feedback that can be read as a score.
+    pub const EVALUATION: &str = "gen_ai.evaluation.result";
 }
 
 /// Instruments. The first eight are prompt flow's; durations among them are in milliseconds.
@@ -211,6 +223,8 @@ pub mod value {
     pub const CLIENT_CLOSED_REQUEST: u16 = 499;
     /// Description of the status of a cancelled span.
     pub const EXECUTION_CANCELLED: &str = "Execution cancelled.";
+    /// `gen_ai.evaluation.name` of a feedback that does not say what it judges.
+    pub const USER_FEEDBACK: &str = "user_feedback";
 }
 
 /// Keys that a guest may not set on its span: these, and whatever begins with one of them and a dot.

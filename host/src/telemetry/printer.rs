@@ -6,7 +6,7 @@
 use std::fmt;
 use std::io::{self, Write};
 use std::sync::mpsc::{self, Receiver, SyncSender};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
@@ -14,6 +14,7 @@ use opentelemetry::Context;
 use opentelemetry_sdk::error::{OTelSdkError, OTelSdkResult};
 use opentelemetry_sdk::trace::{Span, SpanData, SpanProcessor};
 
+use super::exporters::Sink;
 use super::store::Store;
 use super::tree::{self, Style};
 
@@ -29,10 +30,10 @@ pub struct Terminal {
     pub color: bool,
 }
 
-/// Puts traces together and has them printed.
-#[derive(Debug)]
+/// Puts traces together and has them printed. Clones are the same.
+#[derive(Clone, Debug)]
 pub(super) struct Printer {
-    store: Mutex<Store>,
+    store: Arc<Mutex<Store>>,
     queue: SyncSender<Job>,
 }
 
@@ -47,7 +48,13 @@ impl Printer {
     pub(super) fn start(terminal: Terminal) -> io::Result<Self> {
         let (queue, jobs) = mpsc::sync_channel(QUEUE);
         thread::Builder::new().name("weir-terminal".to_owned()).spawn(move || print(terminal, &jobs))?;
-        Ok(Self { store: Mutex::default(), queue })
+        Ok(Self { store: Arc::default(), queue })
+    }
+
+    /// Takes a finished span. Whether its trace, if it is whole now, will be printed.
+    fn take(&self, span: SpanData) -> bool {
+        let whole = self.store.lock().unwrap_or_else(PoisonError::into_inner).add(span);
+        whole.is_none_or(|trace| self.queue.try_send(Job::Print(trace)).is_ok())
     }
 
     fn flush(&self, within: Duration) -> OTelSdkResult {
@@ -63,10 +70,7 @@ impl SpanProcessor for Printer {
     fn on_start(&self, _: &mut Span, _: &Context) {}
 
     fn on_end(&self, span: SpanData) {
-        let whole = self.store.lock().unwrap_or_else(PoisonError::into_inner).add(span);
-        if let Some(trace) = whole
-            && self.queue.try_send(Job::Print(trace)).is_err()
-        {
+        if !self.take(span) {
             tracing::debug!("a trace was not printed: the terminal is too slow");
         }
     }
@@ -77,6 +81,15 @@ impl SpanProcessor for Printer {
 
     fn shutdown_with_timeout(&self, timeout: Duration) -> OTelSdkResult {
         self.flush(timeout)
+    }
+}
+
+impl Sink for Printer {
+    /// Returns when they are on the terminal.
+    fn tell(&self, spans: Vec<SpanData>) -> OTelSdkResult {
+        let printed = spans.into_iter().fold(true, |printed, span| self.take(span) && printed);
+        self.flush(FLUSH)?;
+        if printed { Ok(()) } else { Err(OTelSdkError::InternalFailure("the terminal is too slow".to_owned())) }
     }
 }
 

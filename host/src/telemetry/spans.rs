@@ -1,10 +1,9 @@
 //! What every span of weir has in common: how it starts, what it says of itself, how it ends, and when.
 //!
-//! One file below this for each kind: the request, the flow, a node, a call of a node, a feedback. A span is ended by
+//! One file below this for each kind: the request, the flow, a node, a call of a node. A span is ended by
 //! `finish` or `fail`, once, and its metrics are recorded in the same breath; one that is dropped was cancelled. The
 //! parent of a span is always named, never looked up in a thread: work moves between threads here.
 
-pub(super) mod feedback;
 pub(super) mod flow;
 pub(super) mod node;
 pub(super) mod notes;

@@ -8,7 +8,7 @@ mod traced;
 
 use std::collections::BTreeMap;
 
-use opentelemetry::Context;
+use opentelemetry::{Context, KeyValue};
 use opentelemetry_sdk::metrics::data::{AggregatedMetrics, MetricData, ResourceMetrics, ScopeMetrics};
 use opentelemetry_sdk::metrics::{InMemoryMetricExporter, SdkMeterProvider};
 use opentelemetry_sdk::trace::{InMemorySpanExporter, SdkTracerProvider, SpanData};
@@ -39,7 +39,9 @@ impl Rig {
         let (spans, metrics) = (InMemorySpanExporter::default(), InMemoryMetricExporter::default());
         let tracers = SdkTracerProvider::builder().with_simple_exporter(spans.clone()).build();
         let meters = SdkMeterProvider::builder().with_periodic_exporter(metrics.clone()).build();
-        let telemetry = Telemetry::with(Exporters::of(tracers, meters), config);
+        let sink: Box<dyn exporters::Sink> = Box::new(exporters::Exporting(spans.clone()));
+        let feedback = feedback::Store::start(None, &config.feedback, Some(sink)).unwrap();
+        let telemetry = Telemetry::with(Exporters::of(tracers, meters, feedback), config);
         Self {
             telemetry,
             flow: FlowId::new("chat-basic"),
@@ -101,6 +103,13 @@ impl Rig {
             facts,
             usage: usage.clone(),
         })
+    }
+
+    /// A feedback, which has been told when this returns.
+    fn feedback(&self, parent: &Context, attributes: Vec<KeyValue>) {
+        let feedback = feedback::Feedback { attributes, ..feedback::Feedback::default() };
+        futures_executor::block_on(self.telemetry.feedback(parent, feedback)).unwrap();
+        self.telemetry.0.exporters.feedback.settle();
     }
 
     fn finish_request(&self) -> FinishRequest<'_> {

@@ -153,10 +153,11 @@ fn framing(headers: &[httparse::Header<'_>], modern: bool) -> Result<Option<Fram
     }
 }
 
-/// Digits and nothing else: no sign, no list.
+/// Digits and nothing else: no sign, no list. Some of the largest numbers mean something else to hyper.
 fn content_length(value: &[u8]) -> Option<u64> {
     let digits = !value.is_empty() && value.iter().all(u8::is_ascii_digit);
-    digits.then(|| std::str::from_utf8(value).ok()?.parse().ok()).flatten()
+    let length = digits.then(|| std::str::from_utf8(value).ok()?.parse().ok()).flatten();
+    length.filter(|length| *length <= u64::MAX / 2)
 }
 
 fn values<'h>(headers: &[httparse::Header<'h>], name: &str) -> Vec<&'h [u8]> {
@@ -216,6 +217,7 @@ mod tests {
             "GET / HTTP/1.1\r\nHost: a\r\nContent-Length: 0x1",
             "GET / HTTP/1.1\r\nHost: a\r\nContent-Length:",
             "GET / HTTP/1.1\r\nHost: a\r\nContent-Length: 99999999999999999999",
+            "GET / HTTP/1.1\r\nHost: a\r\nContent-Length: 18446744073709551615",
             "GET / HTTP/1.1\r\nHost: a\r\nContent-Length : 1",
             "GET / HTTP/1.1\r\nHost: a\r\n Content-Length: 1",
             "GET / HTTP/1.1\r\nHost: a\r\nX: a\r\n b",

@@ -277,7 +277,7 @@ fn every_code_that_the_server_answers_with_is_in_the_list() {
     }
     assert!(found.len() > 10, "the search finds too little: {found:?}");
     for (status, code) in found {
-        let named = |failure: &&super::failures::Failure| {
+        let named = |failure: &&failures::Failure| {
             let reason = failure.status.canonical_reason().expect("a status of the standard");
             reason.to_uppercase().replace([' ', '-'], "_") == status
         };

@@ -107,6 +107,7 @@ fn each_root_is_printed_as_a_tree_of_its_own_once_it_is_whole() {
         [
             "traces: printed here (OTEL_EXPORTER_OTLP_ENDPOINT is not set)",
             "metrics: sent nowhere (OTEL_EXPORTER_OTLP_ENDPOINT is not set)",
+            "feedback: kept in memory until delivered (WEIR_DATA_DIR is not set)",
         ]
     );
     let rig = Rig { telemetry, ..Rig::new() };
@@ -118,7 +119,7 @@ fn each_root_is_printed_as_a_tree_of_its_own_once_it_is_whole() {
     // Two requests of one trace at the same time, and a feedback in between.
     let (first, second) = (rig.request(&parent), rig.request(&parent));
     rig.flow(&first.context(), &Usage::default()).finish("{}");
-    rig.telemetry.feedback(&parent, vec![KeyValue::new("feedback", "good")]);
+    rig.feedback(&parent, vec![KeyValue::new("feedback", "good")]);
     rig.flow(&second.context(), &Usage::default()).fail("GuestTrap", "it trapped");
     second.finish(FinishRequest { status: 500, exception: "GuestTrap", message: "it trapped", ..rig.finish_request() });
     first.finish(rig.finish_request());

@@ -70,9 +70,11 @@ fn both_signals_go_to_their_paths_below_the_endpoint() {
     let telemetry = one_request(sending_to(&address, "http/protobuf"));
     assert_eq!(
         telemetry.describe(),
-        ["traces", "metrics"].map(|signal| {
-            format!("{signal}: http/protobuf to http://{address}/v1/{signal} (OTEL_EXPORTER_OTLP_ENDPOINT)")
-        })
+        [
+            format!("traces: http/protobuf to http://{address}/v1/traces (OTEL_EXPORTER_OTLP_ENDPOINT)"),
+            format!("metrics: http/protobuf to http://{address}/v1/metrics (OTEL_EXPORTER_OTLP_ENDPOINT)"),
+            "feedback: kept in memory until delivered (WEIR_DATA_DIR is not set)".to_owned(),
+        ]
     );
     telemetry.stop(PATIENCE);
     let mut got: Vec<String> = lines.try_iter().collect();

@@ -1,6 +1,5 @@
 //! Spans: the tree, names, kinds, attributes, events, status.
 
-use opentelemetry::KeyValue;
 use opentelemetry::trace::{SpanKind, Status};
 
 use super::*;
@@ -304,7 +303,7 @@ fn without_tracing_there_is_feedback_and_nothing_else() {
         "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
         "the caller's context is passed on"
     );
-    rig.telemetry.feedback(&caller("01"), vec![KeyValue::new("feedback", "good")]);
+    rig.feedback(&caller("01"), vec![KeyValue::new("feedback", "good")]);
     check_tree(&rig, "feedback promptflow-feedback unset feedback=good\n");
 }
 
@@ -321,11 +320,13 @@ fn a_caller_that_does_not_sample_gets_no_spans() {
 fn feedback_joins_the_callers_trace_with_its_baggage() {
     let rig = Rig::new();
     let parent = caller("01");
-    rig.telemetry.feedback(&parent, vec![KeyValue::new("feedback", "good"), KeyValue::new("user", "bob")]);
+    rig.feedback(&parent, vec![KeyValue::new("feedback", "good"), KeyValue::new("user", "bob")]);
     let span = rig.span("promptflow-feedback");
     assert_eq!(span.parent_span_id.to_string(), "00f067aa0ba902b7");
     assert_eq!((span.span_kind, span.status), (SpanKind::Internal, Status::Unset));
-    assert_eq!(texts(&span.attributes), labels([("feedback", "good"), ("user", "alice")]));
+    let mut attributes = texts(&span.attributes);
+    assert!(attributes.remove("feedback.id").is_some_and(|id| id.len() == 36), "{attributes:?}");
+    assert_eq!(attributes, labels([("feedback", "good"), ("user", "alice")]));
 }
 
 #[test]
