@@ -200,17 +200,22 @@ fn wrong(fault: Fault) -> Error {
 
 /// Tells a person what went wrong.
 pub fn complain(error: &Error) {
+    let complaint = complaint(error);
+    if !complaint.is_empty() {
+        eprintln!("{complaint}");
+    }
+}
+
+/// What went wrong, in lines; nothing if it has been told.
+fn complaint(error: &Error) -> String {
     match error {
         Error::Wrong(faults) => {
-            for fault in faults {
-                eprintln!("error: {}", fault.trim_end());
-            }
-            if faults.len() > 1 {
-                eprintln!("{} problems", faults.len());
-            }
+            let count = (faults.len() > 1).then(|| format!("{} problems", faults.len()));
+            let faults = faults.iter().map(|fault| format!("error: {}", fault.trim_end()));
+            faults.chain(count).collect::<Vec<_>>().join("\n")
         }
-        Error::Told => {}
-        Error::Failed(error) => eprintln!("error: {error:#}"),
+        Error::Told => String::new(),
+        Error::Failed(error) => format!("error: {error:#}"),
     }
 }
 

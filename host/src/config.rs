@@ -66,6 +66,11 @@ pub static INCLUDED_FIELDS: Setting = Setting::optional(
     "the file's",
     "JSON list of the outputs that replies show, in place of `evaluation_only` in the flow file",
 );
+pub static RELOAD_INTERVAL: Setting = Setting::new(
+    "WEIR_RELOAD_INTERVAL",
+    "2s",
+    "how often deployment and endpoint files are looked at; 0: they are read anew on SIGHUP alone, as flows are",
+);
 pub static BUILD_INFO: Setting = Setting::optional("BUILD_INFO", "empty", "told by `/version`");
 
 /// Longest wall time of a request that may be asked for.
@@ -94,6 +99,7 @@ pub struct Settings {
     pub flows: Flows,
     pub images: images::Config,
     pub build_info: String,
+    pub reload_interval: Duration,
     /// Each of them as it was found.
     pub found: Vec<Found>,
 }
@@ -129,13 +135,14 @@ impl Settings {
         reader.optional(&FLOW_INIT, setting::text);
         reader.optional(&INCLUDED_FIELDS, setting::text);
         let build_info = reader.optional(&BUILD_INFO, setting::text).unwrap_or_default();
+        let reload_interval = reader.value(&RELOAD_INTERVAL, setting::time_or_none_up_to(MAX_REQUEST_TIMEOUT));
         unknown_sets(layers, &mut reader);
         let (found, problems) = reader.finish();
         if !problems.is_empty() {
             return Err(problems);
         }
         let images = images.unwrap_or_default();
-        Ok(Self { listen, admin_listen, log, telemetry, server, flows, images, build_info, found })
+        Ok(Self { listen, admin_listen, log, telemetry, server, flows, images, build_info, reload_interval, found })
     }
 
     /// The settings that the layers' file, if there is one, may hold by their keys.

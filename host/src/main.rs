@@ -7,7 +7,7 @@ use weir::cli::{self, Cli, Command};
 fn main() -> ExitCode {
     let Cli { command } = Cli::read();
     let done = match command {
-        Command::Serve(args) => cli::serve::run(&args),
+        Command::Serve(args) => cli::serve::run(args),
         Command::Config(args) => cli::config::run(&args),
         Command::Run(args) => cli::run::run(&args),
         Command::Build(args) => cli::build::run(&args),

@@ -1,15 +1,23 @@
 //! HTTP: two listeners, their routes, and an orderly end. Knows flows by the scheduler's `Runner`; knows no WebAssembly.
 
+pub mod access;
 pub mod admission;
+pub mod auth;
 pub mod body;
+mod caught;
 pub mod config;
+pub mod cors;
+pub mod drain;
 pub mod edge;
 pub mod endpoint;
 mod feedback;
+pub mod listener;
 mod page;
 mod probes;
 pub mod problem;
+pub mod rate;
 pub mod reply;
+pub mod request_id;
 mod score;
 pub mod swagger;
 pub mod token;
@@ -17,32 +25,21 @@ pub mod token;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
-use std::time::Duration;
 
 use anyhow::Context as _;
 use axum::routing::{get, post};
-use axum::{Extension, Router, middleware};
-use hyper::server::conn::http1;
-use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::server::graceful::GracefulShutdown;
-use hyper_util::service::TowerToHyperService;
+use axum::{Router, middleware};
 use tokio::net::TcpListener;
 
 use crate::telemetry::Telemetry;
 
+use access::Access;
 use body::Bodies;
 use config::Config;
+use drain::{Drain, Draining, Ended};
 use endpoint::Endpoint;
 use problem::Problem;
 use token::FeedbackTokens;
-
-/// How long a client may take to send the head of a request.
-const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
-/// How long requests that are running may take to end once the host is asked to stop.
-pub const DRAIN_TIMEOUT: Duration = Duration::from_secs(20);
-
-/// How long to wait when the system gives no connection.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
 /// The other end of a connection.
 #[derive(Clone, Copy, Debug)]
@@ -56,10 +53,14 @@ pub struct App {
     pub config: Config,
     pub bodies: Bodies,
     pub feedback_tokens: FeedbackTokens,
+    /// Who may call, and how often.
+    pub access: Access,
     /// `BUILD_INFO` of the environment, told by `/version`.
     pub build_info: String,
-    /// Whether new requests are welcome: false from the moment the host is asked to stop.
-    pub ready: AtomicBool,
+    /// Whether new requests are welcome: not from the moment the host is asked to stop.
+    pub draining: Draining,
+    /// Whether the files that say what to serve were wrong when they were last read.
+    reload_failed: AtomicBool,
 }
 
 impl App {
@@ -68,15 +69,27 @@ impl App {
         telemetry: Telemetry,
         config: Config,
         feedback_tokens: FeedbackTokens,
+        access: Access,
         build_info: String,
+        draining: Draining,
     ) -> Self {
         let (endpoint, bodies) = (RwLock::new(Arc::new(endpoint)), Bodies::new(config.bodies.clone()));
-        Self { endpoint, telemetry, config, bodies, feedback_tokens, build_info, ready: AtomicBool::new(true) }
+        let reload_failed = AtomicBool::new(false);
+        Self { endpoint, telemetry, config, bodies, feedback_tokens, access, build_info, draining, reload_failed }
     }
 
     /// What is served now.
     pub fn endpoint(&self) -> Arc<Endpoint> {
         self.endpoint.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// What is served is not what the files say, since they are wrong.
+    pub fn reload_failed(&self) {
+        self.reload_failed.store(true, Ordering::Relaxed);
+    }
+
+    pub fn has_reload_failed(&self) -> bool {
+        self.reload_failed.load(Ordering::Relaxed)
     }
 
     /// Serves something else from the next request on. Requests that are running end on what they began with.
@@ -85,6 +98,7 @@ impl App {
             std::mem::replace(&mut *self.endpoint.write().unwrap_or_else(PoisonError::into_inner), Arc::new(endpoint));
         // Outside of the lock: it may be the last that holds its flows.
         drop(before);
+        self.reload_failed.store(false, Ordering::Relaxed);
     }
 }
 
@@ -101,8 +115,8 @@ impl Server {
     ///
     /// # Errors
     /// If an address cannot be bound; the error names it.
-    pub async fn bind(public: SocketAddr, admin: SocketAddr, app: Arc<App>) -> anyhow::Result<Self> {
-        Ok(Self { public: bind(public).await?, admin: bind(admin).await?, app })
+    pub fn bind(public: SocketAddr, admin: SocketAddr, app: Arc<App>) -> anyhow::Result<Self> {
+        Ok(Self { public: bind(public)?, admin: bind(admin)?, app })
     }
 
     /// # Errors
@@ -117,73 +131,61 @@ impl Server {
         self.admin.local_addr()
     }
 
-    /// Serves until `stop` is ready; then takes no more connections, and ends when the running requests have, or after
-    /// [`DRAIN_TIMEOUT`].
-    pub async fn serve(self, stop: impl Future<Output = ()>) {
+    /// Serves until `stop` says so; then ends in order, or at once if it says so again. The app watches `drain`.
+    pub async fn serve(self, config: &Config, drain: Drain, stop: impl AsyncFnMut()) -> Ended {
         let Self { public, admin, app } = self;
-        let connections = GracefulShutdown::new();
-        {
-            let public = accept(public, public_routes(app.clone()), &connections);
-            let admin = accept(admin, admin_routes(app.clone()), &connections);
-            tokio::select! {
-                () = stop => {}
-                () = public => {}
-                () = admin => {}
-            }
-        }
-        app.ready.store(false, Ordering::Relaxed);
-        if tokio::time::timeout(DRAIN_TIMEOUT, connections.shutdown()).await.is_err() {
-            tracing::warn!(timeout = ?DRAIN_TIMEOUT, "requests that were still running are given up");
+        let listen = &config.listener;
+        let public = listener::serve(public, public_routes(app.clone()), listen.clone(), drain.watch());
+        // Ends last, so that probes are answered until the end: it watches nobody.
+        let nobody = Drain::default();
+        let admin = listener::serve(admin, admin_routes(app.clone()), listen.for_admin(), nobody.watch());
+        tokio::select! {
+            ended = drain.conduct(&config.drain, stop, public) => ended,
+            () = admin => Ended::Hurried,
+            // Never ready: keys are followed as long as anything is served.
+            () = app.access.auth.follow() => Ended::Hurried,
         }
     }
 }
 
-async fn bind(addr: SocketAddr) -> anyhow::Result<TcpListener> {
-    TcpListener::bind(addr).await.with_context(|| format!("cannot listen on {addr}"))
-}
-
-/// Accepts connections for ever. Our own loop and not axum's, which never arms the timeout for a half-sent head.
-async fn accept(listener: TcpListener, routes: Router, connections: &GracefulShutdown) {
-    let mut http = http1::Builder::new();
-    http.timer(TokioTimer::new()).header_read_timeout(HEADER_TIMEOUT);
-    loop {
-        let (socket, peer) = match listener.accept().await {
-            Ok(accepted) => accepted,
-            Err(error) => {
-                // Out of file descriptors, most likely: others will be closed soon.
-                tracing::warn!(%error, "a connection could not be accepted");
-                tokio::time::sleep(ACCEPT_PAUSE).await;
-                continue;
-            }
-        };
-        // Answers and stream chunks are small and must leave at once.
-        let _ = socket.set_nodelay(true);
-        let service = TowerToHyperService::new(routes.clone().layer(Extension(Peer(peer))));
-        let connection = connections.watch(http.serve_connection(TokioIo::new(socket), service));
-        #[expect(clippy::disallowed_methods, reason = "the one place where connections become tasks")]
-        tokio::spawn(async move {
-            if let Err(error) = connection.await {
-                tracing::debug!(%peer, %error, "a connection ended early");
-            }
-        });
-    }
+fn bind(addr: SocketAddr) -> anyhow::Result<TcpListener> {
+    listener::bind(addr).with_context(|| format!("cannot listen on {addr}"))
 }
 
 /// The routes a client sees.
 fn public_routes(app: Arc<App>) -> Router {
     let score = post(score::score)
+        // Inside the edge, so that it sees how they ended. The inner one first: a handler that panics was not cancelled.
+        .layer(middleware::from_fn(caught::catch))
+        .layer(middleware::from_fn_with_state(app.draining.clone(), drain::cancel))
+        // Before anything of the body is read; and inside the edge, since a refused caller is counted too.
+        .layer(middleware::from_fn_with_state(app.clone(), access::score))
         // Outermost: everything below is inside the request span.
-        .layer(middleware::from_fn_with_state(app.clone(), edge::edge));
-    Router::new()
+        .layer(middleware::from_fn_with_state(app.clone(), edge::edge))
+        .layer(middleware::from_fn(cors::private));
+    let feedback = post(feedback::feedback)
+        .layer(middleware::from_fn_with_state(app.clone(), access::feedback))
+        .layer(middleware::from_fn(cors::private));
+    // Tells what a flow is for, and is no smaller a secret than what it answers. The page itself tells nothing.
+    let swagger = get(swagger::swagger).layer(middleware::from_fn_with_state(app.clone(), access::key));
+    let routes = Router::new()
         .route("/score", score)
-        .route("/feedback", post(feedback::feedback))
+        .route("/feedback", feedback)
         .route("/health", get(probes::health))
         .route("/version", get(probes::version))
-        .route("/swagger.json", get(swagger::swagger))
+        .route("/swagger.json", swagger)
         .route("/", get(page::page))
         .fallback(Problem::no_such_route)
         .method_not_allowed_fallback(Problem::no_such_method)
-        .with_state(app)
+        .with_state(app.clone());
+    Router::new()
+        // As one service, so that what follows is around the router: it sees every answer, also to what has no route, and
+        // with the `Allow` that the router sets on its way out.
+        .fallback_service(routes)
+        // The edge asks for it.
+        .layer(middleware::from_fn(request_id::assign))
+        // Outside of everything, so that a page can read whatever the answer is.
+        .layer(middleware::from_fn_with_state(app, cors::cors))
 }
 
 /// The routes an operator sees.

@@ -3,6 +3,11 @@
 harness::scenarios! {
     config_reads
     config_without_grant
+    conformance_chat
+    conformance_failing
+    conformance_flex_function
+    conformance_stream_gen
+    conformance_trivial3
     context_logs_metrics
     context_reads_init
     context_sets_notes

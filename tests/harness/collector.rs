@@ -116,6 +116,14 @@ impl Collector {
         .await
     }
 
+    /// The first span of this name, as soon as it has ended; its parents need not have.
+    pub async fn span(&self, name: &str) -> Span {
+        until(&self.state, &format!("a span {name:?}"), |state| {
+            state.spans.iter().find(|span| span.name == name).cloned()
+        })
+        .await
+    }
+
     /// What is known of an instrument now: all label sets with their last values.
     ///
     /// Metrics arrive a little after the reply. Stop the host first, which delivers them, or use

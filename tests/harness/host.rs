@@ -16,6 +16,7 @@ use crate::collector::{Collector, Protocol};
 use crate::command::Running;
 use crate::http::{Reply, Stream, open, send};
 use crate::model::{self, FakeModel};
+use crate::raw::RawClient;
 use crate::scenario;
 pub use process::Exit;
 use process::Process;
@@ -67,6 +68,29 @@ impl TestHost {
     /// A host for a flow folder that the test has made, or for one of the examples.
     pub fn folder(path: impl AsRef<Path>) -> HostBuilder {
         HostBuilder::new(path.as_ref().to_owned(), new_home())
+    }
+
+    /// A host for flows and files that the test lays into a folder of its own: flows, with their guests, by the names of
+    /// their folders; then files by their paths. It is started with the path `served`; the others are found from there.
+    pub fn laid(flows: &[(&str, &str)], files: &[(&str, &str)], served: &str) -> HostBuilder {
+        let home = new_home();
+        for (name, flow) in flows {
+            scenario::write_with_guests(flow, &home.path().join(name));
+        }
+        for (path, text) in files {
+            fs::write(home.path().join(path), text).expect("the test's own folder can be written");
+        }
+        HostBuilder::new(home.path().join(served), home)
+    }
+
+    /// Sends SIGHUP: the files are to be read anew.
+    pub fn reload(&self) {
+        self.process.hang_up();
+    }
+
+    /// The folder of the test: that of [`TestHost::laid`].
+    pub fn home(&self) -> &Path {
+        self._home.path()
     }
 
     /// Where it takes requests.
@@ -135,6 +159,41 @@ impl TestHost {
         let exit = self.process.exit().await;
         assert!(exit.status.success(), "the host ended with {} after SIGTERM", exit.status);
         exit
+    }
+
+    /// Sends SIGTERM, and waits for nothing.
+    pub fn terminate(&self) {
+        self.process.terminate();
+    }
+
+    /// Sends SIGINT, as Ctrl-C does, and waits for nothing.
+    pub fn interrupt(&self) {
+        self.process.interrupt();
+    }
+
+    /// Waits for the end, whatever it is.
+    pub async fn ended(self) -> Exit {
+        self.process.exit().await
+    }
+
+    /// How many file descriptors it has open.
+    pub fn descriptors(&self) -> usize {
+        self.process.descriptors().0
+    }
+
+    /// How many of them are sockets: listeners, connections of clients and to others.
+    pub fn sockets(&self) -> usize {
+        self.process.descriptors().1
+    }
+
+    /// Lets it have no more than so many file descriptors from now on.
+    pub fn limit_descriptors(&self, count: u64) {
+        self.process.limit_descriptors(count);
+    }
+
+    /// A connection on which a test sends bytes as they are.
+    pub async fn raw(&self) -> RawClient {
+        RawClient::connect(self.address).await
     }
 
     /// Sends SIGKILL and waits for the end: what a crash leaves behind.

@@ -52,7 +52,7 @@ impl Reply {
     }
 }
 
-/// One frame of a stream of server-sent events.
+/// One frame of a stream of server-sent events. Comments are no frames: see [`Stream::comments`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Frame {
     /// The name after `event:`, if the frame has one.
@@ -86,6 +86,8 @@ impl Frame {
 pub struct Stream {
     pub status: u16,
     pub headers: HeaderMap,
+    /// Lines that begin with a colon, without it and blanks, in the order in which they came.
+    pub comments: Vec<String>,
     body: Incoming,
     unread: BytesMut,
 }
@@ -98,6 +100,7 @@ impl Stream {
     /// If the connection breaks: a stream of weir always ends properly, also after a failure.
     pub async fn next(&mut self) -> Option<Frame> {
         loop {
+            self.take_comments();
             if let Some(end) = self.unread.windows(2).position(|pair| pair == b"\n\n") {
                 let frame = self.unread.split_to(end + 2);
                 return Some(Frame::parse(std::str::from_utf8(&frame).expect("a frame is UTF-8")));
@@ -124,6 +127,34 @@ impl Stream {
         Reply { status: self.status, headers: self.headers, body: self.unread.freeze() }
     }
 
+    /// The next comment before the next frame. For what a silent stream says.
+    ///
+    /// # Panics
+    ///
+    /// If a frame comes first, or the end.
+    pub async fn comment(&mut self) -> String {
+        let seen = self.comments.len();
+        loop {
+            self.take_comments();
+            if let Some(comment) = self.comments.get(seen) {
+                return comment.clone();
+            }
+            assert!(self.unread.is_empty(), "a frame instead of a comment: {:?}", self.unread);
+            assert!(self.read_on().await, "the end of the stream instead of a comment");
+        }
+    }
+
+    /// Takes the comments from the front of what is not read.
+    fn take_comments(&mut self) {
+        while self.unread.first() == Some(&b':')
+            && let Some(end) = self.unread.iter().position(|byte| *byte == b'\n')
+        {
+            let line = self.unread.split_to(end + 1);
+            let text = std::str::from_utf8(&line).expect("a comment is UTF-8");
+            self.comments.push(text.trim_start_matches(':').trim().to_owned());
+        }
+    }
+
     /// Whether there was more.
     async fn read_on(&mut self) -> bool {
         let Some(frame) = within("the next part of a reply", self.body.frame()).await else { return false };
@@ -139,7 +170,8 @@ impl Stream {
 pub(crate) async fn open(address: SocketAddr, request: Request<Bytes>) -> Stream {
     let what = format!("an answer to {} {}", request.method(), request.uri());
     let (head, body) = within(&what, exchange(address, request)).await.into_parts();
-    Stream { status: head.status.as_u16(), headers: head.headers, body, unread: BytesMut::new() }
+    let (status, headers) = (head.status.as_u16(), head.headers);
+    Stream { status, headers, comments: Vec::new(), body, unread: BytesMut::new() }
 }
 
 /// Sends a request and waits for the whole reply.

@@ -37,3 +37,18 @@ pub(crate) async fn within<R>(what: &str, future: impl Future<Output = R>) -> R 
         Err(_) => panic!("waited {} seconds in vain for {what}", PATIENCE.as_secs()),
     }
 }
+
+/// Asks again and again, until the answer is yes: for what nobody tells of when it changes, such as a process seen from
+/// outside.
+///
+/// # Panics
+///
+/// After [`PATIENCE`]; `what` tells what was missing.
+pub async fn eventually(what: &str, mut ask: impl AsyncFnMut() -> bool) {
+    let asking = async {
+        while !ask().await {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    within(what, asking).await;
+}

@@ -8,8 +8,8 @@ use crate::config::{self, GivenArgs, Layers};
 use crate::flow::problem::Warning;
 use crate::folder::Folder;
 use crate::images::Images;
+use crate::sandbox::Threads;
 use crate::sandbox::component::Workshop;
-use crate::scheduler::Runner;
 use crate::server::admission::Admission;
 use crate::server::endpoint::{Deployment, Endpoint};
 use crate::server::swagger::{self, Document, Facts};
@@ -45,12 +45,13 @@ impl Prepared {
     /// # Errors
     /// What is wrong with each of them.
     pub fn new(
-        served: Served,
+        served: &Served,
         given: &GivenArgs,
         layers: Layers<'_>,
         workshop: &Arc<Workshop>,
     ) -> Result<Self, Vec<Unserved>> {
-        let Served { endpoint, deployments, mut warnings } = served;
+        let Served { endpoint, deployments, warnings } = served;
+        let mut warnings = warnings.clone();
         let (mut ready, mut faults) = (Vec::new(), Vec::new());
         for deployment in deployments {
             match prepare(deployment, given, layers, workshop) {
@@ -61,20 +62,24 @@ impl Prepared {
                 Err(fault) => faults.push(fault),
             }
         }
-        if faults.is_empty() { Ok(Self { endpoint, deployments: ready, warnings }) } else { Err(faults) }
+        if faults.is_empty() {
+            Ok(Self { endpoint: endpoint.clone(), deployments: ready, warnings })
+        } else {
+            Err(faults)
+        }
     }
 
-    /// What serves requests; `runner` makes a runner of parts.
-    pub fn endpoint(self, telemetry: &Telemetry, runner: impl Fn(Parts, Telemetry) -> Runner) -> Option<Endpoint> {
+    /// What serves requests, on these threads. None if there are no deployments.
+    pub fn endpoint(self, telemetry: &Telemetry, keys_required: bool, threads: &Threads) -> Option<Endpoint> {
         let Self { endpoint, deployments, .. } = self;
         let names: Vec<String> = deployments.iter().filter_map(|ready| ready.name.clone()).collect();
         let made = deployments.into_iter().map(|Ready { name, weight, parts, settings }| {
-            let facts = Facts { example: example(&parts.folder), deployments: names.clone(), ..Facts::default() };
+            let facts = Facts { example: example(&parts.folder), keys_required, deployments: names.clone() };
             let deployment = Deployment {
                 images: Images::new(settings.images, parts.folder.clone()),
                 admission: Admission::new(settings.server.admission),
                 document: Document::new(&parts.flow, &facts),
-                runner: runner(parts, telemetry.of_deployment(endpoint.as_deref(), name.as_deref())),
+                runner: parts.runner(telemetry.of_deployment(endpoint.as_deref(), name.as_deref()), threads.clone()),
                 name,
             };
             (deployment, weight)
@@ -96,7 +101,7 @@ fn example(folder: &Folder) -> Option<serde_json::Value> {
 }
 
 fn prepare(
-    Named { name, folder, weight, told }: Named,
+    Named { name, folder, weight, told }: &Named,
     given: &GivenArgs,
     layers: Layers<'_>,
     workshop: &Arc<Workshop>,
@@ -105,6 +110,6 @@ fn prepare(
     let settings = config::Settings::read(&layers).map_err(Unserved::Settings)?;
     let init = given.init.iter().cloned().collect();
     let flow = Settings { init: &init, flows: &settings.flows, env: &|name| layers.variable(name) };
-    let parts = assembly::prepare(&folder, workshop, &flow).map_err(Unserved::Flow)?;
-    Ok(Ready { name, weight, parts, settings })
+    let parts = assembly::prepare(folder, workshop, &flow).map_err(Unserved::Flow)?;
+    Ok(Ready { name: name.clone(), weight: *weight, parts, settings })
 }

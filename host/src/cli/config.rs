@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::cli::serve::{Asked, layers};
+use crate::cli::serve::Asked;
 use crate::cli::{ConfigArgs, Done, Error, say};
 use crate::config::{Layers, Settings};
 use crate::setting::{Found, Origin};
@@ -11,17 +11,16 @@ use crate::setting::{Found, Origin};
 const HIDDEN: &str = "(set, not shown)";
 
 pub fn run(args: &ConfigArgs) -> Done {
-    let Asked { served, flags, file, told } = Asked::read(&args.serve)?;
-    let layers = layers(&args.serve, &flags, file.as_ref());
-    let process = Settings::read(&Layers { deployment: told.as_ref(), ..layers }).map_err(Error::Wrong)?;
+    let asked = Asked::read(&args.serve)?;
+    let process = asked.settings(&args.serve)?;
     process.found.iter().for_each(|found| tell(args, None, found));
-    if served.deployments.len() < 2 {
+    if asked.served.deployments.len() < 2 {
         return Ok(());
     }
     // Where several are served, each may have its own.
-    for deployment in &served.deployments {
-        let settings =
-            Settings::read(&Layers { deployment: deployment.told.as_ref(), ..layers }).map_err(Error::Wrong)?;
+    for deployment in &asked.served.deployments {
+        let settings = Settings::read(&Layers { deployment: deployment.told.as_ref(), ..asked.layers(&args.serve) })
+            .map_err(Error::Wrong)?;
         let own = settings.found.iter().filter(|found| matches!(found.origin, Origin::Deployment { .. }));
         own.for_each(|found| tell(args, deployment.name.as_deref(), found));
     }

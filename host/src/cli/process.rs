@@ -1,17 +1,20 @@
 //! What a verb that runs flows needs of the process: a log, two runtimes, and their end in the right order.
 
 use std::io::{IsTerminal as _, stderr};
+use std::pin::pin;
 use std::time::Duration;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, anyhow};
 use tokio::runtime::{Builder, Runtime};
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::oneshot;
 
 use crate::assembly::Parts;
 use crate::cli::{Done, Error};
 use crate::config;
 use crate::sandbox::Threads;
 use crate::scheduler::Runner;
+use crate::server::drain::Ended;
 use crate::telemetry::Telemetry;
 
 /// How long the last spans and metrics may take to leave.
@@ -19,6 +22,10 @@ const FLUSH_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// How long requests that were given up may take to let go of their threads.
 const ABANDON_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// The same, and for the flush, once the host was told twice to stop. With the last words of requests it makes less than
+/// two seconds.
+const HURRIED: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(1));
 
 /// The threads that run flows.
 pub(super) struct Process {
@@ -46,23 +53,68 @@ impl Process {
 
     /// A runner of these parts on these threads.
     pub(super) fn runner(&self, parts: Parts) -> Runner {
-        self.runner_telling(parts, self.telemetry.clone())
+        parts.runner(self.telemetry.clone(), self.threads())
     }
 
-    /// The same with telemetry of its own.
-    pub(super) fn runner_telling(&self, parts: Parts, telemetry: Telemetry) -> Runner {
-        let threads = Threads { io: self.io.handle().clone(), guests: self.guests.handle().clone() };
-        parts.runner(telemetry, threads)
+    pub(super) fn threads(&self) -> Threads {
+        Threads { io: self.io.handle().clone(), guests: self.guests.handle().clone() }
     }
 
     /// Does the work of the verb, then ends all: what still runs belongs to requests that were given up. A request that
     /// is dropped ends its nodes, and their spans are told of before telemetry stops.
     pub(super) fn run<T>(self, work: impl Future<Output = T>) -> T {
         let done = self.io.block_on(work);
-        self.io.shutdown_timeout(ABANDON_TIMEOUT);
-        self.guests.shutdown_timeout(ABANDON_TIMEOUT);
-        self.telemetry.stop(FLUSH_TIMEOUT);
+        self.end(ABANDON_TIMEOUT, FLUSH_TIMEOUT);
         done
+    }
+
+    /// Serves, until the signals stop it, then ends all and lets telemetry take so long to leave.
+    ///
+    /// # Errors
+    /// What the serving failed with; or that a second signal cut the end short: then what was not told is lost.
+    pub(super) fn serve(
+        self,
+        flush: Duration,
+        serving: impl AsyncFnOnce(&mut StopSignals) -> anyhow::Result<Ended>,
+    ) -> Done {
+        // A thread of its own hears the signals: it must do so until the very end.
+        let ear = Builder::new_multi_thread().worker_threads(1).thread_name("weir-signals").enable_all().build();
+        let ear = ear.context("no thread for signals")?;
+        let mut signals = ear.block_on(async { StopSignals::listen() })?;
+        let ended = self.io.block_on(serving(&mut signals));
+
+        let (abandon, flush) = match ended {
+            Ok(Ended::Hurried) => HURRIED,
+            Ok(Ended::InOrder) | Err(_) => (ABANDON_TIMEOUT, flush),
+        };
+        let (done, all_ended) = oneshot::channel();
+        std::thread::spawn(move || {
+            self.end(abandon, flush);
+            // Nobody listens if a signal was faster.
+            let _ = done.send(());
+        });
+        let in_time = ear.block_on(async {
+            let mut all_ended = pin!(all_ended);
+            tokio::select! {
+                _ = &mut all_ended => return true,
+                () = signals.next() => {}
+            }
+            let _ = tokio::time::timeout(HURRIED.1, all_ended).await;
+            false
+        });
+        ear.shutdown_background();
+        match ended? {
+            Ended::InOrder if in_time => Ok(()),
+            Ended::InOrder | Ended::Hurried => {
+                Err(anyhow!("told a second time to stop; what was not finished is lost").into())
+            }
+        }
+    }
+
+    fn end(self, abandon: Duration, flush: Duration) {
+        self.io.shutdown_timeout(abandon);
+        self.guests.shutdown_timeout(abandon);
+        self.telemetry.stop(flush);
     }
 }
 

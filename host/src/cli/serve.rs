@@ -1,102 +1,103 @@
 //! `weir serve`: the story of a host, from its settings to its last flushed span.
 
+mod asked;
+mod reload;
+
 use std::io::{IsTerminal as _, stdout};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::Context as _;
 
 use crate::assembly::endpoint::{Prepared, Unserved};
-use crate::assembly::served::{Served, ServedError};
-use crate::cli::process::{Process, StopSignals, start_log};
+use crate::cli::process::{Process, start_log};
 use crate::cli::{Done, Error, say, warn, workshop, wrong};
-use crate::config::{self, File, Flag, Layers, ServeArgs, Settings, Told};
+use crate::config::ServeArgs;
+use crate::sandbox::Threads;
+use crate::sandbox::component::Workshop;
+use crate::server::access::Access;
+use crate::server::drain::Drain;
+use crate::server::endpoint::Endpoint;
 use crate::server::token::FeedbackTokens;
 use crate::server::{App, Server};
-use crate::telemetry::{Telemetry, Terminal};
+use crate::telemetry::{self, Telemetry, Terminal};
 
-pub fn run(args: &ServeArgs) -> Done {
-    let Asked { served, flags, file, told } = Asked::read(args)?;
-    let layers = layers(args, &flags, file.as_ref());
-    let settings = Settings::read(&Layers { deployment: told.as_ref(), ..layers }).map_err(Error::Wrong)?;
+pub(super) use asked::Asked;
+use reload::Reload;
+
+pub fn run(args: ServeArgs) -> Done {
+    let asked = Asked::read(&args)?;
+    let settings = asked.settings(&args)?;
     start_log(&settings.log)?;
 
-    let workshop = workshop(settings.flows.components)?;
-    let prepared = Prepared::new(served, &args.given, layers, &workshop).map_err(unserved)?;
-    prepared.warnings.iter().for_each(warn);
+    let access = Access::open(settings.server.access.clone(), settings.listen).map_err(Error::wrong)?;
+    let workshop = workshop(settings.flows.components.clone())?;
+    let prepared = prepare(&asked, &args, &workshop)?;
 
     let tokens = FeedbackTokens::open(&settings.server.tokens, settings.telemetry.data_dir.as_deref());
     let tokens = tokens.context("feedback tokens cannot be made")?;
-    let terminal = Some(Terminal { out: Box::new(stdout()), color: stdout().is_terminal() });
-    let telemetry = crate::telemetry::Config { terminal, ..settings.telemetry };
-    let telemetry = Telemetry::start(telemetry).context("telemetry cannot be started")?;
+    let telemetry = start(settings.telemetry)?;
     telemetry.describe().iter().for_each(say);
     say(tokens.describe());
 
     let process = Process::start(telemetry.clone())?;
-    let endpoint = prepared.endpoint(&telemetry, |parts, telemetry| process.runner_telling(parts, telemetry));
-    let endpoint = endpoint.context("there is nothing to serve")?;
-    let app = Arc::new(App::new(endpoint, telemetry, settings.server, tokens, settings.build_info));
-    Ok(process.run(async {
-        let mut signals = StopSignals::listen()?;
-        let server = Server::bind(settings.listen, settings.admin_listen, app).await?;
+    let threads = process.threads();
+    let loader =
+        Loader { args, workshop, telemetry: telemetry.clone(), keys_required: access.auth.is_required(), threads };
+    let endpoint = loader.finish(prepared)?;
+    let (drain, config) = (Drain::default(), settings.server);
+    let app = App::new(endpoint, telemetry, config.clone(), tokens, access, settings.build_info, drain.watch());
+    let app = Arc::new(app);
+    process.serve(config.drain.flush, async |signals| {
+        let reload = Reload::new(loader, app.clone(), settings.reload_interval)?;
+        let server = Server::bind(settings.listen, settings.admin_listen, app)?;
         say(format_args!("admin on http://{}", server.admin_addr()?));
         say(format_args!("listening on http://{}", server.public_addr()?));
-        server.serve(async move { signals.next().await }).await;
-        anyhow::Ok(())
-    })?)
+        tokio::select! {
+            ended = server.serve(&config, drain, async || signals.next().await) => Ok(ended),
+            never = reload.run() => match never {},
+        }
+    })
 }
 
-/// What the command line asks for, before any of it is understood as settings.
-pub(super) struct Asked {
-    pub(super) served: Served,
-    pub(super) flags: Vec<Flag>,
-    pub(super) file: Option<File>,
-    /// What deployment files say of the process.
-    pub(super) told: Option<Told>,
+/// Makes what is served of the files as they are.
+struct Loader {
+    args: ServeArgs,
+    workshop: Arc<Workshop>,
+    telemetry: Telemetry,
+    keys_required: bool,
+    threads: Threads,
 }
 
-impl Asked {
+impl Loader {
     /// # Errors
-    /// All that is wrong, with what is to be served and with the settings.
-    pub(super) fn read(args: &ServeArgs) -> Result<Self, Error> {
-        let keys = Settings::keys();
-        let file = args.settings.config.as_deref().map(|path| File::read(path, &keys)).transpose();
-        let served = Served::read(args, &config::variable);
-        let (file, served) = match (file, served) {
-            (Ok(file), Ok(served)) => (file, served),
-            (file, served) => {
-                let flags = args.flags();
-                let settings = Settings::read(&layers(args, &flags, file.as_ref().ok().and_then(Option::as_ref)));
-                let of_file = file.err().into_iter().map(file_error);
-                let of_served = served.err().into_iter().flatten().map(served_error);
-                return Err(Error::Wrong(
-                    of_file.chain(of_served).chain(settings.err().into_iter().flatten()).collect(),
-                ));
-            }
-        };
-        let told = served.of_process().map_err(Error::wrong)?;
-        Ok(Self { told, served, flags: args.flags(), file })
+    /// All that is wrong with what the command line names.
+    fn endpoint(&self) -> Result<Endpoint, Error> {
+        let asked = Asked::read(&self.args)?;
+        self.finish(prepare(&asked, &self.args, &self.workshop)?)
+    }
+
+    fn finish(&self, prepared: Prepared) -> Result<Endpoint, Error> {
+        let endpoint = prepared.endpoint(&self.telemetry, self.keys_required, &self.threads);
+        Ok(endpoint.context("there is nothing to serve")?)
+    }
+
+    /// The files that say which deployments there are, and the configuration's.
+    fn watched(&self) -> Vec<PathBuf> {
+        Asked::read(&self.args).map(|asked| asked.files(&self.args)).unwrap_or_default()
     }
 }
 
-/// The layers of a process. A deployment's own come below them.
-pub(super) fn layers<'a>(args: &'a ServeArgs, flags: &'a [Flag], file: Option<&'a File>) -> Layers<'a> {
-    let variables = &args.given.environment_variables;
-    Layers { variables, flags, environment: &config::variable, file, deployment: None }
+fn prepare(asked: &Asked, args: &ServeArgs, workshop: &Arc<Workshop>) -> Result<Prepared, Error> {
+    let prepared = Prepared::new(&asked.served, &args.given, asked.layers(args), workshop).map_err(unserved)?;
+    prepared.warnings.iter().for_each(warn);
+    Ok(prepared)
 }
 
-fn file_error(error: config::FileError) -> String {
-    match error {
-        config::FileError::Wrong(problems) => format!("{:?}", miette::Report::new(problems)),
-        error @ config::FileError::Unreadable { .. } => error.to_string(),
-    }
-}
-
-fn served_error(error: ServedError) -> String {
-    match error {
-        ServedError::Wrong(problems) => format!("{:?}", miette::Report::new(problems)),
-        error @ (ServedError::Folder(_) | ServedError::Unfit(_)) => error.to_string(),
-    }
+fn start(config: telemetry::Config) -> Result<Telemetry, Error> {
+    let terminal = Some(Terminal { out: Box::new(stdout()), color: stdout().is_terminal() });
+    let config = telemetry::Config { terminal, ..config };
+    Ok(Telemetry::start(config).context("telemetry cannot be started")?)
 }
 
 /// All that is wrong with the deployments, of which one may be the machine's fault.

@@ -8,17 +8,22 @@ use std::time::Instant;
 use axum::body::{Body, Bytes};
 use axum::extract::{Request, State};
 use axum::middleware::Next;
-use axum::response::{IntoResponse as _, Response};
+use axum::response::Response;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use hyper::body::{Body as HttpBody, Frame, SizeHint};
 
 use crate::id::RequestId;
+use crate::server::access::Stranger;
 use crate::server::endpoint::{self, Deployment};
+use crate::server::problem::Problem;
+use crate::server::reply::EndOfStream;
+use crate::server::request_id::RequestIds;
 use crate::server::{App, Peer};
 use crate::telemetry::{FinishRequest, RequestSpan, RequestStart, propagation};
 
-/// Longest request id that is taken from a caller; it is on every span.
-const MAX_REQUEST_ID: usize = 128;
+/// Headers of a reply by which a feedback finds its request: the trace, in hexadecimal, and a token that leads to it.
+pub const TRACE_ID: &str = "x-trace-id";
+pub const FEEDBACK_TOKEN: &str = "x-feedback-token";
 
 /// What the edge knows of a request; handlers find it among the request's extensions.
 #[derive(Clone, Debug)]
@@ -29,7 +34,14 @@ pub struct Arrived {
     pub span: opentelemetry::Context,
     pub id: RequestId,
     pub id_from_caller: bool,
+    /// What leads a feedback to this request.
+    pub(super) end: EndOfStream,
 }
+
+/// A request for a deployment that there is not, with what it is told once it has shown its key: which deployments there
+/// are is not for everyone.
+#[derive(Clone, Debug)]
+pub(super) struct Astray(pub(super) Problem);
 
 /// How a request was served, as the edge needs it for metrics; handlers leave it among the response's extensions. A
 /// stream tells what became of it later, through the same value.
@@ -63,7 +75,8 @@ impl Served {
 /// Opens the request span, and ends it with the last byte of the reply.
 pub async fn edge(State(app): State<Arc<App>>, mut request: Request, next: Next) -> Response {
     let parent = propagation::extract(request.headers());
-    let (id, id_from_caller) = request_id(request.headers());
+    let ids = request.extensions().get::<RequestIds>().cloned();
+    let RequestIds { id, from_caller: id_from_caller, .. } = ids.unwrap_or_else(|| RequestIds::of(request.headers()));
     let endpoint = app.endpoint();
     let picked = endpoint.pick(request.headers());
     let deployment = picked.as_ref().unwrap_or_else(|_| endpoint.first()).clone();
@@ -78,7 +91,9 @@ pub async fn edge(State(app): State<Arc<App>>, mut request: Request, next: Next)
         host: text(request.headers(), "host"),
     });
     let started = Instant::now();
-    let arrived = Arrived { deployment: deployment.clone(), span: span.context(), id, id_from_caller };
+    let cx = span.context();
+    let end = EndOfStream { trace_id: propagation::trace_id(&cx), feedback_token: app.feedback_tokens.issue(&cx) };
+    let arrived = Arrived { deployment: deployment.clone(), span: cx, id, id_from_caller, end: end.clone() };
     request.extensions_mut().insert(arrived);
     // From here on the span ends, whatever happens: with the reply, or as given up when the client goes away first.
     let open = Open {
@@ -90,31 +105,25 @@ pub async fn edge(State(app): State<Arc<App>>, mut request: Request, next: Next)
         served: Served::default(),
     };
     let mut open = Abandoned(Some(open));
-    let response = match &picked {
-        Ok(_) => next.run(request).await,
-        Err(unknown) => unknown.clone().into_response(),
-    };
+    if let Err(unknown) = &picked {
+        request.extensions_mut().insert(Astray(unknown.clone()));
+    }
+    let response = next.run(request).await;
     let (mut parts, body) = response.into_parts();
-    let name = picked.ok().and_then(|deployment| HeaderValue::from_str(deployment.name.as_deref()?).ok());
-    parts.headers.extend(name.map(|name| (HeaderName::from_static(endpoint::HEADER), name)));
+    let mut told = vec![(TRACE_ID, end.trace_id)];
+    // A stranger learns no deployment's name, and gets no token, which stands for a key.
+    if parts.extensions.remove::<Stranger>().is_none() {
+        told.push((FEEDBACK_TOKEN, end.feedback_token));
+        told.push((endpoint::HEADER, picked.ok().and_then(|deployment| deployment.name.clone())));
+    }
+    for (name, value) in told {
+        let value = value.and_then(|value| HeaderValue::try_from(value).ok());
+        parts.headers.extend(value.map(|value| (HeaderName::from_static(name), value)));
+    }
     let mut open = open.0.take().expect("set just above");
     open.status = parts.status;
     open.served = parts.extensions.remove::<Served>().unwrap_or_default();
     Response::from_parts(parts, Body::new(Watched::new(body, open)))
-}
-
-/// The rule of the original: `x-request-id`, else `x-ms-client-request-id`, else one of our own.
-fn request_id(headers: &HeaderMap) -> (RequestId, bool) {
-    let given = ["x-request-id", "x-ms-client-request-id"].into_iter().filter_map(|name| text(headers, name));
-    match given.filter(|id| is_request_id(id)).map(RequestId::new).next() {
-        Some(id) => (id, true),
-        None => (RequestId::new(uuid::Uuid::new_v4().to_string()), false),
-    }
-}
-
-fn is_request_id(id: &str) -> bool {
-    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-');
-    !id.is_empty() && id.len() <= MAX_REQUEST_ID && id.bytes().all(allowed)
 }
 
 fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {

@@ -1,7 +1,6 @@
 //! Whether the host lives, and which version it is.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use axum::extract::{RawQuery, State};
 use axum::response::{IntoResponse, Response};
@@ -9,6 +8,7 @@ use http::{StatusCode, header};
 use serde_json::{Value, json};
 
 use crate::server::App;
+use crate::server::drain::Phase;
 
 /// The version of the host.
 const VERSION: &str = env!("CARGO_PKG_VERSION");
@@ -31,16 +31,18 @@ pub(super) async fn live() -> Response {
     reply(StatusCode::OK, &json!({"status": "ok"}))
 }
 
-/// `/readyz`: whether new requests are welcome. `/readyz?verbose` also says how feedback is doing.
+/// `/readyz`: whether new requests are welcome. `/readyz?verbose` also says how feedback is doing, and whether the files
+/// that say what to serve were wrong when they were last read.
 pub(super) async fn ready(State(app): State<Arc<App>>, RawQuery(query): RawQuery) -> Response {
-    let (status, word) = match app.ready.load(Ordering::Relaxed) {
-        true => (StatusCode::OK, "ok"),
-        false => (StatusCode::SERVICE_UNAVAILABLE, "draining"),
+    let (status, word) = match app.draining.has_reached(Phase::Leaving) {
+        false => (StatusCode::OK, "ok"),
+        true => (StatusCode::SERVICE_UNAVAILABLE, "draining"),
     };
     let mut body = json!({"status": word});
     let mut asked = query.iter().flat_map(|query| query.split('&'));
     if asked.any(|it| it.split('=').next() == Some("verbose")) {
         body["feedback"] = serde_json::to_value(app.telemetry.feedback_status()).unwrap_or_default();
+        body["reload"] = if app.has_reload_failed() { "failed" } else { "ok" }.into();
     }
     reply(status, &body)
 }

@@ -14,7 +14,7 @@ use crate::scheduler::{Call, ReplyMode};
 use crate::server::App;
 use crate::server::edge::Arrived;
 use crate::server::problem::Problem;
-use crate::server::reply::{self, Accept, EndOfStream, Form};
+use crate::server::reply::{self, Accept, Form};
 use crate::telemetry::Usage;
 
 pub(super) async fn score(
@@ -24,7 +24,7 @@ pub(super) async fn score(
     body: Body,
 ) -> Result<Response, Problem> {
     let accept = Accept::of(&headers);
-    let Arrived { deployment, span, id, id_from_caller } = arrived;
+    let Arrived { deployment, span, id, id_from_caller, end } = arrived;
     let flow = &deployment.runner.flow;
     // Before anything has run, or been paid for.
     let form = accept.choose(!flow.stream_candidates().is_empty())?;
@@ -45,7 +45,6 @@ pub(super) async fn score(
         line: false,
         usage: Usage::default(),
     };
-    let end = EndOfStream::default();
     let streamed = |streaming| reply::streamed(streaming, &accept, &end, app.config.replies.keep_alive);
     let reply = match deployment.runner.run(inputs, call).await {
         // The flow could have streamed, but this time it answered whole. A client that takes nothing but a stream has it

@@ -23,6 +23,7 @@ use tokio::runtime::{Builder, Runtime};
 use super::config::{Config, DISABLE_TRACING, ENDPOINT, Endpoint, Protocol};
 use super::feedback::{self, Store};
 use super::printer::Printer;
+use super::sampler::sampler;
 
 /// Why telemetry cannot start.
 #[derive(Debug, thiserror::Error)]
@@ -77,7 +78,8 @@ impl Exporters {
         let resource = Resource::builder().with_service_name(config.service_name.clone()).build();
         let mut lines = Vec::new();
 
-        let mut tracers = SdkTracerProvider::builder().with_resource(resource.clone());
+        let mut tracers =
+            SdkTracerProvider::builder().with_resource(resource.clone()).with_sampler(sampler(config.unsampled));
         let mut sink: Option<Box<dyn Sink>> = None;
         match (&config.traces, config.terminal.take()) {
             (Some(endpoint), _) => {

@@ -1,34 +1,56 @@
 //! The trace context of a request: out of its headers, and into those of requests made for it.
 //!
 //! W3C `traceparent`, `tracestate` and `baggage` are read; only the first two are passed on, since baggage can hold
-//! whatever a caller's system puts there, and the services a node calls belong to other people. The limits are those
-//! of the standards, kept by OpenTelemetry's propagators: 32 members of `tracestate`; 64 members and 8192 bytes of
-//! `baggage`. What is malformed or too long is ignored, and the request starts a trace of its own.
+//! whatever a caller's system puts there, and the services a node calls belong to other people. What is malformed or too
+//! long is ignored, and never fails a request: without a good `traceparent` it starts a trace of its own.
+//!
+//! The headers are read here and not by OpenTelemetry's propagators, which take more than the standard does (fields of
+//! the wrong length, two states for one key) and warn of each bad header, in the words of whoever sent it.
+
+mod baggage;
+mod parent;
+mod state;
 
 use http::{HeaderMap, HeaderName, HeaderValue};
-use opentelemetry::baggage::BaggageExt;
-use opentelemetry::propagation::{Extractor, Injector, TextMapPropagator};
+use opentelemetry::baggage::{BaggageExt, BaggageMetadata};
 use opentelemetry::trace::TraceContextExt;
-use opentelemetry::{Context, KeyValue, StringValue};
-use opentelemetry_sdk::propagation::{BaggagePropagator, TraceContextPropagator};
+use opentelemetry::{Context, Key, KeyValue, StringValue};
+
+use super::content::cut;
+use state::State;
+
+/// Longest entry of baggage that becomes an attribute, in bytes: whoever calls can make every one of them. A longer value
+/// is cut; an entry with a longer name is left out.
+const BAGGAGE_KEY: usize = 100;
+const BAGGAGE_VALUE: usize = 256;
 
 /// What the headers of a request say about the trace it belongs to.
 pub fn extract(headers: &HeaderMap) -> Context {
-    let headers = Incoming::join(headers);
-    let cx = TraceContextPropagator::new().extract_with_context(&Context::new(), &headers);
-    BaggagePropagator::new().extract_with_context(&cx, &headers)
+    let mut cx = Context::new();
+    if let Some(parent) = parent::read(headers) {
+        let state = state::read(headers);
+        cx = cx.with_remote_span_context(parent.span_context(state.as_ref()));
+        if let Some(state) = state {
+            cx = cx.with_value(state);
+        }
+    }
+    cx.with_baggage(baggage::read(headers))
 }
 
 /// The headers by which another service continues the trace below the span of `cx`. None if there is no trace.
 pub fn headers(cx: &Context) -> HeaderMap {
-    let mut headers = HeaderMap::new();
-    TraceContextPropagator::new().inject_context(cx, &mut Outgoing(&mut headers));
-    headers
+    let parent = traceparent(cx);
+    let state = cx.get::<State>().filter(|_| !parent.is_empty()).map(State::as_str);
+    let given = [("traceparent", parent.as_str()), ("tracestate", state.unwrap_or_default())];
+    let given = given.into_iter().filter(|(_, value)| !value.is_empty());
+    given
+        .filter_map(|(name, value)| Some((HeaderName::from_static(name), HeaderValue::from_str(value).ok()?)))
+        .collect()
 }
 
 /// The span of `cx` as the text of a `traceparent` header; empty if there is no trace.
 pub fn traceparent(cx: &Context) -> String {
-    headers(cx).get("traceparent").and_then(|value| value.to_str().ok()).unwrap_or_default().to_owned()
+    parent::write(cx.span().span_context()).unwrap_or_default()
 }
 
 /// The trace id in hexadecimal, by which a person finds the trace; none if there is no trace.
@@ -37,64 +59,17 @@ pub fn trace_id(cx: &Context) -> Option<String> {
     span.span_context().is_valid().then(|| span.span_context().trace_id().to_string())
 }
 
-/// The baggage as attributes, in no particular order. Properties of a member stay in its value, as prompt flow has it.
+/// The baggage as attributes, in no particular order, as far as their size is bearable. Properties of a member stay in its
+/// value, as prompt flow has it.
 pub(super) fn baggage(cx: &Context) -> Vec<KeyValue> {
-    let attribute = |(key, (value, properties)): (&opentelemetry::Key, &(StringValue, _))| {
-        let properties: &opentelemetry::baggage::BaggageMetadata = properties;
-        match properties.as_str() {
-            "" => KeyValue::new(key.clone(), value.clone()),
-            properties => KeyValue::new(key.clone(), format!("{value};{properties}")),
-        }
-    };
-    cx.baggage().iter().map(attribute).collect()
-}
-
-/// The three headers, each as one text.
-struct Incoming {
-    traceparent: Option<String>,
-    tracestate: Option<String>,
-    baggage: Option<String>,
-}
-
-impl Incoming {
-    fn join(headers: &HeaderMap) -> Self {
-        // Lists may come in several headers and mean the same; two `traceparent` headers contradict each other.
-        let list = |name| {
-            let values: Vec<&str> = headers.get_all(name).iter().filter_map(|value| value.to_str().ok()).collect();
-            (!values.is_empty()).then(|| values.join(","))
+    let attribute = |(key, (value, properties)): (&Key, &(StringValue, BaggageMetadata))| {
+        let told = match properties.as_str() {
+            "" => value.as_str().to_owned(),
+            properties => format!("{value};{properties}"),
         };
-        let traceparent = list("traceparent").filter(|value| !value.contains(','));
-        Self { traceparent, tracestate: list("tracestate"), baggage: list("baggage") }
-    }
-}
-
-impl Extractor for Incoming {
-    fn get(&self, key: &str) -> Option<&str> {
-        match key {
-            "traceparent" => self.traceparent.as_deref(),
-            "tracestate" => self.tracestate.as_deref(),
-            "baggage" => self.baggage.as_deref(),
-            _ => None,
-        }
-    }
-
-    fn keys(&self) -> Vec<&str> {
-        ["traceparent", "tracestate", "baggage"].into_iter().filter(|key| self.get(key).is_some()).collect()
-    }
-}
-
-struct Outgoing<'a>(&'a mut HeaderMap);
-
-impl Injector for Outgoing<'_> {
-    fn set(&mut self, key: &str, value: String) {
-        // The propagator also sets an empty `tracestate`, which says nothing.
-        if value.is_empty() {
-            return;
-        }
-        if let (Ok(name), Ok(value)) = (HeaderName::try_from(key), HeaderValue::try_from(value)) {
-            self.0.insert(name, value);
-        }
-    }
+        KeyValue::new(key.clone(), cut(&told, BAGGAGE_VALUE).to_owned())
+    };
+    cx.baggage().iter().filter(|(key, _)| key.as_str().len() <= BAGGAGE_KEY).map(attribute).collect()
 }
 
 #[cfg(test)]
@@ -160,11 +135,19 @@ mod tests {
         check_baggage("k1=a%20b, k2=v2;prop=1", &[("k1", "a b"), ("k2", "v2;prop=1")]);
         check_baggage("", &[]);
         check_baggage("no-pair", &[]);
+        check_baggage("k=a=b, l=%e6%bc%a2%, m=%ff%zz", &[("k", "a=b"), ("l", "漢%"), ("m", "\u{fffd}%zz")]);
+        check_baggage("a b=1, =2, %0A=3, k\u{e9}=4, ok=5", &[]);
+        check_baggage("a b=1, =2, %0A=3, ok=5; p = 1 ;q", &[("%0A", "3"), ("ok", "5;p = 1;q")]);
     }
 
     #[test]
     fn baggage_beyond_the_limits_of_the_standard_is_left_out() {
-        check_baggage(&format!("k={}", "x".repeat(8192)), &[]);
+        let (most, kept) = ("x".repeat(4093), "x".repeat(256));
+        check_baggage(&format!("k={most},l={most}x"), &[("k", &kept), ("l", &kept)]);
+        check_baggage(&format!("k={most},l={most}xx"), &[]);
+        check_baggage(&format!("k={}é", "x".repeat(255)), &[]);
+        check_baggage(&format!("k={}%c3%a9", "x".repeat(255)), &[("k", &"x".repeat(255))]);
+        check_baggage(&format!("{}=1,{}=2", "k".repeat(101), "l".repeat(100)), &[(&"l".repeat(100), "2")]);
         let many: Vec<String> = (0..100).map(|n| format!("k{n}=v")).collect();
         assert_eq!(baggage(&extract(&request(&[("baggage", &many.join(","))]))).len(), 64);
     }

@@ -7,7 +7,7 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex, mpsc};
 use std::thread::{self, JoinHandle};
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Resource, Rlimit, Signal, getrlimit, kill_process, prlimit};
 use tokio::sync::watch;
 
 use crate::wait::{PATIENCE, until};
@@ -64,6 +64,8 @@ pub(crate) fn weir() -> Command {
     command.envs(std::env::var_os("PATH").map(|path| ("PATH", path)));
     // Compiled components are named by their content. Shared, each guest is compiled once and not once for each test.
     command.env("WEIR_CACHE_DIR", target_folder().join("test-cache"));
+    // Nobody has to notice before a host ends.
+    command.env("WEIR_DRAIN_DELAY", "0");
     command
 }
 
@@ -114,6 +116,28 @@ impl Process {
 
     pub(crate) fn terminate(&self) {
         self.signal(Signal::TERM);
+    }
+
+    pub(crate) fn interrupt(&self) {
+        self.signal(Signal::INT);
+    }
+
+    /// How many file descriptors it has open, and how many of them are sockets.
+    pub(crate) fn descriptors(&self) -> (usize, usize) {
+        let folder = format!("/proc/{}/fd", self.pid.as_raw_nonzero());
+        let open: Vec<_> = std::fs::read_dir(folder).expect("the process runs").flatten().collect();
+        let is_socket = |path: PathBuf| path.to_string_lossy().starts_with("socket:");
+        let sockets = open.iter().filter(|entry| std::fs::read_link(entry.path()).is_ok_and(is_socket));
+        (open.len(), sockets.count())
+    }
+
+    pub(crate) fn limit_descriptors(&self, count: u64) {
+        let limit = Rlimit { current: Some(count), ..getrlimit(Resource::Nofile) };
+        prlimit(Some(self.pid), Resource::Nofile, limit).expect("a child can be limited");
+    }
+
+    pub(crate) fn hang_up(&self) {
+        self.signal(Signal::HUP);
     }
 
     pub(crate) fn kill(&self) {

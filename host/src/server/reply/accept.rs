@@ -273,4 +273,18 @@ mod tests {
         assert!(accept(&[&"text/html,".repeat(1000)]).header.len() <= MAX_HEADER);
         check(&format!("a/b;c=\"{}", "\\\"".repeat(400)), [REFUSED, REFUSED]);
     }
+
+    proptest::proptest! {
+        #[test]
+        fn no_header_is_misread(
+            value in "([a-z*/]{0,20}|text/event-stream|application/json|[*]/[*])([;,\"\\\\= q01.]{0,6}|;q=[0-9.]{0,6}|[ -~]{0,9}){0,9}",
+        ) {
+            let accept = accept(&[&value]);
+            proptest::prop_assert_ne!(accept.choose(false).ok(), STREAM);
+            if accept.choose(true).ok() == STREAM {
+                proptest::prop_assert!(value.to_ascii_lowercase().contains(EVENTS));
+            }
+            proptest::prop_assert_eq!(accept.choose(false).is_ok(), accept.takes_json());
+        }
+    }
 }

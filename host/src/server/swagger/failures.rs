@@ -32,6 +32,7 @@ pub(super) const FAILURES: [Failure; 16] = [
             "NodeUserError",
             "UpstreamRejected",
             "BodyUnreadable",
+            "MalformedRequest",
             "InvalidIdempotencyKey",
         ],
         headers: &[],

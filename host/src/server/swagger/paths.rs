@@ -9,6 +9,7 @@ use crate::flow::value::Json;
 
 /// What the listener itself refuses with, whatever the route.
 const HEAD: &[StatusCode] = &[
+    StatusCode::BAD_REQUEST,
     StatusCode::METHOD_NOT_ALLOWED,
     StatusCode::REQUEST_TIMEOUT,
     StatusCode::URI_TOO_LONG,
@@ -18,7 +19,6 @@ const HEAD: &[StatusCode] = &[
 
 /// What a route refuses with that reads a body.
 const BODY: &[StatusCode] = &[
-    StatusCode::BAD_REQUEST,
     StatusCode::PAYLOAD_TOO_LARGE,
     StatusCode::UNSUPPORTED_MEDIA_TYPE,
     StatusCode::TOO_MANY_REQUESTS,
@@ -52,7 +52,7 @@ pub(super) fn paths(flow: &Flow, facts: &Facts) -> Value {
         },
         "/health": {"get": open("health", "whether the service lives", &status(&[]))},
         "/version": {"get": open("version", "which version it is", &status(&["build_info"]))},
-        "/swagger.json": {"get": document(&[HEAD, guarded].concat())},
+        "/swagger.json": {"get": document(facts, &[HEAD, guarded].concat())},
         "/": {"get": open("page", "a page to try the flow", &json!({"text/html": {"schema": {"type": "string"}}}))},
     })
 }
@@ -69,7 +69,8 @@ fn score(flow: &Flow, facts: &Facts, failures: &[StatusCode]) -> Value {
     if !flow.stream_candidates().is_empty() {
         answer["text/event-stream"] = json!({"schema": {"type": "string", "description": STREAM}});
     }
-    let headers = ["x-request-id", "x-ms-client-request-id", "x-trace-id", "x-feedback-token"];
+    let headers =
+        ["x-request-id", "x-ms-client-request-id", "x-trace-id", "x-feedback-token", "azureml-model-deployment"];
     json!({
         "operationId": "score",
         "summary": format!("run promptflow: {name} with an given input"),
@@ -128,6 +129,7 @@ fn feedback_parameters() -> Value {
             "description": "The token that came with the reply of /score: the feedback is about that reply.",
         },
         request_header("x-feedback-token"),
+        request_header("idempotency-key"),
         request_header("traceparent"),
         request_header("tracestate"),
         request_header("baggage"),
@@ -140,9 +142,15 @@ fn open(id: &str, summary: &str, answer: &Value) -> Value {
     json!({"operationId": id, "summary": summary, "security": [], "responses": responses(answer, &[], HEAD)})
 }
 
-fn document(failures: &[StatusCode]) -> Value {
+fn document(facts: &Facts, failures: &[StatusCode]) -> Value {
     let answer = json!({"application/json": {"schema": {"type": "object", "additionalProperties": {}}}});
-    json!({"operationId": "swagger", "summary": "this document", "responses": responses(&answer, &[], failures)})
+    let failures = [failures, if facts.deployments.is_empty() { &[] } else { &[StatusCode::NOT_FOUND] }].concat();
+    json!({
+        "operationId": "swagger",
+        "summary": "this document",
+        "parameters": [deployment(facts)],
+        "responses": responses(&answer, &[], &failures),
+    })
 }
 
 fn status(more: &[&str]) -> Value {
@@ -177,6 +185,7 @@ pub(super) fn headers() -> Value {
             "schema": {"type": "string", "pattern": "^[0-9a-f]{32}$"},
         },
         "x-feedback-token": text("send it with POST /feedback, and the feedback is about this reply"),
+        "azureml-model-deployment": text("the deployment that answered, if this host has several"),
         "Retry-After": {"description": "seconds until it is worth another try", "schema": {"type": "integer", "minimum": 0}},
         "Allow": text("the methods that the path takes"),
         "WWW-Authenticate": text("how to say who asks"),
@@ -189,6 +198,7 @@ fn request_header(name: &str) -> Value {
         "x-ms-client-request-id" => "the same, if there is no x-request-id",
         "traceparent" => "W3C Trace Context: the trace and span of the caller",
         "tracestate" => "W3C Trace Context: what other systems say of the trace",
+        "idempotency-key" => "what the caller calls this feedback: sent again under the same name, it counts once",
         "baggage" => "W3C Baggage: what the caller wants to be told of the request",
         _ => "the token that came with the reply of /score: the feedback is about that reply",
     };

@@ -246,6 +246,46 @@ fn every_way_in_which_a_node_fails_has_its_code_in_the_list() {
     assert_eq!(once.len(), codes.len(), "a code stands at one status");
 }
 
+/// Finds `StatusCode::NAME, "Code"`, however it is broken into lines.
+fn statuses_with_codes(source: &str) -> Vec<(String, String)> {
+    let word = |text: &str| text.chars().take_while(|c| c.is_ascii_alphanumeric() || *c == '_').collect::<String>();
+    let mut found = Vec::new();
+    for part in source.split("StatusCode::").skip(1) {
+        let status = word(part);
+        let rest = part[status.len()..].trim_start_matches([',', ' ', '\n']);
+        if let Some(text) = rest.strip_prefix('"').filter(|text| text.starts_with(|c: char| c.is_ascii_uppercase())) {
+            found.push((status, word(text)));
+        }
+    }
+    found
+}
+
+#[test]
+fn every_code_that_the_server_answers_with_is_in_the_list() {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src/server");
+    let mut folders = vec![folder];
+    let mut found = Vec::new();
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(&folder).expect("a folder of the source") {
+            let path = entry.expect("a file of the source").path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|extension| extension == "rs") && !path.ends_with("tests.rs") {
+                found.extend(statuses_with_codes(&std::fs::read_to_string(&path).expect("a file of the source")));
+            }
+        }
+    }
+    assert!(found.len() > 10, "the search finds too little: {found:?}");
+    for (status, code) in found {
+        let named = |failure: &&failures::Failure| {
+            let reason = failure.status.canonical_reason().expect("a status of the standard");
+            reason.to_uppercase().replace([' ', '-'], "_") == status
+        };
+        let listed = FAILURES.iter().find(named).map_or(&[][..], |failure| failure.codes);
+        assert!(listed.contains(&code.as_str()), "{status} {code}: add it in swagger/failures.rs");
+    }
+}
+
 #[test]
 fn every_status_that_a_path_names_is_described() {
     let document = document(&flow(CHAT), &Facts { keys_required: true, ..Facts::default() });
@@ -258,6 +298,6 @@ fn every_status_that_a_path_names_is_described() {
         "200 400 401 403 404 405 406 408 413 414 415 429 431 500 502 503 504 default"
     );
     assert_eq!(statuses("/feedback", "post"), "200 400 401 403 405 408 413 414 415 429 431 500 503 default");
-    assert_eq!(statuses("/swagger.json", "get"), "200 401 403 405 408 414 431 503 default");
-    assert_eq!(statuses("/health", "get"), "200 405 408 414 431 503 default");
+    assert_eq!(statuses("/swagger.json", "get"), "200 400 401 403 405 408 414 431 503 default");
+    assert_eq!(statuses("/health", "get"), "200 400 405 408 414 431 503 default");
 }

@@ -6,7 +6,7 @@ function showAnswer(place, answer, request) {
   place.classList.toggle("running", isRunning);
   place.setAttribute("aria-busy", String(isRunning));
   const parts = [];
-  if (answer.value !== undefined) parts.push(outputsOf(answer, isRunning));
+  if (answer.value !== undefined) parts.push(...outputsOf(answer, isRunning));
   else if (isRunning) parts.push(el("p", { class: "prose tail" }));
   if (answer.problem) parts.push(problemBox(answer.problem, answer.retryAfter));
   // Nothing can be said of an answer that is not complete.
@@ -15,14 +15,20 @@ function showAnswer(place, answer, request) {
 }
 
 function outputsOf(answer, isRunning) {
-  const entries = answer.isNamed ? Object.entries(answer.value) : [["", answer.value]];
   const tail = isRunning ? "tail" : "";
-  if (entries.length === 0) return el("p", { class: "prose none" }, "The flow has no outputs.");
-  // One output of a chat is the answer; its name would be noise.
-  if (entries.length === 1 && (!flow.isNamed || flow.chat)) return valueOf(entries[0][1], tail);
-  const rows = entries.map(([name, value], at) =>
-    el("div", {}, el("dt", {}, name), el("dd", {}, valueOf(value, at === entries.length - 1 ? tail : ""))));
-  return el("dl", { class: "outputs" }, ...rows);
+  if (!answer.isNamed) return [valueOf(answer.value, tail)];
+  const entries = Object.entries(answer.value);
+  if (entries.length === 0) return isRunning ? [] : [el("p", { class: "prose none" }, "The flow has no outputs.")];
+  // The answer of a chat, or the one value of a flow that has no names for outputs: a name would be noise.
+  const main = flow.chat?.output ?? (flow.isNamed ? null : entries[0][0]);
+  const others = entries.filter(([name]) => name !== main);
+  const last = main === null ? others.at(-1)[0] : main;
+  const rows = others.map(([name, value]) =>
+    el("div", {}, el("dt", {}, name), el("dd", {}, valueOf(value, name === last ? tail : ""))));
+  return [
+    Object.hasOwn(answer.value, main) ? valueOf(answer.value[main], tail) : null,
+    rows.length > 0 ? el("dl", { class: "outputs" }, ...rows) : null,
+  ].filter(Boolean);
 }
 
 function valueOf(value, tail = "") {
@@ -46,7 +52,7 @@ function image(source) {
 }
 
 function problemBox(problem, retryAfter) {
-  const whose = { true: "The request has to change.", false: "The request was right; the service failed." }[problem.isOurs];
+  const whose = { true: "The request has to change.", false: "The service failed, not the request." }[problem.isOurs];
   const hints = [
     problem.node ? `Node: ${problem.node}.` : null,
     whose,
@@ -56,7 +62,7 @@ function problemBox(problem, retryAfter) {
   return el("div", { class: "problem", role: "alert" },
     el("h3", {}, title),
     problem.message ? el("p", {}, problem.message) : null,
-    el("p", { class: "hint" }, hints.filter(Boolean).join(" ")));
+    hints.some(Boolean) ? el("p", { class: "hint" }, hints.filter(Boolean).join(" ")) : null);
 }
 
 const seconds = (milliseconds) => (milliseconds < 1000 ? `${Math.round(milliseconds)} ms` : `${(milliseconds / 1000).toFixed(2)} s`);
@@ -73,13 +79,15 @@ function meta(answer, request) {
   const row = el("div", { class: "meta" },
     el("span", { class: `state ${look}` }, words),
     el("span", {}, seconds(answer.endedAfter) + first));
+  if (answer.deployment) row.append(el("span", {}, `by ${answer.deployment}`));
   if (answer.traceId) {
     row.append(el("span", { class: "trace" }, "trace ", el("code", { title: answer.traceId }, answer.traceId),
-      iconButton("copy", "Copy the trace id", () => copy(answer.traceId, "Trace id"))));
+      copyButton("Copy the trace id", () => answer.traceId, "copy")));
   }
-  row.append(el("button", { type: "button", class: "quiet", onclick: () => copy(curl(request), "Command") }, "Copy as curl"));
-  const canBeRated = !answer.wasStopped && answer.status !== 0 && answer.status !== 401;
-  if (canBeRated) row.append(el("span", { class: "grow" }), ...thumbs(answer, row));
+  row.append(copyButton("Copy as curl", () => curl(request)));
+  // There is something to be said of what was answered, and of a failure that left a trace.
+  const canBeRated = answer.traceId || answer.feedbackToken || (!answer.problem && !answer.wasStopped);
+  if (canBeRated) row.append(el("span", { class: "thumbs" }, ...thumbs(answer, row)));
   return row;
 }
 
@@ -87,7 +95,9 @@ function meta(answer, request) {
 function curl(request) {
   const quoted = (text) => `'${text.replaceAll("'", "'\\''")}'`;
   const key = keys.get() ? ` -H "authorization: Bearer $WEIR_KEY"` : "";
-  return `curl -sS ${quoted(new URL(`${BASE}score`, location.href).href)} -H 'content-type: application/json'${key} -d ${quoted(request)}`;
+  const chosen = deployment ? ` -H ${quoted(`azureml-model-deployment: ${deployment}`)}` : "";
+  const url = quoted(new URL(`${BASE}score`, location.href).href);
+  return `curl -sS ${url} -H 'content-type: application/json'${key}${chosen} -d ${quoted(request)}`;
 }
 
 function thumbs(answer, row) {
@@ -133,7 +143,9 @@ function ratingPanel(answer, isGood, close, taken) {
       return;
     }
     taken();
-    panel.replaceWith(el("p", { class: "hint" }, "Thank you. Your feedback is on the trace of this answer."));
+    const isTraced = answer.feedbackToken || answer.traceId;
+    const thanks = isTraced ? "Thank you. Your feedback is on the trace of this answer." : "Thank you for your feedback.";
+    panel.replaceWith(el("p", { class: "hint thanks" }, thanks));
     say("Feedback sent");
   };
   const panel = el("form", { class: "rate", onsubmit: submit, onkeydown: (event) => { if (event.key === "Escape") close(); } },

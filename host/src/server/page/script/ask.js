@@ -15,6 +15,10 @@ function askForKey(why) {
   const usual = byId("keys-why").dataset.usual ??= byId("keys-why").textContent;
   byId("keys-why").textContent = why ? `${why} ${usual}` : usual;
   byId("keys-value").value = keys.get() ?? "";
+  byId("keys-forget").hidden = !keys.get();
+  byId("keys-cancel").onclick = () => dialog.close("cancel");
+  byId("keys-forget").onclick = () => dialog.close("forget");
+  // What the Escape key leaves.
   dialog.returnValue = "cancel";
   dialog.showModal();
   return new Promise((resolve) => {
@@ -29,12 +33,17 @@ function askForKey(why) {
   });
 }
 
+/** The deployment that a person has chosen; empty if the service is to choose. */
+let deployment = "";
+
 /** `fetch` of a path of the service, with the key. Asks for one when the service does. */
 async function call(path, { headers = {}, ...options } = {}) {
   for (;;) {
     const key = keys.get();
-    const authorization = key ? { authorization: `Bearer ${key}` } : {};
-    const response = await fetch(BASE + path, { ...options, headers: { ...headers, ...authorization }, credentials: "same-origin" });
+    const all = { ...headers };
+    if (key) all.authorization = `Bearer ${key}`;
+    if (deployment) all["azureml-model-deployment"] = deployment;
+    const response = await fetch(BASE + path, { ...options, headers: all, credentials: "same-origin" });
     if (response.status !== 401) return response;
     const why = key ? "The service does not take this key." : "The service asks for a key.";
     if (options.signal?.aborted || !(await askForKey(why))) return response;
@@ -77,6 +86,9 @@ class Answer {
   problem = null;
   traceId = null;
   feedbackToken = null;
+  retryAfter = null;
+  /** The deployment that answered, where there are several. */
+  deployment = null;
   firstAfter = null;
   endedAfter = null;
   wasStopped = false;
@@ -119,11 +131,12 @@ async function ask(body, signal, changed) {
     answer.status = response.status;
     answer.traceId = response.headers.get("x-trace-id");
     answer.feedbackToken = response.headers.get("x-feedback-token");
+    answer.deployment = response.headers.get("azureml-model-deployment");
     answer.retryAfter = response.headers.get("retry-after");
     const type = response.headers.get("content-type") ?? "";
     if (!response.ok) answer.problem = problemOf(await response.text(), response);
     else if (type.startsWith("text/event-stream")) await stream(response, answer, changed);
-    else whole(await response.text(), answer);
+    else whole(await response.text(), answer, response);
   } catch (error) {
     if (signal.aborted) answer.wasStopped = true;
     else answer.problem = broken(answer, error);
@@ -133,8 +146,13 @@ async function ask(body, signal, changed) {
   return answer;
 }
 
-function whole(text, answer) {
-  answer.value = JSON.parse(text);
+function whole(text, answer, response) {
+  try {
+    answer.value = JSON.parse(text);
+  } catch {
+    answer.problem = problemOf(text, response);
+    return;
+  }
   answer.isNamed = flow.isNamed && answer.value !== null && typeof answer.value === "object" && !Array.isArray(answer.value);
 }
 
@@ -172,13 +190,13 @@ function problemOf(text, response) {
 }
 
 function broken(answer, error) {
-  const message = answer.status
-    ? "The connection ended before the answer was complete."
-    : "The service could not be reached.";
-  return { status: "", title: "No answer", message: `${message} (${error.message})`, isOurs: null };
+  const [title, message] = answer.status
+    ? ["Connection lost", "The answer is not complete."]
+    : ["No connection", "The service could not be reached."];
+  return { status: "", title, message: `${message} (${error.message})`, isOurs: null };
 }
 
-/** Sends what a person thinks of an answer. Whether it was taken. */
+/** Sends what a person thinks of an answer. Gives what went wrong, or null. */
 async function rate(answer, isGood, comment) {
   const headers = { "content-type": "application/json" };
   if (answer.feedbackToken) headers["x-feedback-token"] = answer.feedbackToken;
@@ -186,7 +204,11 @@ async function rate(answer, isGood, comment) {
   else if (answer.traceId) headers.traceparent = `00-${answer.traceId}-${randomId()}-01`;
   const body = { score: isGood ? 1 : 0, label: isGood ? "thumbs up" : "thumbs down" };
   if (comment) body.comment = comment;
-  const response = await call("feedback?flatten=true", { method: "POST", headers, body: JSON.stringify(body) });
+  const text = JSON.stringify(body);
+  // The same again, after a failure on the way, counts once.
+  if (answer.rated?.text !== text) answer.rated = { text, id: randomId() };
+  headers["idempotency-key"] = answer.rated.id;
+  const response = await call("feedback?flatten=true", { method: "POST", headers, body: text });
   return response.ok ? null : problemOf(await response.text(), response);
 }
 

@@ -31,7 +31,7 @@ function say(text) {
   setTimeout(() => { said.textContent = text; }, 50);
 }
 
-async function copy(text, what) {
+async function copy(text) {
   try {
     await navigator.clipboard.writeText(text);
   } catch {
@@ -43,7 +43,19 @@ async function copy(text, what) {
     document.execCommand("copy");
     area.remove();
   }
-  say(`${what} copied`);
+}
+
+/** A button that copies the text that `text` gives, and says so. With an icon, or the label as words. */
+function copyButton(label, text, iconName = null) {
+  const looks = () => (iconName ? icon(iconName) : label);
+  const onclick = async () => {
+    await copy(text());
+    button.replaceChildren(iconName ? icon("check") : "Copied");
+    say("Copied");
+    setTimeout(() => button.replaceChildren(looks()), 1500);
+  };
+  const button = el("button", { type: "button", class: iconName ? "icon" : "quiet", "aria-label": label, title: label, onclick }, looks());
+  return button;
 }
 
 /** Lets a text area be as high as its text, where the browser does not do so itself. */

@@ -110,16 +110,17 @@ function jsonControl(id, type, start, about) {
 function imageControl(id, start, format, about) {
   let source = start === undefined ? null : imageSource(start);
   const preview = el("div");
-  const address = el("input", { id, type: "text", inputmode: "url", placeholder: "https://… or choose a file", spellcheck: "false", ...about });
+  const address = el("input", { id, type: "text", inputmode: "url", spellcheck: "false", ...about });
   const file = el("input", { type: "file", accept: "image/*", hidden: true, onchange: () => file.files[0] && take(file.files[0]) });
-  const choose = el("button", { type: "button", class: "quiet", onclick: () => file.click() }, "Choose a file");
-  const element = el("div", { class: "drop" }, preview, el("div", { class: "grow" }, address), choose, file);
+  const choose = el("button", { type: "button", class: "quiet", onclick: () => file.click() });
+  const element = el("div", { class: "drop" }, preview, el("div", { class: "grow" }, address, el("div", { class: "row" }, choose, file)));
 
   const show = () => {
     const isData = source?.startsWith("data:");
     preview.replaceChildren(isData ? el("img", { src: source, alt: "the chosen image" }) : icon("image"));
     address.value = isData ? "" : source ?? "";
-    address.placeholder = isData ? "An image is chosen; an address replaces it" : "Address of an image";
+    address.placeholder = isData ? "A file is chosen" : "Address of an image";
+    choose.textContent = source ? "Choose another file" : "Choose a file";
   };
   const take = async (chosen) => { source = await readFile(chosen); show(); address.dispatchEvent(new Event("input")); };
   address.addEventListener("change", () => { if (address.value.trim()) { source = address.value.trim(); show(); } });

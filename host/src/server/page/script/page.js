@@ -14,6 +14,7 @@ function flowOf(document) {
     about: info.description,
     inputs,
     example: example ?? {},
+    deployments: deploymentsOf(document.paths["/score"].parameters ?? []),
     format: info["x-message-format"],
     /** Whether outputs have names. */
     isNamed: score.responses["200"].content["application/json"].schema.properties !== undefined,
@@ -21,6 +22,19 @@ function flowOf(document) {
       ? { input: info["x-chat-input"], history, output: info["x-chat-output"] }
       : null,
   };
+}
+
+function deploymentsOf(parameters) {
+  return parameters.find(({ name }) => name === "azureml-model-deployment")?.schema.enum ?? [];
+}
+
+/** Lets a person choose one of several deployments. */
+function offerDeployments() {
+  const select = byId("deployment");
+  select.hidden = flow.deployments.length < 2;
+  select.replaceChildren(el("option", { value: "" }, "by traffic"), ...flow.deployments.map((name) => el("option", { value: name }, name)));
+  select.value = deployment;
+  select.onchange = () => { deployment = select.value; start(); };
 }
 
 function fieldsOf(names) {
@@ -49,6 +63,7 @@ function formPage() {
     stop.onclick = () => running.abort();
     const show = painter((answer) => showAnswer(answers, answer, body));
     show(new Answer());
+    answers.scrollIntoView({ block: "nearest" });
     await ask(body, running.signal, show);
     running = null;
     const hadFocus = document.activeElement === stop;
@@ -65,7 +80,7 @@ function formPage() {
       el("h2", {}, "Inputs"),
       el("div", { class: "fields" }, ...(fields.length > 0 ? fields.map((field) => field.element) : [el("p", { class: "hint" }, "This flow needs none.")]),
         el("div", { class: "row" }, run, stop))),
-    el("section", { class: "card", "aria-label": "Answer" }, el("h2", {}, "Answer"), answers)));
+    el("section", { class: "card answer", "aria-label": "Answer" }, el("h2", {}, "Answer"), answers)));
 }
 
 /** Paints at most once per frame of the screen, however fast parts arrive; the last one is never left out. */
@@ -85,12 +100,12 @@ function chatPage() {
   let images = [];
   let running = null;
 
-  const turns = el("div", { class: "turns", role: "log", "aria-label": "Conversation" });
-  const log = el("div", { class: "log", tabindex: "0", "aria-label": "Conversation" }, turns);
+  const turns = el("div", { class: "turns" });
+  const log = el("div", { class: "log", role: "log", tabindex: "0", "aria-label": "Conversation" }, turns);
   const input = area("question", "", { placeholder: "Write a message", "aria-label": "Message" });
   const send = el("button", { type: "submit", class: "main round", "aria-label": "Send", title: "Send (Enter)" }, icon("send"));
   const stop = el("button", { type: "button", class: "halt round", "aria-label": "Stop", title: "Stop", hidden: true }, icon("stop"));
-  const attached = el("div", { class: "thumbs", hidden: true });
+  const attached = el("div", { class: "attached", hidden: true });
   const file = el("input", { type: "file", accept: "image/*", multiple: true, hidden: true, onchange: () => attach(file.files) });
   const add = takesImages ? iconButton("image", "Add an image", () => file.click(), { class: "icon round" }) : null;
 
@@ -121,7 +136,7 @@ function chatPage() {
       ? el("button", { type: "button", class: "suggestion", onclick: () => { input.value = example; composer.requestSubmit(); } }, example)
       : null;
     turns.replaceChildren(el("div", { class: "welcome" }, document.querySelector(".mark").cloneNode(true),
-      el("h2", {}, `Ask ${flow.name}`), el("p", {}, flow.about ?? "What is said here stays in this tab, but for what you send."), tried));
+      el("h2", {}, `Ask ${flow.name}`), el("p", {}, flow.about ?? "The conversation is kept in this tab only."), tried));
   };
 
   const submit = async (event) => {
@@ -184,7 +199,7 @@ function chatPage() {
     el("div", { class: "fields" }, ...others.map((field) => field.element)));
   const composer = el("form", { class: "composer", onsubmit: submit, novalidate: true }, details, attached,
     el("div", { class: "box" }, add, input, file, send, stop));
-  byId("again").addEventListener("click", startAgain);
+  byId("again").onclick = startAgain;
   byId("main").classList.add("chat");
   document.body.classList.add("chatting");
   byId("main").replaceChildren(log, composer);
@@ -194,7 +209,10 @@ function chatPage() {
 
 async function start() {
   byId("document").href = `${BASE}swagger.json`;
-  byId("key").addEventListener("click", () => askForKey());
+  byId("key").onclick = () => askForKey();
+  byId("again").hidden = true;
+  byId("main").classList.remove("chat");
+  document.body.classList.remove("chatting");
   let problem;
   try {
     const response = await call("swagger.json");
@@ -204,6 +222,7 @@ async function start() {
       document.title = `${flow.name} · weir`;
       byId("about").textContent = flow.about ?? "";
       byId("about").hidden = !flow.about;
+      offerDeployments();
       if (flow.chat) chatPage();
       else formPage();
       return;

@@ -1,0 +1,24 @@
+//! A handler that panics is answered for: the fault ends its request and nothing else.
+
+use std::panic::AssertUnwindSafe;
+
+use axum::extract::Request;
+use axum::middleware::Next;
+use axum::response::{IntoResponse as _, Response};
+use futures_util::FutureExt as _;
+
+use crate::server::problem::Problem;
+
+/// The answer, or that of a host with a fault. What the panic said is on standard error already.
+pub(super) async fn caught(answer: impl Future<Output = Response>) -> Response {
+    // What a handler shares with others are locks, which take a poisoned value as it is, and counts.
+    AssertUnwindSafe(answer).catch_unwind().await.unwrap_or_else(|_| {
+        tracing::error!("a handler panicked");
+        Problem::internal().into_response()
+    })
+}
+
+/// The same as a layer. Inside of the edge, so that it sees the failure and not a client that went away.
+pub(super) async fn catch(request: Request, next: Next) -> Response {
+    caught(next.run(request)).await
+}

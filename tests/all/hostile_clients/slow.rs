@@ -1,0 +1,115 @@
+//! Clients that take their time: with a head, a body, an answer, or the next request.
+
+use super::*;
+use harness::Collector;
+
+#[tokio::test]
+async fn a_client_that_does_not_finish_its_head_is_told_so_and_closed() {
+    let host = start(&[("WEIR_HEADER_TIMEOUT", "200ms")]).await;
+    let sockets = host.sockets();
+
+    host.raw().await.closed().await;
+    for half in ["G", "POST /score HTTP/1.1\r\n", "POST /score HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n"] {
+        let mut client = host.raw().await;
+        client.send(half).await;
+        let answer = client.answer().await;
+        let found = (answer.status, answer.json()["error"]["innerError"]["code"].clone(), answer.header("connection"));
+        assert_eq!(found, (408, json!("RequestReadTimeout"), Some("close")), "{half:?}");
+        client.closed().await;
+    }
+    // What comes byte by byte is no faster.
+    let mut client = host.raw().await;
+    let dripping = async {
+        loop {
+            client.send("a").await;
+            tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+        }
+    };
+    let patient = eventually("the connection to be closed", async || host.sockets() <= sockets);
+    // The test's own connection is the only one.
+    eventually("the connection to be there", async || host.sockets() > sockets).await;
+    tokio::select! {
+        () = dripping => {}
+        () = patient => {}
+    }
+    unharmed(host, sockets).await;
+}
+
+#[tokio::test]
+async fn a_body_that_stops_or_drips_is_given_up() {
+    // Of this, a sixth is the time to begin.
+    let host = start(&[("WEIR_BODY_TIMEOUT", "600ms")]).await;
+    let sockets = host.sockets();
+    for path in ["/score", "/feedback"] {
+        for begun in ["", "ten bytes."] {
+            let mut client = host.raw().await;
+            client.send(format!("POST {path} HTTP/1.1\r\nHost: a\r\nContent-Length: 60000\r\n\r\n{begun}")).await;
+            let answer = client.answer().await;
+            let code = answer.json()["error"]["innerError"]["code"].clone();
+            assert_eq!(
+                (answer.status, code, answer.header("connection")),
+                (408, json!("RequestReadTimeout"), Some("close"))
+            );
+            client.closed().await;
+        }
+    }
+    unharmed(host, sockets).await;
+}
+
+#[tokio::test]
+async fn an_idle_connection_is_closed_without_a_word() {
+    let host = start(&[("WEIR_IDLE_TIMEOUT", "100ms")]).await;
+    let mut client = host.raw().await;
+    client.send("GET /health HTTP/1.1\r\nHost: a\r\n\r\n").await;
+    assert_eq!(client.answer().await.header("connection"), None);
+    client.closed().await;
+    host.stop().await;
+}
+
+#[tokio::test]
+async fn an_old_connection_is_closed_with_its_last_answer_or_when_idle() {
+    let host = start(&[("WEIR_CONNECTION_AGE", "200ms")]).await;
+    let mut client = host.raw().await;
+    let mut answers = 0;
+    loop {
+        client.send("GET /health HTTP/1.1\r\nHost: a\r\n\r\n").await;
+        let answer = client.answer().await;
+        assert_eq!(answer.status, 200);
+        answers += 1;
+        if answer.header("connection") == Some("close") {
+            break;
+        }
+    }
+    client.closed().await;
+    assert!(answers > 1, "it was young once");
+    host.raw().await.closed().await;
+    host.stop().await;
+}
+
+#[tokio::test]
+async fn a_client_that_does_not_read_its_stream_is_cut_and_its_nodes_end() {
+    let flow = "
+inputs: {count: {type: int}}
+outputs: {answer: {type: string, reference: '${speak.output}'}}
+nodes:
+- name: speak
+  type: wasm
+  source: {type: code, path: guests/run_streams.wasm}
+  inputs: {count: '${inputs.count}'}
+";
+    let collector = Collector::start();
+    let host = TestHost::written("speaks", flow).env("WEIR_WRITE_TIMEOUT", "300ms").collector(&collector);
+    let host = host.start().await;
+    let mut client = RawClient::connect_narrow(host.address()).await;
+    let body = json!({"count": 100_000_000}).to_string();
+    let head = "POST /score HTTP/1.1\r\nHost: a\r\nAccept: text/event-stream\r\n";
+    client.send(format!("{head}Content-Length: {}\r\n\r\n{body}", body.len())).await;
+
+    let trace = collector.only_trace().await;
+    for name in ["POST /score", "speaks", "speak"] {
+        let found = &trace.span(name).attributes["error.type"];
+        assert!(*found == json!("ClientDisconnect") || *found == json!("Cancelled"), "{name}: {found}");
+    }
+    assert_eq!(trace.span("POST /score").attributes["error.type"], json!("ClientDisconnect"));
+    host.stop().await;
+}
