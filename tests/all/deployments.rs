@@ -171,15 +171,18 @@ async fn weights_and_flows_are_swapped_while_requests_go_on() {
 
 #[tokio::test]
 async fn a_request_ends_on_the_flow_that_it_began_with() {
-    let slow = flow("old").replace("run_returns", "run_slow").replace("${echo.output.text}", "${echo.output}");
-    let slow = slow.replace("inputs: {text: '${inputs.text}'}", "inputs: {ms: '${inputs.text}', value: done}");
-    let slow = slow.replace("type: string, default: ''", "type: int, default: 0");
-    let host = TestHost::laid(&[("f", &slow)], &[], "f").start().await;
-    let running = host.score(json!({"text": 700}));
+    let slow = |says: &str| {
+        let flow = flow(says).replace("run_returns", "run_slow").replace("${echo.output.text}", "${echo.output}");
+        let flow = flow.replace("type: string, default: ''", "type: int, default: 0");
+        flow.replace("inputs: {text: '${inputs.text}'}", "inputs: {ms: '${inputs.text}', value: done}")
+    };
+    let host = TestHost::laid(&[("f", &slow("old"))], &[], "f").start().await;
+    let running = host.score(json!({"text": 2000}));
     let swap = async {
-        fs::write(host.home().join("f/flow.dag.yaml"), flow("new")).expect("written");
+        fs::write(host.home().join("f/flow.dag.yaml"), slow("new")).expect("written");
         host.reload();
         host.wrote("serving what the files say now").await;
+        host.score(json!({})).await.assert_ok(json!({"says": "new", "text": "done"}));
     };
     let (reply, ()) = tokio::join!(running, swap);
     reply.assert_ok(json!({"says": "old", "text": "done"}));
