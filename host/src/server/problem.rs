@@ -189,9 +189,8 @@ impl From<TokenError> for Problem {
 }
 
 impl From<StoreError> for Problem {
-    fn from(error: StoreError) -> Self {
-        tracing::error!(error = &error as &dyn std::error::Error, "feedback was refused");
-        // Which path or device it was is the operator's to know.
+    fn from(_: StoreError) -> Self {
+        // What went wrong with which folder is the operator's to know, who finds it in the log and under /readyz?verbose.
         Self::feedback_store("feedback cannot be stored at the moment; send it again later")
     }
 }
