@@ -4,6 +4,8 @@
 //! `{"error": {"code": "UserError", "message": "…", "innerError": {"code": "NodeTimeout"}, "details": {"node": "…"}}}`.
 //! It never holds a stack trace, a path of the host, a secret, or another field's content.
 
+pub mod upstream;
+
 use axum::response::{IntoResponse, Response};
 use http::{Method, StatusCode, Uri, header};
 use serde_json::json;
@@ -17,6 +19,8 @@ use crate::server::edge::Served;
 use crate::server::token::TokenError;
 use crate::telemetry::feedback::StoreError;
 use crate::units;
+
+use upstream::Upstream;
 
 /// Longest message in a reply, in bytes.
 const MAX_MESSAGE: usize = 1024;
@@ -189,9 +193,8 @@ impl From<TokenError> for Problem {
 }
 
 impl From<StoreError> for Problem {
-    fn from(error: StoreError) -> Self {
-        tracing::error!(error = &error as &dyn std::error::Error, "feedback was refused");
-        // Which path or device it was is the operator's to know.
+    fn from(_: StoreError) -> Self {
+        // What went wrong with which folder is the operator's to know, who finds it in the log and under /readyz?verbose.
         Self::feedback_store("feedback cannot be stored at the moment; send it again later")
     }
 }
@@ -227,5 +230,7 @@ fn of_node(error: &NodeError) -> Problem {
         | NodeFailure::OutputTooLarge
         | NodeFailure::Host => StatusCode::INTERNAL_SERVER_ERROR,
     };
-    Problem::new(status, error.failure.code(), error.message.clone())
+    let upstream = (error.failure == NodeFailure::User).then(|| Upstream::of_code(&error.code)).flatten();
+    let code = upstream.map_or_else(|| error.failure.code(), Upstream::code);
+    Problem::new(status, code, error.message.clone())
 }

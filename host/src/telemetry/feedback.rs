@@ -11,7 +11,7 @@ mod record;
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use opentelemetry::{Context, KeyValue};
@@ -186,6 +186,8 @@ pub(super) struct Store {
     /// None: there is nowhere to deliver to.
     delivery: Option<Arc<Delivery>>,
     refused: AtomicU64,
+    /// Whether the last feedback was refused.
+    refusing: AtomicBool,
 }
 
 impl Store {
@@ -219,7 +221,7 @@ impl Store {
             }
             None => None,
         };
-        Ok(Self { journal, keys, delivery, refused: 0.into() })
+        Ok(Self { journal, keys, delivery, refused: AtomicU64::new(0), refusing: AtomicBool::new(false) })
     }
 
     async fn accept(&self, parent: &Context, feedback: Feedback) -> Result<Durability, StoreError> {
@@ -234,10 +236,22 @@ impl Store {
             Some(key) => self.keys.once(key, append).await,
             None => append().await.map(drop),
         };
-        accepted.map(|()| durability).map_err(|error| {
-            self.refused.fetch_add(1, Ordering::Relaxed);
-            StoreError(error)
-        })
+        self.note(accepted.as_ref().err());
+        accepted.map(|()| durability).map_err(StoreError)
+    }
+
+    /// Counts what is refused, and logs when that begins and ends: a full journal must not fill the log.
+    fn note(&self, refused: Option<&AppendError>) {
+        let Some(error) = refused else {
+            if self.refusing.swap(false, Ordering::Relaxed) {
+                tracing::info!("feedback is accepted again");
+            }
+            return;
+        };
+        self.refused.fetch_add(1, Ordering::Relaxed);
+        if !self.refusing.swap(true, Ordering::Relaxed) {
+            tracing::error!(error = error as &dyn std::error::Error, "feedback is refused: it cannot be stored");
+        }
     }
 
     fn status(&self) -> FeedbackStatus {
@@ -311,7 +325,7 @@ fn tell_of_start(journal: &Journal) {
     let status = journal.status();
     let damage = status.damage;
     if status.pending > 0 {
-        tracing::info!(pending = status.pending, "feedback of an earlier process is delivered");
+        tracing::info!(pending = status.pending, "feedback of an earlier process waits for delivery");
     }
     if damage.torn > 0 {
         tracing::info!(

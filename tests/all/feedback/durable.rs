@@ -67,6 +67,17 @@ async fn feedback_survives_a_kill_and_a_collector_that_is_away() {
 }
 
 #[tokio::test]
+async fn feedback_goes_by_grpc_as_well() {
+    let data = tempfile::tempdir().unwrap();
+    let mut collector = away();
+    let host = host(data.path(), &collector).env("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc").start().await;
+    host.feedback("", &[], "one").await.assert_ok(json!({"status": "Feedback received."}));
+    collector.revive();
+    assert_eq!(texts(&arrived(&collector, 1).await), ["one"]);
+    host.stop().await;
+}
+
+#[tokio::test]
 async fn each_delivery_of_a_feedback_is_the_same_span() {
     let (data, copy) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let first = host(data.path(), &away()).start().await;
@@ -130,6 +141,7 @@ async fn a_full_journal_refuses_feedback_and_nothing_else_and_loses_none() {
     host.score(json!({"text": "a"})).await.assert_ok(json!({"text": "a"}));
 
     collector.revive();
+    host.wrote("feedback is refused: it cannot be stored").await;
     arrived(&collector, accepted).await;
     host.wrote("feedback is delivered again").await;
     // The room is there a moment after the delivery.

@@ -29,8 +29,8 @@ const BODY: &[StatusCode] = &[
 const RUN: &[StatusCode] =
     &[StatusCode::NOT_FOUND, StatusCode::NOT_ACCEPTABLE, StatusCode::BAD_GATEWAY, StatusCode::GATEWAY_TIMEOUT];
 
-/// What a route refuses with that is for callers with a key.
-const KEY: &[StatusCode] = &[StatusCode::UNAUTHORIZED, StatusCode::FORBIDDEN];
+/// What a route refuses with that is for callers with a key; the last who tries too many of them.
+const KEY: &[StatusCode] = &[StatusCode::UNAUTHORIZED, StatusCode::FORBIDDEN, StatusCode::TOO_MANY_REQUESTS];
 
 pub(super) fn paths(flow: &Flow, facts: &Facts) -> Value {
     let guarded = if facts.keys_required { KEY } else { &[] };
@@ -48,7 +48,8 @@ pub(super) fn paths(flow: &Flow, facts: &Facts) -> Value {
         },
         "/feedback": {
             "parameters": feedback_parameters(),
-            "post": feedback(facts, &[HEAD, BODY, guarded].concat()),
+            // A token may be wrong, whether keys are asked for or not.
+            "post": feedback(facts, &[HEAD, BODY, guarded, &[StatusCode::FORBIDDEN]].concat()),
         },
         "/health": {"get": open("health", "whether the service lives", &status(&[]))},
         "/version": {"get": open("version", "which version it is", &status(&["build_info"]))},
@@ -67,7 +68,7 @@ fn score(flow: &Flow, facts: &Facts, failures: &[StatusCode]) -> Value {
     }
     let mut answer = json!({"application/json": {"schema": values::reply(flow)}});
     if !flow.stream_candidates().is_empty() {
-        answer["text/event-stream"] = json!({"schema": {"type": "string", "description": STREAM}});
+        answer["text/event-stream"] = json!({ "schema": stream() });
     }
     let headers =
         ["x-request-id", "x-ms-client-request-id", "x-trace-id", "x-feedback-token", "azureml-model-deployment"];
@@ -83,11 +84,24 @@ fn score(flow: &Flow, facts: &Facts, failures: &[StatusCode]) -> Value {
     })
 }
 
-/// What a stream looks like. OpenAPI 3.0 has no schema for it.
-const STREAM: &str = "Server-sent events, for callers whose `Accept` asks for them. Each `data:` is a JSON object: first \
-    the outputs that do not stream, if there are any, then one object for each part of the one that does. A stream that \
-    fails ends with `event: error` and the body of a failure. Lines that begin with a colon are comments. With \
-    `Accept: text/event-stream;done=true` the last frame is `event: done`, with `trace_id` and `feedback_token`.";
+/// A stream, by what one of its events is, as OpenAPI from 3.2 on tells it too; 3.0 has no words for it.
+fn stream() -> Value {
+    json!({
+        "type": "object",
+        "description": "Server-sent events, for callers whose `Accept` asks for them; this is one of them. First comes \
+            one with the outputs that do not stream, if there are any, then one for each part of the output that does. A \
+            stream that fails ends with the event `error`. With `Accept: text/event-stream;done=true` others end with \
+            the event `done`, whose data has `trace_id` and `feedback_token`. Lines that begin with a colon are comments.",
+        "properties": {
+            "event": {"type": "string", "description": "`error`, `done`, or absent"},
+            "data": {
+                "type": "string",
+                "description": "a JSON object: outputs by name; with the event `error`, the body of a failure",
+            },
+        },
+        "required": ["data"],
+    })
+}
 
 /// The sample inputs that the flow file itself has.
 fn sample_of(flow: &Flow) -> Option<Value> {
@@ -109,7 +123,11 @@ fn feedback(facts: &Facts, failures: &[StatusCode]) -> Value {
                 "*/*": {"schema": {}},
             },
         },
-        "responses": responses(&json!({"application/json": {"schema": anything}}), &["x-request-id"], failures),
+        "responses": responses(
+            &json!({"application/json": {"schema": anything}}),
+            &["x-request-id", "x-feedback-durability"],
+            failures,
+        ),
     });
     if facts.keys_required {
         // Any one of them will do.
@@ -129,7 +147,11 @@ fn feedback_parameters() -> Value {
             "description": "The token that came with the reply of /score: the feedback is about that reply.",
         },
         request_header("x-feedback-token"),
-        request_header("idempotency-key"),
+        {
+            "name": "idempotency-key", "in": "header", "required": false,
+            "schema": {"type": "string", "minLength": 1, "maxLength": 128, "pattern": "^[!-~]+$"},
+            "description": "what the caller calls this feedback: sent again under the same name, it counts once",
+        },
         request_header("traceparent"),
         request_header("tracestate"),
         request_header("baggage"),
@@ -185,6 +207,7 @@ pub(super) fn headers() -> Value {
             "schema": {"type": "string", "pattern": "^[0-9a-f]{32}$"},
         },
         "x-feedback-token": text("send it with POST /feedback, and the feedback is about this reply"),
+        "x-feedback-durability": text("what the feedback survives, once it is answered: `disk` (a crash), or `memory`"),
         "azureml-model-deployment": text("the deployment that answered, if this host has several"),
         "Retry-After": {"description": "seconds until it is worth another try", "schema": {"type": "integer", "minimum": 0}},
         "Allow": text("the methods that the path takes"),
@@ -198,7 +221,6 @@ fn request_header(name: &str) -> Value {
         "x-ms-client-request-id" => "the same, if there is no x-request-id",
         "traceparent" => "W3C Trace Context: the trace and span of the caller",
         "tracestate" => "W3C Trace Context: what other systems say of the trace",
-        "idempotency-key" => "what the caller calls this feedback: sent again under the same name, it counts once",
         "baggage" => "W3C Baggage: what the caller wants to be told of the request",
         _ => "the token that came with the reply of /score: the feedback is about that reply",
     };
