@@ -216,6 +216,16 @@ async fn a_key_appears_in_nothing_that_the_host_writes_sends_or_answers() {
 }
 
 #[tokio::test]
+async fn a_list_of_all_settings_shows_that_there_is_a_key_and_not_which() {
+    for form in [&[][..], &["--json"]] {
+        let host = form.iter().fold(locked(), |host, argument| host.arg(*argument));
+        let exit = host.start_verb("config").exit().await;
+        assert!(exit.status.success() && exit.stdout.contains("WEIR_PRIMARY_KEY"), "{}", exit.stderr);
+        assert!(![exit.stdout, exit.stderr].concat().contains(KEY));
+    }
+}
+
+#[tokio::test]
 async fn the_token_of_a_reply_stands_for_a_key_where_it_is_about_that_reply() {
     let host = locked().start().await;
     let refused = score(&host, &["Bearer wrong"]).await;

@@ -74,6 +74,21 @@ async fn traffic_is_shared_by_weight_and_a_request_may_name_its_deployment() {
 }
 
 #[tokio::test]
+async fn which_deployments_there_are_is_told_to_callers_with_a_key_alone() {
+    let key = "a-key-of-this-test-0123456789";
+    let host = two("{blue: 100}").env("WEIR_PRIMARY_KEY", key).start().await;
+    let bearer = format!("Bearer {key}");
+    for name in ["blue", "red"] {
+        let reply = host.score_with(&[("azureml-model-deployment", name)], "{}").await;
+        assert_eq!((reply.status, reply.header("azureml-model-deployment")), (401, None), "{name}");
+    }
+    let named = |name| [("azureml-model-deployment", name), ("authorization", bearer.as_str())];
+    assert_eq!(host.score_with(&named("blue"), "{}").await.header("azureml-model-deployment"), Some("blue"));
+    let reply = host.score_with(&named("red"), "{}").await;
+    reply.assert_error(404, not_found("there is no deployment \"red\" at this endpoint"));
+}
+
+#[tokio::test]
 async fn a_deployment_without_traffic_is_there_for_those_who_name_it() {
     let host = two("{blue: 0, green: 0}").start().await;
     let message = "no deployment of this endpoint gets any traffic; name one by azureml-model-deployment";
@@ -156,15 +171,18 @@ async fn weights_and_flows_are_swapped_while_requests_go_on() {
 
 #[tokio::test]
 async fn a_request_ends_on_the_flow_that_it_began_with() {
-    let slow = flow("old").replace("run_returns", "run_slow").replace("${echo.output.text}", "${echo.output}");
-    let slow = slow.replace("inputs: {text: '${inputs.text}'}", "inputs: {ms: '${inputs.text}', value: done}");
-    let slow = slow.replace("type: string, default: ''", "type: int, default: 0");
-    let host = TestHost::laid(&[("f", &slow)], &[], "f").start().await;
-    let running = host.score(json!({"text": 700}));
+    let slow = |says: &str| {
+        let flow = flow(says).replace("run_returns", "run_slow").replace("${echo.output.text}", "${echo.output}");
+        let flow = flow.replace("type: string, default: ''", "type: int, default: 0");
+        flow.replace("inputs: {text: '${inputs.text}'}", "inputs: {ms: '${inputs.text}', value: done}")
+    };
+    let host = TestHost::laid(&[("f", &slow("old"))], &[], "f").start().await;
+    let running = host.score(json!({"text": 2000}));
     let swap = async {
-        fs::write(host.home().join("f/flow.dag.yaml"), flow("new")).expect("written");
+        fs::write(host.home().join("f/flow.dag.yaml"), slow("new")).expect("written");
         host.reload();
         host.wrote("serving what the files say now").await;
+        host.score(json!({})).await.assert_ok(json!({"says": "new", "text": "done"}));
     };
     let (reply, ()) = tokio::join!(running, swap);
     reply.assert_ok(json!({"says": "old", "text": "done"}));

@@ -3,11 +3,13 @@
 
 mod tools;
 
+use bytes::Bytes;
 use harness::{FakeModel, HostBuilder, TestHost};
+use http::Request;
 use serde_json::{Value, json};
 
 /// Most requests that the fuzzer makes up for one route, besides those at the edges of each schema.
-const REQUESTS: u32 = 60;
+const REQUESTS: u32 = 40;
 
 /// Inputs of all types, and a node that returns what it is given. Types of outputs are told and not enforced, so those
 /// that may be given a value of another type are no outputs here.
@@ -77,8 +79,12 @@ fn chat() -> HostBuilder {
     TestHost::written("chat", CHAT).file("chat.jinja2", "system:\nBe kind.\nuser:\n{{question}}\n")
 }
 
+/// The key of hosts that ask for one; others take no notice of it.
+const KEY: &str = "key-of-this-test-0123456789";
+
 async fn document(host: &TestHost) -> Value {
-    let reply = host.get("/swagger.json").await;
+    let request = Request::get("/swagger.json").header("authorization", format!("Bearer {KEY}"));
+    let reply = host.send(request.body(Bytes::new()).expect("a request")).await;
     assert_eq!((reply.status, reply.header("content-type")), (200, Some("application/json")));
     reply.json()
 }
@@ -96,10 +102,17 @@ fn strict(mut document: Value) -> Value {
 /// Asserts that the document is valid, and that no request that is made of it is answered with a 500, or with what the
 /// document does not say.
 async fn check(host: HostBuilder) {
-    let host = host.start().await;
+    check_with(host, "").await;
+}
+
+/// [`check`] with a fuzzer that is told this as well.
+async fn check_with(host: HostBuilder, config: &str) {
+    // The fuzzer comes more often than a caller may.
+    let rates = ["WEIR_RATE_PER_KEY", "WEIR_FEEDBACK_RATE", "WEIR_FEEDBACK_RATE_TOTAL"];
+    let host = rates.into_iter().fold(host, |host, rate| host.env(rate, "none")).start().await;
     let document = document(&host).await;
     tools::validate(&document).await.expect("valid OpenAPI");
-    if let Err(found) = tools::fuzz(&strict(document), host.address(), REQUESTS).await {
+    if let Err(found) = tools::fuzz(&strict(document), host.address(), REQUESTS, config).await {
         panic!("{found}");
     }
     host.stop().await;
@@ -116,8 +129,13 @@ async fn a_flow_that_takes_an_image_is_as_documented() {
 }
 
 #[tokio::test]
-async fn a_chat_that_streams_is_as_documented() {
+async fn a_chat_is_as_documented() {
     check(chat()).await;
+}
+
+#[tokio::test]
+async fn a_chat_that_streams_is_as_documented() {
+    check_with(chat(), "headers = { accept = \"text/event-stream, application/json\" }").await;
 }
 
 #[tokio::test]
@@ -133,6 +151,12 @@ async fn a_flex_flow_is_as_documented() {
 #[tokio::test]
 async fn a_prompty_is_as_documented() {
     check(TestHost::flow("prompty_answers").model(&FakeModel::echo().start())).await;
+}
+
+#[tokio::test]
+async fn a_host_that_asks_for_a_key_is_as_documented() {
+    let config = format!("[auth.openapi.bearerAuth]\nbearer = \"{KEY}\"\n");
+    check_with(chat().env("WEIR_PRIMARY_KEY", KEY), &config).await;
 }
 
 #[tokio::test]
@@ -157,7 +181,7 @@ async fn the_judges_see_what_a_document_leaves_out() {
     let mut document = strict(document(&host).await);
     let responses = document["paths"]["/score"]["post"]["responses"].as_object_mut().expect("responses");
     responses.remove("400").expect("a documented status");
-    let found = tools::fuzz(&document, host.address(), REQUESTS).await.expect_err("an undocumented status");
+    let found = tools::fuzz(&document, host.address(), REQUESTS, "").await.expect_err("an undocumented status");
     assert!(found.contains("Undocumented status code"), "{found}");
 
     document["paths"]["/score"]["post"]["responses"] = json!({});

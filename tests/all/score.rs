@@ -162,6 +162,23 @@ async fn a_model_that_refuses_is_told_as_the_original_tells_it() {
 }
 
 #[tokio::test]
+async fn failures_of_a_service_keep_the_originals_status_or_have_that_of_http() {
+    for (fails, code, status) in [
+        (StatusCode::UNAUTHORIZED, "UpstreamAuth", 500),
+        (StatusCode::BAD_REQUEST, "UpstreamRejected", 400),
+        (StatusCode::NOT_FOUND, "UpstreamRejected", 400),
+    ] {
+        for (setting, status) in [("original", 400), ("http", status)] {
+            let model = FakeModel::echo().failing(fails, 1).start();
+            let host = TestHost::flow("llm_node").model(&model).env("WEIR_UPSTREAM_STATUS", setting).start().await;
+            let reply = host.score(json!({"question": "hi"})).await;
+            let error = &reply.json()["error"]["innerError"]["code"];
+            assert_eq!((reply.status, error), (status, &json!(code)), "{fails} {setting}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn probes_and_version_answer() {
     let host = TestHost::flow("run_returns").env("BUILD_INFO", r#"{"build_number": "42"}"#).start().await;
     let version = env!("CARGO_PKG_VERSION");

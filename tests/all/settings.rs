@@ -72,6 +72,28 @@ async fn what_a_secret_is_nobody_is_told() {
     }
 }
 
+#[tokio::test]
+async fn the_readme_has_every_status_with_its_codes() {
+    let readme = Path::new(env!("CARGO_MANIFEST_DIR")).join("../README.md");
+    let readme = fs::read_to_string(readme).expect("the README can be read");
+    let document = TestHost::written("nothing", "inputs: {}\n").start().await.get("/swagger.json").await.json();
+    let mut told = BTreeMap::new();
+    for path in ["/score", "/feedback"] {
+        for (status, response) in document["paths"][path]["post"]["responses"].as_object().expect("responses") {
+            let name = response["$ref"].as_str().and_then(|reference| reference.rsplit('/').next()).unwrap_or_default();
+            let description = document["components"]["responses"][name]["description"].as_str().unwrap_or_default();
+            if let Some((_, codes)) = description.split_once("`innerError.code`: ") {
+                told.insert(status.clone(), codes.to_owned());
+            }
+        }
+    }
+    assert!(told.len() > 10, "{told:?}");
+    for (status, codes) in told {
+        let row = format!("| {status} | {codes} |");
+        assert!(readme.contains(&row), "the README lacks {row}");
+    }
+}
+
 /// The tables of the README that have the columns variable and default.
 #[test]
 fn the_readme_has_every_setting_with_its_real_default() {

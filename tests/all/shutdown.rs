@@ -98,11 +98,7 @@ async fn what_does_not_end_in_time_is_told_so_and_its_telemetry_leaves() {
     for request in requests {
         assert_eq!(request.attributes["error.type"], json!("Draining"));
     }
-    assert_eq!(
-        spans.iter().filter(|span| span.name == "llm_relays").count(),
-        2,
-        "every span that was started has ended"
-    );
+    assert_eq!(spans.len(), 8, "every span that was started has ended: {spans:?}");
     let told: u64 = collector.metric("flow_request").label("exception", "Draining").counts().values().sum();
     assert_eq!(told, 2);
 }

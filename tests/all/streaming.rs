@@ -189,7 +189,7 @@ nodes:
         )
     };
     for (limits, seconds, code, of_node) in
-        [("{}", "1", "FlowTimeout", "Cancelled"), ("{timeout: 1s}", "300", "NodeTimeout", "NodeTimeout")]
+        [("{}", "2", "FlowTimeout", "Cancelled"), ("{timeout: 2s}", "300", "NodeTimeout", "NodeTimeout")]
     {
         let collector = Collector::start();
         let host = TestHost::written("stalling", &flow(limits))

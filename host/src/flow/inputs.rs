@@ -4,6 +4,7 @@
 use indexmap::IndexMap;
 
 use super::images::ImageError;
+use super::python;
 use super::types::Type;
 use super::value::Json;
 use super::{Flow, Input};
@@ -137,6 +138,11 @@ fn not_json(flow: &Flow, text: &str, problem: String) -> Result<IndexMap<String,
     let is_json = serde_json::from_str::<&serde_json::value::RawValue>(text).is_ok();
     match flow.inputs().keys().next() {
         _ if is_json => Err(InputError::Unreadable { problem }),
+        // Prompt flow reads it as JSON. Taken for text it would be misread without a word.
+        _ if python::is_json(text) => {
+            let problem = "JSON has neither NaN nor Infinity; write null in their place".to_owned();
+            Err(InputError::Unreadable { problem })
+        }
         Some(name) if flow.inputs().len() == 1 => Ok(IndexMap::from([(name.clone(), Json::string(text))])),
         _ => Err(InputError::NotJson { problem }),
     }
@@ -224,6 +230,21 @@ nodes: []
             r#"{"text":"\ud800"}"#,
             "BadRequest: the request body is not valid JSON: lone surrogate in a string at byte 9",
         );
+    }
+
+    #[test]
+    fn what_only_python_takes_for_json_is_not_taken_for_text() {
+        let refused = "BadRequest: the request body is not valid JSON: JSON has neither NaN nor Infinity; write null in their place";
+        for body in [r#"{"text": NaN}"#, r#"{"text": [-Infinity, "NaN"]}"#, "[Infinity]"] {
+            check(ONE, body, refused);
+            check(MANY, body, refused);
+        }
+        check(ONE, "NaN", r#"{"text":"NaN"}"#);
+        check(ONE, r#"{"text": "NaN"}"#, r#"{"text":"NaN"}"#);
+        for text in ["{NaN}", "[1NaN]", "[-NaN]", "[NaNs]"] {
+            check(ONE, text, &format!(r#"{{"text":"{text}"}}"#));
+        }
+        check(ONE, "is it {NaN or [Infinity]}?", r#"{"text":"is it {NaN or [Infinity]}?"}"#);
     }
 
     #[test]

@@ -1,5 +1,5 @@
 //! What Python makes of a JSON value: `str()`, `repr()` and `==`, which prompt flow's inputs and conditions are
-//! defined by. Not a Python of any other kind.
+//! defined by; and what it takes for JSON. Not a Python of any other kind.
 
 use super::value::{Json, View, view};
 
@@ -14,6 +14,28 @@ pub fn str(value: &Json) -> String {
 /// Python's `a == b`: numbers and booleans by their value, strings never equal to numbers, objects in any order.
 pub fn equal(a: &Json, b: &Json) -> bool {
     equal_texts(a.as_str(), b.as_str())
+}
+
+/// Whether Python takes the text for an object or a list of JSON although it is none: for the bare words that it writes
+/// for numbers that JSON does not have.
+pub(super) fn is_json(text: &str) -> bool {
+    if !text.trim_start().starts_with(['{', '[']) || !(text.contains("NaN") || text.contains("Infinity")) {
+        return false;
+    }
+    let (mut json, mut rest, mut quoted) = (String::with_capacity(text.len()), text, false);
+    while let Some(character) = rest.chars().next() {
+        let word = ["NaN", "-Infinity", "Infinity"].into_iter().find(|word| !quoted && rest.starts_with(word));
+        let length = match (character, word) {
+            (_, Some(word)) => word.len(),
+            // With what it escapes.
+            ('\\', None) => 1 + rest[1..].chars().next().map_or(0, char::len_utf8),
+            _ => character.len_utf8(),
+        };
+        quoted ^= character == '"';
+        json.push_str(if word.is_some() { "null" } else { &rest[..length] });
+        rest = &rest[length..];
+    }
+    serde_json::from_str::<&serde_json::value::RawValue>(&json).is_ok()
 }
 
 /// Python's `repr()` of a float: the shortest digits that give it back, with an exponent from 1e16 and below 1e-4.

@@ -159,7 +159,6 @@ fn unauthenticated() -> Response {
 fn too_often(what: &str, wait: Duration) -> Response {
     let seconds = retry_after(wait);
     let message = format!("too many {what}; try again in {seconds} s");
-    let mut response = Problem::new(StatusCode::TOO_MANY_REQUESTS, "RateLimited", message).into_response();
-    response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
-    response
+    let problem = Problem::new(StatusCode::TOO_MANY_REQUESTS, "RateLimited", message);
+    Problem { retry_after: Some(seconds), ..problem }.into_response()
 }

@@ -23,21 +23,17 @@ use keys::{Digest, Keys};
 pub static AUTH: Setting = Setting::new(
     "WEIR_AUTH",
     "auto",
-    "who may call: auto (who has a key, if there are keys; without keys everyone, but only on a loopback address), keys \
-     (who has a key; there must be one), or none (everyone who can reach the address)",
+    "`auto`: callers need a key if there are keys, else only a loopback address is served; `keys`: there must be keys; \
+     `none`: whoever reaches the address is served",
 );
 pub static PRIMARY_KEY: Setting =
-    Setting::secret("WEIR_PRIMARY_KEY", "no such key", "a key for callers: 16 or more visible ASCII characters");
-pub static SECONDARY_KEY: Setting = Setting::secret(
-    "WEIR_SECONDARY_KEY",
-    "no such key",
-    "a second key, as good as the first, so that keys can be changed one after the other",
-);
+    Setting::secret("WEIR_PRIMARY_KEY", "none", "a key for callers: 16 to 512 visible ASCII characters");
+pub static SECONDARY_KEY: Setting =
+    Setting::secret("WEIR_SECONDARY_KEY", "none", "a second one, so that keys can be changed one after the other");
 pub static KEYS_FILE: Setting = Setting::optional(
     "WEIR_KEYS_FILE",
-    "keys are not read from a file",
-    "a file with a line `primary: KEY` and perhaps `secondary: KEY`, or a folder with files of these names; followed while \
-     the host runs",
+    "none",
+    "a file of lines `primary: KEY` and `secondary: KEY`, or a folder of files of these names; read again when it changes",
 );
 
 /// How many failures one source may cause: ten at once, ten a minute. Keys are long enough not to be guessed; this keeps

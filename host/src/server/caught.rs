@@ -1,6 +1,7 @@
 //! A handler that panics is answered for: the fault ends its request and nothing else.
 
 use std::panic::AssertUnwindSafe;
+use std::task::Poll;
 
 use axum::extract::Request;
 use axum::middleware::Next;
@@ -18,7 +19,15 @@ pub(super) async fn caught(answer: impl Future<Output = Response>) -> Response {
     })
 }
 
-/// The same as a layer. Inside of the edge, so that it sees the failure and not a client that went away.
+/// What a body in the making gives, unless it panics.
+pub(super) fn caught_poll<T>(poll: impl FnOnce() -> Poll<T>) -> Result<Poll<T>, Problem> {
+    std::panic::catch_unwind(AssertUnwindSafe(poll)).map_err(|_| {
+        tracing::error!("the body of a reply panicked");
+        Problem::internal()
+    })
+}
+
+/// [`caught`] as a layer. Inside of the edge, so that it sees the failure and not a client that went away.
 pub(super) async fn catch(request: Request, next: Next) -> Response {
     caught(next.run(request)).await
 }

@@ -1,5 +1,6 @@
 //! The settings of everything that serves; each part declares its own.
 
+use crate::server::problem::upstream;
 use crate::server::{access, admission, body, drain, listener, reply, token};
 use crate::setting::Reader;
 
@@ -10,6 +11,7 @@ pub struct Config {
     pub bodies: body::Config,
     pub admission: admission::Config,
     pub replies: reply::Config,
+    pub upstream: upstream::Statuses,
     pub tokens: token::Config,
     pub listener: listener::Config,
     pub drain: drain::Config,
@@ -22,6 +24,7 @@ impl Config {
             bodies: body::Config::read(reader),
             admission: admission::Config::read(reader),
             replies: reply::Config::read(reader),
+            upstream: upstream::Statuses::read(reader),
             tokens: token::Config::read(reader),
             listener: listener::Config::read(reader),
             drain: drain::Config::read(reader),

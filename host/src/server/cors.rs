@@ -21,7 +21,7 @@ use crate::setting::{Reader, Setting};
 pub static CORS_ORIGINS: Setting = Setting::new(
     "WEIR_CORS_ORIGINS",
     "*",
-    "which pages may call from a browser: * (all), none, or their origins (https://chat.example.com, comma separated)",
+    "which pages may call from a browser: `*` (all), `none`, or origins (`https://chat.example.com`, comma separated)",
 );
 
 /// The headers of answers that pages may read, beside those that they always may.
@@ -89,10 +89,14 @@ fn origin(text: &str) -> Result<HeaderValue, String> {
 /// Around the router and not within it: what is allowed on a path, the router says in the `Allow` of its refusal, and
 /// nowhere before. Outside of keys, which a browser does not send with the request by which it asks for leave.
 pub(super) async fn cors(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
-    let (method, asked) = (request.method().clone(), request.headers().clone());
+    let origin = request.headers().get(ORIGIN).cloned();
+    let asked = (*request.method() == Method::OPTIONS).then(|| request.headers().clone());
     let response = next.run(request).await;
-    let mut response = if method == Method::OPTIONS { options(response, &asked) } else { response };
-    allow(&app.access.origins, &asked, response.headers_mut());
+    let mut response = match asked {
+        Some(asked) => options(response, &asked),
+        None => response,
+    };
+    allow(&app.access.origins, origin.as_ref(), response.headers_mut());
     response
 }
 
@@ -124,8 +128,8 @@ fn asked_headers(asked: &HeaderMap) -> Option<HeaderValue> {
     if names.is_empty() || names.len() > MAX_ASKED { None } else { HeaderValue::from_str(&names).ok() }
 }
 
-fn allow(origins: &Origins, asked: &HeaderMap, headers: &mut HeaderMap) {
-    if let Some(origin) = origins.answer(asked.get(ORIGIN)) {
+fn allow(origins: &Origins, asking: Option<&HeaderValue>, headers: &mut HeaderMap) {
+    if let Some(origin) = origins.answer(asking) {
         headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin);
         if !headers.contains_key(ACCESS_CONTROL_ALLOW_METHODS) {
             headers.insert(ACCESS_CONTROL_EXPOSE_HEADERS, EXPOSED);

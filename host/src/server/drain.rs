@@ -17,6 +17,7 @@ use hyper::body::{Body as HttpBody, Frame, SizeHint};
 use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
 
+use crate::server::caught::caught_poll;
 use crate::server::edge::Served;
 use crate::server::problem::Problem;
 use crate::setting::{self, Setting};
@@ -194,7 +195,7 @@ fn cancellable(response: Response, mut draining: Draining) -> Response {
 
 /// The body of a stream of server-sent events, each of whose frames ends with a line.
 struct Stream {
-    /// None once it was cancelled.
+    /// None once it was cancelled, or has panicked.
     body: Option<Body>,
     cancelled: BoxFuture<'static, ()>,
     served: Served,
@@ -208,12 +209,16 @@ impl HttpBody for Stream {
         let this = self.as_mut().get_mut();
         let Some(body) = &mut this.body else { return Poll::Ready(None) };
         // First, as there are streams that always have more.
-        if this.cancelled.as_mut().poll(cx).is_pending() {
-            return Pin::new(body).poll_frame(cx);
-        }
+        let problem = if this.cancelled.as_mut().poll(cx).is_ready() {
+            Problem::draining()
+        } else {
+            match caught_poll(|| Pin::new(body).poll_frame(cx)) {
+                Ok(frame) => return frame,
+                Err(problem) => problem,
+            }
+        };
         // Ends its nodes.
         self.body = None;
-        let problem = Problem::draining();
         self.served.failed(&problem.exception, &problem.message);
         let event = format!("event: error\ndata: {}\n\n", problem.body());
         Poll::Ready(Some(Ok(Frame::data(event.into()))))
@@ -230,7 +235,46 @@ impl HttpBody for Stream {
 
 #[cfg(test)]
 mod tests {
+    use futures_util::stream;
+    use http_body_util::BodyExt as _;
+
     use super::*;
+
+    fn events(body: Body, drain: &Drain) -> Body {
+        let response = ([(header::CONTENT_TYPE, "text/event-stream; charset=utf-8")], body).into_response();
+        cancellable(response, drain.watch()).into_body()
+    }
+
+    async fn next(body: &mut Body) -> Option<String> {
+        let data = body.frame().await?.expect("no error").into_data().expect("no trailers");
+        Some(String::from_utf8(data.into()).expect("text"))
+    }
+
+    #[tokio::test]
+    async fn a_stream_that_always_has_more_is_cancelled_with_a_last_event() {
+        let drain = Drain::default();
+        let more = stream::repeat_with(|| Ok::<_, std::convert::Infallible>("data: 1\n\n"));
+        let mut body = events(Body::from_stream(more), &drain);
+        assert_eq!(next(&mut body).await.as_deref(), Some("data: 1\n\n"));
+        drain.enter(Phase::Closing);
+        assert_eq!(next(&mut body).await.as_deref(), Some("data: 1\n\n"));
+        drain.enter(Phase::Cancelling);
+        let last = next(&mut body).await.expect("a last event");
+        assert!(last.starts_with("event: error\ndata: {") && last.contains("\"Draining\""), "{last}");
+        assert_eq!(next(&mut body).await, None);
+    }
+
+    #[tokio::test]
+    async fn a_stream_that_panics_ends_with_an_error() {
+        let panics = stream::poll_fn(|_| -> Poll<Option<Result<&str, std::convert::Infallible>>> {
+            assert!(std::hint::black_box(false), "as a fault of the host would");
+            Poll::Pending
+        });
+        let mut body = events(Body::from_stream(panics), &Drain::default());
+        let last = next(&mut body).await.expect("a last event");
+        assert!(last.contains("\"Internal\""), "{last}");
+        assert_eq!(next(&mut body).await, None);
+    }
 
     #[test]
     fn documented_defaults_are_the_real_ones() {

@@ -4,6 +4,8 @@
 //! `{"error": {"code": "UserError", "message": "…", "innerError": {"code": "NodeTimeout"}, "details": {"node": "…"}}}`.
 //! It never holds a stack trace, a path of the host, a secret, or another field's content.
 
+pub mod upstream;
+
 use axum::response::{IntoResponse, Response};
 use http::{Method, StatusCode, Uri, header};
 use serde_json::json;
@@ -17,6 +19,8 @@ use crate::server::edge::Served;
 use crate::server::token::TokenError;
 use crate::telemetry::feedback::StoreError;
 use crate::units;
+
+use upstream::Upstream;
 
 /// Longest message in a reply, in bytes.
 const MAX_MESSAGE: usize = 1024;
@@ -226,5 +230,7 @@ fn of_node(error: &NodeError) -> Problem {
         | NodeFailure::OutputTooLarge
         | NodeFailure::Host => StatusCode::INTERNAL_SERVER_ERROR,
     };
-    Problem::new(status, error.failure.code(), error.message.clone())
+    let upstream = (error.failure == NodeFailure::User).then(|| Upstream::of_code(&error.code)).flatten();
+    let code = upstream.map_or_else(|| error.failure.code(), Upstream::code);
+    Problem::new(status, code, error.message.clone())
 }

@@ -13,18 +13,15 @@ use crate::setting::{Reader, Setting};
 pub static RATE_PER_KEY: Setting = Setting::new(
     "WEIR_RATE_PER_KEY",
     "50/s",
-    "requests to /score by one key, and at most twice as many at once: 50/s, 600/m, or none for no limit",
+    "requests to `/score` by one key, and twice as many at once: `50/s`, `600/m`, or `none`: no limit",
 );
 pub static FEEDBACK_RATE: Setting = Setting::new(
     "WEIR_FEEDBACK_RATE",
     "20/s",
-    "requests to /feedback by one caller (a key, else an address), and at most twice as many at once; none: no limit",
+    "likewise to `/feedback` by one caller, which is a key, else an address",
 );
-pub static FEEDBACK_RATE_TOTAL: Setting = Setting::new(
-    "WEIR_FEEDBACK_RATE_TOTAL",
-    "200/s",
-    "requests to /feedback by all callers, and at most twice as many at once; none: no limit",
-);
+pub static FEEDBACK_RATE_TOTAL: Setting =
+    Setting::new("WEIR_FEEDBACK_RATE_TOTAL", "200/s", "likewise to `/feedback` by all callers");
 
 /// How many callers a quota tells apart. Those that have not come for the longest are forgotten first, as if they had
 /// never come: whoever has that many addresses is held by the quota of all.

@@ -52,7 +52,7 @@ pub(super) async fn score(
         Ok(Outcome::Whole(whole)) if !accept.takes_json() => streamed(whole.into()),
         Ok(Outcome::Whole(whole)) => reply::whole(&whole.reply),
         Ok(Outcome::Streaming(streaming)) => streamed(streaming),
-        Err(failure) => return Err(Problem::from(&failure)),
+        Err(failure) => return Err(app.config.upstream.of(Problem::from(&failure))),
     };
     Ok(permit.hold(reply))
 }

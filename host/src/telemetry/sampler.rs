@@ -10,8 +10,7 @@ use crate::setting::Setting;
 pub(super) static UNSAMPLED: Setting = Setting::new(
     "WEIR_TRACE_UNSAMPLED",
     "follow",
-    "requests whose caller says that it does not record its trace: `follow` (not recorded either) or `record` (as if they \
-     came without a trace)",
+    "requests whose caller does not record its trace (flag `00`): `follow` (not recorded either) or `record`",
 );
 
 pub(super) const UNSAMPLED_WORDS: [(&str, Unsampled); 2] =

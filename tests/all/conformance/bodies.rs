@@ -43,6 +43,7 @@ async fn of_a_flow_with_one_input() {
     let no_object = "the request body must be a JSON object with the flow's inputs: ['text']";
     let missing = "Required input fields ['text'] are missing in request data";
     let not_text = "the request body is not UTF-8 text";
+    let no_number = "the request body is not valid JSON: JSON has neither NaN nor Infinity; write null in their place";
     let deep = format!(r#"{{"text": {}{}}}"#, "[".repeat(100), "]".repeat(100));
     let too_deep = "the request body is not valid JSON: nested deeper than 64 levels";
     check(
@@ -68,6 +69,12 @@ async fn of_a_flow_with_one_input() {
             better("a list", r#"["text"]"#, user(400, "InvalidJson", no_object), PYTHON),
             better("a number", "5", user(400, "InvalidJson", no_object), PYTHON),
             better("bytes that are no text", b"\xff\xfe\xfa", user(400, "InvalidJson", not_text), PYTHON),
+            better(
+                "a number that JSON does not have",
+                r#"{"text": NaN}"#,
+                user(400, "InvalidJson", no_number),
+                "it reads Python's JSON, and no other language writes it",
+            ),
             better(
                 "very deep JSON",
                 deep,

@@ -67,9 +67,9 @@ async fn of_a_model() {
     };
     let body = r#"{"question": "q"}"#;
     ask(None, same("it answers", body, ok(r#"{"answer":"q"}"#))).await;
-    let bad = user(400, "NodeUserError", &refused(400, "BadRequestError")).of("chat");
+    let bad = user(400, "UpstreamRejected", &refused(400, "BadRequestError")).of("chat");
     ask(Some(StatusCode::BAD_REQUEST), same("it refuses", body, bad)).await;
-    let missing = user(400, "NodeUserError", &refused(404, "NotFoundError")).of("chat");
+    let missing = user(400, "UpstreamRejected", &refused(404, "NotFoundError")).of("chat");
     ask(Some(StatusCode::NOT_FOUND), same("it is not there", body, missing)).await;
     // It is asked again.
     ask(Some(StatusCode::TOO_MANY_REQUESTS), same("it is busy for a moment", body, ok(r#"{"answer":"q"}"#))).await;

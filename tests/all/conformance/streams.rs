@@ -25,7 +25,7 @@ async fn of_a_node_that_streams() {
     let stream = || events(&[r#"{"source":"a b"}"#, r#"{"answer": "a"}"#, r#"{"answer": " b"}"#]);
     let whole = || ok(r#"{"answer":"a b","source":"a b"}"#);
     let both = "text/event-stream, application/json";
-    let broken = |data: &[&str]| user(400, "NodeUserError", "stream broke").of("speak").after(data);
+    let broken = |data: &[&str]| system(500, "NodeSystemError", "stream broke").of("speak").after(data);
     let silent = "its stream just ends: a client cannot tell half an answer from a whole one";
     check(
         &host,
@@ -48,12 +48,12 @@ async fn of_a_node_that_streams() {
             better("no JSON", body, not_acceptable("application/json;q=0", both), STANDARD)
                 .accepting("application/json;q=0"),
             // A failure before the first chunk has a status of its own.
-            same("it breaks at once", r#"{"text": "BOOM"}"#, user(400, "NodeUserError", "stream broke").of("speak"))
+            same("it breaks at once", r#"{"text": "BOOM"}"#, system(500, "NodeSystemError", "stream broke").of("speak"))
                 .accepting("application/json"),
             better(
                 "it breaks at once in a stream",
                 r#"{"text": "BOOM"}"#,
-                user(400, "NodeUserError", "stream broke").of("speak"),
+                system(500, "NodeSystemError", "stream broke").of("speak"),
                 silent,
             )
             .accepting(EVENTS),

@@ -74,8 +74,9 @@ async fn one_address_may_have_its_share_of_connections() {
 #[tokio::test]
 async fn clients_that_leave_at_any_moment_leave_nothing_behind() {
     let model = FakeModel::echo().gated().start();
-    let host = TestHost::flow("llm_chats").model(&model).env("WEIR_MAX_CONCURRENCY", "8").env("WEIR_MAX_QUEUE", "2");
+    let host = TestHost::flow("llm_chats").model(&model).env("WEIR_MAX_CONCURRENCY", "4").env("WEIR_MAX_QUEUE", "0");
     let host = host.start().await;
+    let sockets = host.sockets();
     let body = json!({"question": "does anybody wait for this?"}).to_string();
     let request = format!("POST /score HTTP/1.1\r\nHost: a\r\nContent-Length: {}\r\n\r\n{body}", body.len());
     for storm in 0..5 {
@@ -85,15 +86,19 @@ async fn clients_that_leave_at_any_moment_leave_nothing_behind() {
             if (storm + end) % 3 == 0 { drop(client) } else { client.reset() }
         }
     }
-    // With one request more than there are places, the last of them waits, unless one was lost.
-    eventually("all places to be free", async || {
-        model.release(8);
-        let ask = || host.score(json!({"question": "and this?"}));
-        let answers = tokio::join!(ask(), ask(), ask(), ask(), ask(), ask(), ask(), ask());
-        let answers: [harness::Reply; 8] = answers.into();
-        answers.iter().all(|answer| answer.status == 200)
-    })
-    .await;
+    // Those to the model as well: none of its answers was waited for.
+    eventually("all connections to be closed", async || host.sockets() <= sockets).await;
+    let given_up = model.requests().len();
+    model.abandoned(given_up).await;
+
+    // As many as there are places, at the same time. Nobody could wait for one that was lost.
+    let ask = || host.score(json!({"question": "and this?"}));
+    let together = async {
+        model.requested(given_up + 4).await;
+        model.release(4);
+    };
+    let (a, b, c, d, ()) = tokio::join!(ask(), ask(), ask(), ask(), together);
+    assert_eq!([a, b, c, d].map(|reply| reply.status), [200; 4]);
     host.stop().await;
 }
 

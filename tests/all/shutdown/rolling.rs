@@ -71,6 +71,7 @@ impl Balancer {
 async fn a_rolling_restart_loses_no_request_of_a_client_that_retries_nothing() {
     let balancer = Arc::new(Balancer::default());
     let (first, second) = (balancer.start().await, balancer.start().await);
+    #[expect(clippy::disallowed_methods, reason = "the clients of a test need no scheduler")]
     let senders: Vec<_> = (0..8).map(|sender| tokio::spawn(balancer.clone().send(sender))).collect();
     balancer.serve(100).await;
     balancer.stop(first).await;

@@ -11,7 +11,7 @@ fn text_speaks(text: String, #[serde(default)] delay: f64) -> impl Iterator<Item
     let words: Vec<_> = text.split_whitespace().map(str::to_owned).collect();
     words.into_iter().enumerate().map(move |(number, word)| {
         if word == "BOOM" {
-            return Err(NodeError::user("ValueError", "stream broke"));
+            return Err(NodeError::system("ValueError", "stream broke"));
         }
         thread::sleep(Duration::from_secs_f64(delay));
         Ok(if number == 0 { word } else { format!(" {word}") })

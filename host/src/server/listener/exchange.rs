@@ -10,7 +10,7 @@ use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::response::{IntoResponse as _, Response};
 use futures_util::task::AtomicWaker;
-use http::{HeaderValue, Request, header};
+use http::{HeaderValue, Request, StatusCode, header};
 use hyper::body::{Body as HttpBody, Frame, Incoming, SizeHint};
 use hyper::service::Service as _;
 use hyper_util::service::TowerToHyperService;
@@ -110,7 +110,9 @@ impl Answers {
             response = caught(async { routed.await.unwrap_or_else(|never| match never {}) }) => response,
             () = draining.reach(Phase::Cancelling) => Problem::draining().into_response(),
         };
-        (response, !upload.finish().await)
+        // Whoever sends too much or too slowly is not read any further, even if the rest is small.
+        let given_up = matches!(response.status(), StatusCode::PAYLOAD_TOO_LARGE | StatusCode::REQUEST_TIMEOUT);
+        (response, given_up || !upload.finish().await)
     }
 }
 

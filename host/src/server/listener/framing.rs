@@ -9,7 +9,7 @@ const MAX_TRAILERS: usize = 8 * 1024;
 const MAX_SIZE_DIGITS: usize = 13;
 
 /// What is still to come of a body.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Framing {
     /// So many bytes.
     Length(u64),
@@ -17,7 +17,7 @@ pub(super) enum Framing {
 }
 
 /// What comes next of a body in chunks.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Chunks {
     /// Digits of a size, the value so far, and their number.
     Size { size: u64, digits: usize },
@@ -116,12 +116,12 @@ mod tests {
 
     /// How many bytes the body has, whether given at once or one by one.
     #[track_caller]
-    fn check(framing: &Framing, bytes: &[u8], expected: Result<Option<usize>, Broken>) {
-        let mut at_once = framing.clone();
+    fn check(framing: Framing, bytes: &[u8], expected: Result<Option<usize>, Broken>) {
+        let mut at_once = framing;
         let found = at_once.take(bytes).map(|(taken, ended)| ended.then_some(taken));
         assert_eq!(found, expected, "{:?}", String::from_utf8_lossy(bytes));
 
-        let mut one_by_one = framing.clone();
+        let mut one_by_one = framing;
         let mut found = Ok(None);
         for (index, byte) in bytes.iter().enumerate() {
             match one_by_one.take(std::slice::from_ref(byte)) {
@@ -142,8 +142,8 @@ mod tests {
 
     #[test]
     fn a_body_of_known_length_ends_there() {
-        check(&Framing::Length(3), b"abcGET /", Ok(Some(3)));
-        check(&Framing::Length(3), b"ab", Ok(None));
+        check(Framing::Length(3), b"abcGET /", Ok(Some(3)));
+        check(Framing::Length(3), b"ab", Ok(None));
     }
 
     #[test]
@@ -156,7 +156,7 @@ mod tests {
             ("3\r\nabc\r\n0\r\n", None),
             ("3\r\nab", None),
         ] {
-            check(&Framing::chunked(), bytes.as_bytes(), Ok(expected));
+            check(Framing::chunked(), bytes.as_bytes(), Ok(expected));
         }
     }
 
@@ -181,7 +181,7 @@ mod tests {
             "00000000000001\r\n",
             &long,
         ] {
-            check(&Framing::chunked(), bytes.as_bytes(), Err(Broken));
+            check(Framing::chunked(), bytes.as_bytes(), Err(Broken));
         }
     }
 }

@@ -29,8 +29,8 @@ const BODY: &[StatusCode] = &[
 const RUN: &[StatusCode] =
     &[StatusCode::NOT_FOUND, StatusCode::NOT_ACCEPTABLE, StatusCode::BAD_GATEWAY, StatusCode::GATEWAY_TIMEOUT];
 
-/// What a route refuses with that is for callers with a key.
-const KEY: &[StatusCode] = &[StatusCode::UNAUTHORIZED, StatusCode::FORBIDDEN];
+/// What a route refuses with that is for callers with a key; the last who tries too many of them.
+const KEY: &[StatusCode] = &[StatusCode::UNAUTHORIZED, StatusCode::FORBIDDEN, StatusCode::TOO_MANY_REQUESTS];
 
 pub(super) fn paths(flow: &Flow, facts: &Facts) -> Value {
     let guarded = if facts.keys_required { KEY } else { &[] };
@@ -67,7 +67,7 @@ fn score(flow: &Flow, facts: &Facts, failures: &[StatusCode]) -> Value {
     }
     let mut answer = json!({"application/json": {"schema": values::reply(flow)}});
     if !flow.stream_candidates().is_empty() {
-        answer["text/event-stream"] = json!({"schema": {"type": "string", "description": STREAM}});
+        answer["text/event-stream"] = json!({ "schema": stream() });
     }
     let headers =
         ["x-request-id", "x-ms-client-request-id", "x-trace-id", "x-feedback-token", "azureml-model-deployment"];
@@ -83,11 +83,24 @@ fn score(flow: &Flow, facts: &Facts, failures: &[StatusCode]) -> Value {
     })
 }
 
-/// What a stream looks like. OpenAPI 3.0 has no schema for it.
-const STREAM: &str = "Server-sent events, for callers whose `Accept` asks for them. Each `data:` is a JSON object: first \
-    the outputs that do not stream, if there are any, then one object for each part of the one that does. A stream that \
-    fails ends with `event: error` and the body of a failure. Lines that begin with a colon are comments. With \
-    `Accept: text/event-stream;done=true` the last frame is `event: done`, with `trace_id` and `feedback_token`.";
+/// A stream, by what one of its events is, as OpenAPI from 3.2 on tells it too; 3.0 has no words for it.
+fn stream() -> Value {
+    json!({
+        "type": "object",
+        "description": "Server-sent events, for callers whose `Accept` asks for them; this is one of them. First comes \
+            one with the outputs that do not stream, if there are any, then one for each part of the output that does. A \
+            stream that fails ends with the event `error`. With `Accept: text/event-stream;done=true` others end with \
+            the event `done`, whose data has `trace_id` and `feedback_token`. Lines that begin with a colon are comments.",
+        "properties": {
+            "event": {"type": "string", "description": "`error`, `done`, or absent"},
+            "data": {
+                "type": "string",
+                "description": "a JSON object: outputs by name; with the event `error`, the body of a failure",
+            },
+        },
+        "required": ["data"],
+    })
+}
 
 /// The sample inputs that the flow file itself has.
 fn sample_of(flow: &Flow) -> Option<Value> {

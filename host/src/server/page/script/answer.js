@@ -36,12 +36,20 @@ function valueOf(value, tail = "") {
   if (source !== null) return image(source);
   if (typeof value === "string") return el("div", { class: `prose ${tail}` }, value);
   if (value === null) return el("div", { class: "prose none" }, "null");
-  if (Array.isArray(value) && value.some((item) => imageSource(item) !== null)) {
-    return el("div", { class: "pieces" }, ...value.map((item) => valueOf(item)));
-  }
-  if (typeof value === "object" && value.type === "text") return valueOf(value.text?.value ?? value.text, tail);
+  if (Array.isArray(value) && value.some((item) => imageSource(item) !== null || isText(item))) return pieces(value);
+  if (isText(value)) return valueOf(value.text?.value ?? value.text, tail);
   if (typeof value === "object") return el("pre", {}, JSON.stringify(value, null, 2));
   return el("div", { class: "prose code" }, String(value));
+}
+
+/** Whether a value is the text of a message as the format openai-vision writes it. */
+function isText(value) {
+  return value !== null && typeof value === "object" && value.type === "text" && value.text !== undefined;
+}
+
+/** A message of several texts and images. */
+function pieces(values) {
+  return el("div", { class: "pieces" }, ...values.map((value) => valueOf(value)));
 }
 
 /** Images of other hosts are not loaded: nobody there needs to know who looks. */

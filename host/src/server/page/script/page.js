@@ -155,7 +155,7 @@ function chatPage() {
     images = [];
     showAttached();
     const theirs = el("article", { class: "theirs", "aria-label": "Answer" });
-    turns.append(el("article", { class: "mine", "aria-label": "You" }, valueOf(asked)), theirs);
+    turns.append(el("article", { class: "mine", "aria-label": "You" }, takesImages ? pieces(asked) : valueOf(asked)), theirs);
     send.hidden = true;
     stop.hidden = false;
     stop.onclick = () => running.abort();
