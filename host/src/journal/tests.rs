@@ -30,6 +30,7 @@ fn payloads(journal: &Journal) -> Vec<Vec<u8>> {
 /// Ends the journal as a process ends that nobody kills.
 fn close(journal: Journal) {
     assert!(journal.close(Duration::from_secs(60)));
+    drop(journal);
 }
 
 #[test]

@@ -87,7 +87,10 @@ impl SpanProcessor for Printer {
 impl Sink for Printer {
     /// Returns when they are on the terminal.
     fn tell(&self, spans: Vec<SpanData>) -> OTelSdkResult {
-        let printed = spans.into_iter().fold(true, |printed, span| self.take(span) && printed);
+        let mut printed = true;
+        for span in spans {
+            printed &= self.take(span);
+        }
         self.flush(FLUSH)?;
         if printed { Ok(()) } else { Err(OTelSdkError::InternalFailure("the terminal is too slow".to_owned())) }
     }

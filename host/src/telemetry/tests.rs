@@ -159,7 +159,7 @@ fn points(data: &AggregatedMetrics) -> Vec<Point> {
     }
 }
 
-fn texts<'a>(attributes: impl IntoIterator<Item = &'a opentelemetry::KeyValue>) -> BTreeMap<String, String> {
+fn texts<'a>(attributes: impl IntoIterator<Item = &'a KeyValue>) -> BTreeMap<String, String> {
     attributes.into_iter().map(|it| (it.key.to_string(), it.value.to_string())).collect()
 }
 

@@ -51,8 +51,8 @@ pub(super) fn recognised(text: &str, json: Option<&Value>) -> Option<Evaluation>
 
 fn of_members(members: &Map<String, Value>) -> Option<Evaluation> {
     let find = |keys: &[&str]| {
-        let found = |key: &&str| members.iter().find(|(it, value)| plain(it) == **key && !value.is_null());
-        keys.iter().find_map(|key| found(&key)).map(|(_, value)| value)
+        let found = |key: &&str| members.iter().find(|(it, value)| plain(it) == *key && !value.is_null());
+        keys.iter().find_map(found).map(|(_, value)| value)
     };
     let text = |keys: &[&str]| find(keys).and_then(Value::as_str).map(str::trim).filter(|text| !text.is_empty());
     let (name, label) = (text(&["name"]), text(&["label"]));
@@ -129,9 +129,11 @@ fn plain(word: &str) -> String {
 mod tests {
     use super::*;
 
-    /// Name, value, label and explanation of what is recognised.
+    /// Name, value, label and explanation.
+    type Told<'a> = (&'a str, Option<f64>, Option<&'a str>, Option<&'a str>);
+
     #[track_caller]
-    fn check(body: &str, expected: Option<(&str, Option<f64>, Option<&str>, Option<&str>)>) {
+    fn check(body: &str, expected: Option<Told<'_>>) {
         let found = recognised(body, serde_json::from_str(body).ok().as_ref());
         let found = found.as_ref().map(|it| {
             let Evaluation { name, value, label, explanation } = it;

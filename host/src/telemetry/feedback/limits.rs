@@ -28,9 +28,9 @@ pub fn attribute_key(key: &str) -> String {
     let mut safe = if is_taken(key) { PREFIX.to_owned() } else { String::new() };
     for c in key.chars() {
         if c.is_control() {
-            safe.extend(c.escape_default())
+            safe.extend(c.escape_default());
         } else {
-            safe.push(c)
+            safe.push(c);
         }
         if safe.len() > KEY_BYTES {
             break;
