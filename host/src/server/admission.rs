@@ -32,14 +32,14 @@ pub static QUEUE: Setting =
     Setting::new("WEIR_MAX_QUEUE", "64", "how many more may wait for a place; the others are refused; at most 1024");
 /// Long enough to level out bursts. Whoever waits longer is better off at another host.
 pub static QUEUE_WAIT: Setting =
-    Setting::new("WEIR_MAX_QUEUE_WAIT", "100ms", "how long they may wait for it; 0: not at all; at most 2s");
+    Setting::new("WEIR_MAX_QUEUE_WAIT", "100ms", "how long they may wait for it; 0: not at all; at most 1m");
 
 /// Requests of a deployment for each core, if nothing else is said.
 const CONCURRENCY_PER_CORE: usize = 32;
 /// The most a deployment may have. Also of the queue.
 pub const MAX_CONCURRENCY: usize = 1024;
-/// The longest that a request may wait for its place.
-pub const MAX_QUEUE_WAIT: Duration = Duration::from_secs(2);
+/// The longest that a request may wait for its place. More than is good for anybody, but deployment files ask for it.
+pub const MAX_QUEUE_WAIT: Duration = Duration::from_secs(60);
 /// The longest that a client is told to stay away, in seconds. Until then much may have changed.
 const MAX_RETRY_AFTER: u64 = 30;
 /// The weight of the newest request in the mean of how long requests run: one part in so many.
