@@ -106,12 +106,25 @@ impl<F: Fn(&str) -> Option<String>> Source for Variables<F> {
 }
 
 /// A setting after it was read.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Found {
     pub setting: &'static Setting,
     /// None: unset, and no default.
     pub text: Option<String>,
     pub origin: Origin,
+}
+
+impl Found {
+    /// The text as it may be shown.
+    pub fn shown(&self) -> Option<&str> {
+        self.text.as_deref().map(|text| if self.setting.secret { "(set, not shown)" } else { text })
+    }
+}
+
+impl fmt::Debug for Found {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}={:?} ({})", self.setting.variable, self.shown(), self.origin)
+    }
 }
 
 /// Reads settings: keeps what was found, and gathers all that cannot be understood.

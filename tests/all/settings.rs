@@ -94,6 +94,25 @@ async fn the_readme_has_every_status_with_its_codes() {
     }
 }
 
+#[tokio::test]
+async fn a_flow_sees_no_setting_of_the_host() {
+    let flow = "
+inputs: {}
+outputs: {a: {type: string, reference: '${n.output}'}}
+environment_variables: {WEIR_PRIMARY_KEY: its own}
+nodes:
+- name: n
+  type: wasm
+  source: {path: guests/config_reads.wasm}
+  inputs: {keys: [WEIR_PRIMARY_KEY]}
+  grants: {config: [WEIR_PRIMARY_KEY]}
+";
+    let key = "a-key-of-thirty-two-letters-00000";
+    let host = TestHost::written("curious", flow).env("WEIR_PRIMARY_KEY", key).start().await;
+    let reply = host.score_with(&[("authorization", &format!("Bearer {key}"))], "{}").await;
+    assert!(reply.status == 200 && reply.text().contains("its own"), "{}", reply.text());
+}
+
 /// The tables of the README that have the columns variable and default.
 #[test]
 fn the_readme_has_every_setting_with_its_real_default() {

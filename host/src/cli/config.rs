@@ -7,9 +7,6 @@ use crate::cli::{ConfigArgs, Done, Error, say};
 use crate::config::{Layers, Settings};
 use crate::setting::{Found, Origin};
 
-/// What is shown of a secret.
-const HIDDEN: &str = "(set, not shown)";
-
 pub fn run(args: &ConfigArgs) -> Done {
     let asked = Asked::read(&args.serve)?;
     let process = asked.settings(&args.serve)?;
@@ -28,8 +25,8 @@ pub fn run(args: &ConfigArgs) -> Done {
 }
 
 fn tell(args: &ConfigArgs, deployment: Option<&str>, found: &Found) {
-    let Found { setting, text, origin } = found;
-    let value = text.as_deref().map(|text| if setting.secret { HIDDEN } else { text });
+    let Found { setting, origin, .. } = found;
+    let value = found.shown();
     if args.json {
         let mut line = json!({"name": setting.variable, "value": value, "origin": origin.to_string()});
         if let Some(deployment) = deployment {

@@ -66,13 +66,14 @@ impl<'a> Layers<'a> {
         let variables = &given.environment_variables;
         Self { variables, flags, environment: &super::variable, file: None, deployment: None }
     }
-    /// A variable as flows and their connections see it.
+    /// A variable as flows and their connections see it. Settings of the host, keys among them, are none of theirs.
     pub fn variable(&self, name: &str) -> Option<String> {
         let given = self.variables.iter().rev().find(|(given, _)| given == name);
         let own = given.map(|(_, value)| value.clone()).filter(|value| !value.is_empty());
         let of_file = || self.file.and_then(|file| Some(file.variables.get(name)?.text.clone()));
         let of_deployment = || self.deployment.and_then(|told| told.variables.get(name).cloned());
-        own.or_else(|| (self.environment)(name)).or_else(of_file).or_else(of_deployment)
+        let of_process = || (self.environment)(name).filter(|_| !name.starts_with(PREFIX));
+        own.or_else(of_process).or_else(of_file).or_else(of_deployment)
     }
 }
 
