@@ -10,11 +10,11 @@ use crate::flow::problem::{Problems, Warning, listed};
 use crate::folder::{Folder, FolderError};
 
 /// Everything that is to be served.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Served {
     /// Name of the endpoint.
     pub endpoint: Option<String>,
-    /// At least one.
+    /// At least one, if it was read from arguments.
     pub deployments: Vec<Named>,
     pub warnings: Vec<Warning>,
 }

@@ -8,7 +8,11 @@ use crate::config::{Layers, Settings};
 use crate::setting::{Found, Origin};
 
 pub fn run(args: &ConfigArgs) -> Done {
-    let asked = Asked::read(&args.serve)?;
+    let asked = match Asked::read(&args.serve) {
+        // Whoever names no flow may be in a folder that has none.
+        Err(_) if args.serve.paths.is_empty() => Asked::without_flow(&args.serve)?,
+        asked => asked?,
+    };
     let process = asked.settings(&args.serve)?;
     process.found.iter().for_each(|found| tell(args, None, found));
     if asked.served.deployments.len() < 2 {

@@ -38,6 +38,16 @@ impl Asked {
         }
     }
 
+    /// The settings alone.
+    ///
+    /// # Errors
+    /// If the configuration file is wrong.
+    pub(in crate::cli) fn without_flow(args: &ServeArgs) -> Result<Self, Error> {
+        let file = args.settings.config.as_deref().map(|path| File::read(path, &Settings::keys())).transpose();
+        let file = file.map_err(|error| Error::wrong(file_error(error)))?;
+        Ok(Self { served: Served::default(), flags: args.flags(), file, told: None })
+    }
+
     /// The files that say what is served and how, but for the flows themselves.
     pub(in crate::cli) fn files(&self, args: &ServeArgs) -> Vec<PathBuf> {
         let deployments = self.served.deployments.iter().filter_map(|named| Some(named.told.as_ref()?.path.clone()));
