@@ -149,7 +149,7 @@ impl Deployment {
         let model = model(&mut fields, root, findings);
         let variables = variables(&mut fields, findings);
         let settings = request_settings(&mut fields, findings);
-        let app_insights = fields.flag("app_insights_enabled", findings).unwrap_or_default();
+        let app_insights = app_insights(&mut fields, findings);
         if let Some(environment) = fields.section("environment") {
             environment_routes(environment, findings);
         }
@@ -173,6 +173,25 @@ impl Model {
             return None;
         };
         Some(Self { name: name?, path: path.value })
+    }
+}
+
+/// Taken note of, and told that nothing is sent there: whoever asked for it would look for traces in vain.
+fn app_insights(fields: &mut Fields<'_>, findings: &mut Findings) -> bool {
+    let Some(node) = fields.take("app_insights_enabled") else { return false };
+    match node.value {
+        Value::Bool(true) => {
+            let message = "`app_insights_enabled` has no effect yet: nothing is sent to Application Insights";
+            let warning = findings.warning("NoEffect", &node.span, message);
+            warning.help("send traces and metrics by OTLP: see OTEL_EXPORTER_OTLP_ENDPOINT");
+            true
+        }
+        Value::Bool(false) | Value::Null => false,
+        _ => {
+            let message = format!("`app_insights_enabled` must be true or false, not {}", node.kind());
+            findings.problem("InvalidDeployment", &node.span, message);
+            false
+        }
     }
 }
 

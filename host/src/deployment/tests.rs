@@ -65,6 +65,8 @@ fn a_deployment_is_its_flow_its_variables_and_its_limits() {
         notes,
         [
             "f.yaml:12:1: `instance_count` has no effect here: a host is one instance; its replicas are the cluster's",
+            "f.yaml:17:23: `app_insights_enabled` has no effect yet: nothing is sent to Application Insights; send traces and \
+             metrics by OTLP: see OTEL_EXPORTER_OTLP_ENDPOINT",
             "f.yaml:22:1: `liveness_probe` has no effect here: point the cluster's probe to /livez of the operator's listener",
         ]
     );
