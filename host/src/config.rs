@@ -8,6 +8,7 @@
 mod arguments;
 mod file;
 mod layers;
+pub mod prompt_flow;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -128,7 +129,9 @@ impl Settings {
         let images = reader.optional(&IMAGE_HOSTS, |text| {
             images::Config::parse(text).map_err(|error| format!("{error}; or `none`, to fetch no images"))
         });
-        let log = reader.value(&LOG, setting::text);
+        let log = reader.optional(&LOG, setting::text);
+        let log = prompt_flow::log_level(&mut reader).filter(|_| log.is_none()).or(log);
+        let log = log.unwrap_or_else(|| LOG.default.to_owned());
         let server = server::Config::read(&mut reader);
         let telemetry = telemetry::Config::read(&mut reader);
         // Read again for each flow, which may have its own; here for the list.

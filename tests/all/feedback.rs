@@ -137,10 +137,8 @@ async fn a_long_feedback_is_kept_whole_and_later_ones_still_arrive() {
     host.feedback("", &[], "later").await;
 
     let spans = arrived(&collector, 2).await;
-    let mut parts: Vec<(usize, &str)> = said(&spans[0])
-        .iter()
-        .map(|(key, _)| (key.split_once('.').map_or(0, |(_, n)| n.parse().unwrap()), *key))
-        .collect();
+    let mut parts: Vec<(usize, &str)> =
+        said(&spans[0]).keys().map(|key| (key.split_once('.').map_or(0, |(_, n)| n.parse().unwrap()), *key)).collect();
     parts.sort_unstable();
     let texts: Vec<&str> = parts.iter().map(|(_, key)| spans[0].attributes[*key].as_str().unwrap()).collect();
     assert!(texts.len() == 9 && texts.iter().all(|text| text.len() <= 8000));
@@ -170,7 +168,8 @@ fn token(key: &std::path::Path, ttl: u64) -> String {
     let config = Config { ttl: std::time::Duration::from_secs(ttl), key_file: Some(key.to_owned()) };
     let headers = [(http::HeaderName::from_static(TRACEPARENT.0), http::HeaderValue::from_static(TRACEPARENT.1))];
     let span = propagation::extract(&headers.into_iter().collect());
-    FeedbackTokens::open(&config, None).unwrap().issue(&span).unwrap()
+    let tokens = FeedbackTokens::open(&config, None).expect("the key is there");
+    tokens.issue(&span).expect("the span is one")
 }
 
 #[tokio::test]

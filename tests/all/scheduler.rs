@@ -143,7 +143,9 @@ async fn a_stream_that_runs_past_that_time_ends_with_the_same_error() {
 async fn a_time_that_is_none_is_refused() {
     for seconds in ["soon", "0", "-1", "1.5"] {
         let exit = TestHost::flow("run_returns").env("PF_LINE_TIMEOUT_SEC", seconds).refuses().await;
-        let wanted = format!("error: PF_LINE_TIMEOUT_SEC: {seconds:?} is no time; write whole seconds, such as 300\n");
+        let wanted = format!(
+            "error: PF_LINE_TIMEOUT_SEC: {seconds:?} is no time; write whole seconds, such as 300, of at most 3600\n"
+        );
         assert_eq!((exit.status.code(), exit.stderr), (Some(2), wanted));
     }
 }

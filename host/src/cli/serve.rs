@@ -12,7 +12,7 @@ use anyhow::Context as _;
 use crate::assembly::endpoint::{Prepared, Unserved};
 use crate::cli::process::{Process, start_log};
 use crate::cli::{Done, Error, say, warn, workshop, wrong};
-use crate::config::ServeArgs;
+use crate::config::{self, ServeArgs};
 use crate::sandbox::Threads;
 use crate::sandbox::component::Workshop;
 use crate::server::access::Access;
@@ -29,6 +29,7 @@ pub fn run(args: ServeArgs) -> Done {
     let asked = Asked::read(&args)?;
     let settings = asked.settings(&args)?;
     start_log(&settings.log)?;
+    config::prompt_flow::notes(&config::variable).iter().for_each(warn);
 
     let access = Access::open(settings.server.access.clone(), settings.listen).map_err(Error::wrong)?;
     let workshop = workshop(settings.flows.components.clone())?;

@@ -96,8 +96,8 @@ pub struct Config {
     pub connection_age: Duration,
     pub write_timeout: Duration,
     pub head: head::Limits,
-    /// Whether a file descriptor is kept for the time when the process has no more of them.
-    pub spare: bool,
+    /// Whether it has the last file descriptors of the process for itself.
+    pub favoured: bool,
 }
 
 impl Config {
@@ -116,13 +116,13 @@ impl Config {
                 each: reader.value(&HEADER_LINE, setting::size_up_to(64 << 10)),
                 uri: reader.value(&URI, setting::size_up_to(16 << 10)),
             },
-            spare: false,
+            favoured: false,
         }
     }
 
     /// The same for the operator's listener: a budget of its own, so that probes are answered while clients storm the other.
     pub fn for_admin(&self) -> Self {
-        Self { connections: ADMIN_CONNECTIONS, connections_each: None, spare: true, ..self.clone() }
+        Self { connections: ADMIN_CONNECTIONS, connections_each: None, favoured: true, ..self.clone() }
     }
 }
 
@@ -137,7 +137,7 @@ impl Default for Config {
             connection_age: seconds(3600),
             write_timeout: seconds(30),
             head: head::Limits { headers: 100, all: 16 << 10, each: 8 << 10, uri: 8 << 10 },
-            spare: false,
+            favoured: false,
         }
     }
 }
@@ -159,7 +159,7 @@ pub fn bind(address: SocketAddr) -> std::io::Result<TcpListener> {
 /// Serves connections until the host closes, and then those that are left, until they end or everything is cancelled.
 pub async fn serve(listener: TcpListener, routes: Router, config: Config, mut draining: Draining) {
     let budget = Budget::new(config.connections.min(accept::half_of_descriptors()), config.connections_each);
-    let mut acceptor = Acceptor::new(listener, budget, config.spare);
+    let mut acceptor = Acceptor::new(listener, budget, config.favoured);
     let shared = Shared { routes, config: Arc::new(config), draining: draining.clone() };
     let mut connections = JoinSet::new();
     loop {

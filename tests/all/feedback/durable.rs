@@ -38,7 +38,8 @@ fn texts(spans: &[harness::Span]) -> Vec<Value> {
 }
 
 fn segments(data: &Path) -> Vec<std::path::PathBuf> {
-    let files = fs::read_dir(data.join("feedback")).unwrap().map(|it| it.unwrap().path());
+    let files = fs::read_dir(data.join("feedback")).expect("the host has made its folder");
+    let files = files.map(|file| file.expect("the folder stays").path());
     let mut files: Vec<_> = files.filter(|path| path.extension().is_some_and(|it| it == "journal")).collect();
     files.sort();
     files

@@ -1,8 +1,10 @@
 //! Takes connections from the system, as long as there is a place for them and the system has any to give.
 
 use std::fs::{self, File};
+use std::future::poll_fn;
 use std::io;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
 use tokio::net::{TcpListener, TcpStream};
@@ -25,9 +27,10 @@ pub(super) struct Acceptor {
     listener: TcpListener,
     budget: Arc<Budget>,
     pause: Duration,
-    /// Given up for a connection when there are no more descriptors. None: not kept, or in use.
+    /// A descriptor that is kept for when there are no others. None: there was none to keep.
     spare: Option<File>,
-    keeps_spare: bool,
+    /// Whether it may be used for a connection.
+    spends_spare: bool,
     refused: Rarely,
     failed: Rarely,
     last: usize,
@@ -36,10 +39,10 @@ pub(super) struct Acceptor {
 type Accepted = (TcpStream, Peer, Place);
 
 impl Acceptor {
-    pub(super) fn new(listener: TcpListener, budget: Arc<Budget>, keeps_spare: bool) -> Self {
+    pub(super) fn new(listener: TcpListener, budget: Arc<Budget>, spends_spare: bool) -> Self {
         let (refused, failed) = Default::default();
         let mut acceptor =
-            Self { listener, budget, pause: PAUSES.0, spare: None, keeps_spare, refused, failed, last: LAST };
+            Self { listener, budget, pause: PAUSES.0, spare: None, spends_spare, refused, failed, last: LAST };
         acceptor.keep_spare();
         acceptor
     }
@@ -47,20 +50,26 @@ impl Acceptor {
     /// The next connection. May be dropped while it waits.
     pub(super) async fn accept(&mut self) -> Accepted {
         loop {
-            match self.listener.accept().await {
-                Ok((socket, peer)) => {
-                    self.pause = PAUSES.0;
-                    self.keep_spare();
-                    if let Some(place) = self.budget.take(peer.ip()) {
-                        return (socket, Peer(peer), place);
-                    }
-                    // Closed at once: to read and answer would be the work that the limit is there to save.
-                    if let Some(count) = self.refused.count() {
-                        tracing::warn!(count, "connections beyond the limit were closed");
-                    }
+            let next = poll_fn(|cx| match self.leave_one() {
+                Ok(()) => self.listener.poll_accept(cx),
+                Err(error) => Poll::Ready(Err(error)),
+            });
+            let (socket, peer) = match next.await {
+                Ok(accepted) => accepted,
+                Err(error) if concerns_the_other_end(&error) => continue,
+                Err(error) => {
+                    self.wait(&error).await;
+                    continue;
                 }
-                Err(error) if concerns_the_other_end(&error) => {}
-                Err(error) => self.wait(&error).await,
+            };
+            self.keep_spare();
+            self.pause = PAUSES.0;
+            if let Some(place) = self.budget.take(peer.ip()) {
+                return (socket, Peer(peer), place);
+            }
+            // Closed at once: to read and answer would be the work that the limit is there to save.
+            if let Some(count) = self.refused.count() {
+                tracing::warn!(count, "connections beyond the limit were closed");
             }
         }
     }
@@ -76,7 +85,7 @@ impl Acceptor {
         if let Some(count) = self.failed.count() {
             tracing::warn!(count, %error, "connections could not be accepted");
         }
-        if self.spare.take().is_some() {
+        if self.spends_spare && self.spare.take().is_some() {
             return;
         }
         let pause = self.pause;
@@ -85,9 +94,18 @@ impl Acceptor {
     }
 
     fn keep_spare(&mut self) {
-        if self.keeps_spare && self.spare.is_none() {
+        if self.spare.is_none() {
             self.spare = File::open("/dev/null").ok();
         }
+    }
+
+    /// Whoever may not spend the spare descriptor leaves at least one of the others to those who may: a connection is
+    /// taken only if there are two.
+    fn leave_one(&self) -> io::Result<()> {
+        if let Some(spare) = self.spare.as_ref().filter(|_| !self.spends_spare) {
+            let _both = (spare.try_clone()?, spare.try_clone()?);
+        }
+        Ok(())
     }
 }
 

@@ -48,7 +48,8 @@ pub(super) fn paths(flow: &Flow, facts: &Facts) -> Value {
         },
         "/feedback": {
             "parameters": feedback_parameters(),
-            "post": feedback(facts, &[HEAD, BODY, guarded].concat()),
+            // A token may be wrong, whether keys are asked for or not.
+            "post": feedback(facts, &[HEAD, BODY, guarded, &[StatusCode::FORBIDDEN]].concat()),
         },
         "/health": {"get": open("health", "whether the service lives", &status(&[]))},
         "/version": {"get": open("version", "which version it is", &status(&["build_info"]))},
@@ -122,7 +123,11 @@ fn feedback(facts: &Facts, failures: &[StatusCode]) -> Value {
                 "*/*": {"schema": {}},
             },
         },
-        "responses": responses(&json!({"application/json": {"schema": anything}}), &["x-request-id"], failures),
+        "responses": responses(
+            &json!({"application/json": {"schema": anything}}),
+            &["x-request-id", "x-feedback-durability"],
+            failures,
+        ),
     });
     if facts.keys_required {
         // Any one of them will do.
@@ -142,7 +147,11 @@ fn feedback_parameters() -> Value {
             "description": "The token that came with the reply of /score: the feedback is about that reply.",
         },
         request_header("x-feedback-token"),
-        request_header("idempotency-key"),
+        {
+            "name": "idempotency-key", "in": "header", "required": false,
+            "schema": {"type": "string", "minLength": 1, "maxLength": 128, "pattern": "^[!-~]+$"},
+            "description": "what the caller calls this feedback: sent again under the same name, it counts once",
+        },
         request_header("traceparent"),
         request_header("tracestate"),
         request_header("baggage"),
@@ -198,6 +207,7 @@ pub(super) fn headers() -> Value {
             "schema": {"type": "string", "pattern": "^[0-9a-f]{32}$"},
         },
         "x-feedback-token": text("send it with POST /feedback, and the feedback is about this reply"),
+        "x-feedback-durability": text("what the feedback survives, once it is answered: `disk` (a crash), or `memory`"),
         "azureml-model-deployment": text("the deployment that answered, if this host has several"),
         "Retry-After": {"description": "seconds until it is worth another try", "schema": {"type": "integer", "minimum": 0}},
         "Allow": text("the methods that the path takes"),
@@ -211,7 +221,6 @@ fn request_header(name: &str) -> Value {
         "x-ms-client-request-id" => "the same, if there is no x-request-id",
         "traceparent" => "W3C Trace Context: the trace and span of the caller",
         "tracestate" => "W3C Trace Context: what other systems say of the trace",
-        "idempotency-key" => "what the caller calls this feedback: sent again under the same name, it counts once",
         "baggage" => "W3C Baggage: what the caller wants to be told of the request",
         _ => "the token that came with the reply of /score: the feedback is about that reply",
     };
