@@ -15,6 +15,9 @@ pub(super) fn host(data: &Path, collector: &Collector) -> HostBuilder {
         .arg("--data-dir")
         .arg(data.display().to_string())
         .env("WEIR_FEEDBACK_RETRY_MAX", "20ms")
+        // How often somebody may come is another matter: see access.rs.
+        .env("WEIR_FEEDBACK_RATE", "none")
+        .env("WEIR_FEEDBACK_RATE_TOTAL", "none")
 }
 
 /// A collector that is away.

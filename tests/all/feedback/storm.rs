@@ -73,7 +73,11 @@ async fn every_feedback_that_was_answered_arrives_however_often_the_host_is_kill
             #[expect(clippy::disallowed_methods, reason = "clients of a test, which waits for their end")]
             clients.spawn(client(host.address(), Arc::clone(&tally)));
         }
-        tally.subscribe().wait_for(|tally| tally.answered.len() >= goal).await.unwrap();
+        let mut seen = tally.subscribe();
+        tokio::select! {
+            reached = seen.wait_for(|tally| tally.answered.len() >= goal) => drop(reached.unwrap()),
+            Some(ended) = clients.join_next() => panic!("a client ended before the host did: {ended:?}"),
+        }
         host.kill().await;
         while let Some(client) = clients.join_next().await {
             client.unwrap();
