@@ -116,10 +116,11 @@ fn each_root_is_printed_as_a_tree_of_its_own_once_it_is_whole() {
     headers.insert("traceparent", parent.parse().unwrap());
     let parent = propagation::extract(&headers);
 
-    // Two requests of one trace at the same time, and a feedback in between.
+    // Two requests of one trace at the same time, and two feedbacks in between.
     let (first, second) = (rig.request(&parent), rig.request(&parent));
     rig.flow(&first.context(), &Usage::default()).finish("{}");
     rig.feedback(&parent, vec![KeyValue::new("feedback", "good")]);
+    rig.feedback(&parent, vec![KeyValue::new("rating", 5), KeyValue::new("tone", "kind")]);
     rig.flow(&second.context(), &Usage::default()).fail("GuestTrap", "it trapped");
     second.finish(FinishRequest { status: 500, exception: "GuestTrap", message: "it trapped", ..rig.finish_request() });
     first.finish(rig.finish_request());
@@ -135,6 +136,8 @@ fn each_root_is_printed_as_a_tree_of_its_own_once_it_is_whole() {
         firsts,
         [
             &["promptflow-feedback", "good", "trace", id][..],
+            &[],
+            &["promptflow-feedback", "rating=5", "tone=kind", "trace", id],
             &[],
             &["POST", "/score", "500", "trace", id, "GuestTrap:", "it", "trapped"],
             &["└─", "chat_basic", "Failed", "GuestTrap:", "it", "trapped"],

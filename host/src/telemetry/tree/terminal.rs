@@ -52,7 +52,7 @@ fn head(trace: &Trace, root: &Span, color: bool) -> String {
     let mut parts = vec![Paint::Bold.on(&clean(&root.name), color)];
     match root.role() {
         Role::Server => parts.push(word(root, root.attribute(semconv::HTTP_STATUS).unwrap_or("-"), color)),
-        Role::Feedback => parts.extend(root.attribute("feedback").map(clean)),
+        Role::Feedback => parts.extend(judgement(root)),
         Role::Flow | Role::Node | Role::Rpc => parts.push(word(root, outcome(root), color)),
     }
     if root.role() != Role::Feedback {
@@ -61,6 +61,15 @@ fn head(trace: &Trace, root: &Span, color: bool) -> String {
     parts.push(Paint::Dim.on(&format!("trace {}", trace.id), color));
     parts.extend(failure(root).map(|message| Paint::Red.on(&message, color)));
     format!("{}\n", parts.join("  "))
+}
+
+/// What a feedback says: its text, or what it was flattened to.
+fn judgement(feedback: &Span) -> Vec<String> {
+    if let Some(text) = feedback.attribute(attribute::FEEDBACK) {
+        return vec![clean(text)];
+    }
+    let said = feedback.attributes.iter().filter(|(key, _)| key != attribute::FEEDBACK_ID);
+    said.map(|(key, value)| clean(&format!("{key}={value}"))).collect()
 }
 
 fn line(row: &Row<'_>, width: usize, root: &Span, color: bool) -> String {
