@@ -6,6 +6,7 @@ pub mod auth;
 pub mod body;
 mod caught;
 pub mod config;
+mod correlation;
 pub mod cors;
 pub mod drain;
 pub mod edge;

@@ -56,7 +56,7 @@ macro_rules! replayed {
     };
 }
 
-replayed!(flow_yaml, reference, template, prompty, connection, score_body, description, batch_results);
+replayed!(flow_yaml, deployment_yaml, reference, template, prompty, connection, score_body, description, batch_results);
 
 #[test]
 fn every_target_has_a_program_a_corpus_and_a_test() {

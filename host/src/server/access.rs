@@ -13,15 +13,13 @@ use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, StatusCode, header};
 
 use crate::server::auth::{self, Auth, Caller, KeyName, Refused, Source};
+use crate::server::correlation;
 use crate::server::cors::Origins;
-use crate::server::edge::{Astray, FEEDBACK_TOKEN};
+use crate::server::edge::Astray;
 use crate::server::problem::Problem;
 use crate::server::rate::{self, Quota, retry_after};
 use crate::server::{App, Peer};
 use crate::setting::Reader;
-
-/// Where a page puts its feedback token if it can set no header.
-const TOKEN_IN_QUERY: &str = "feedback_token";
 
 /// What an operator says about who may call.
 #[derive(Clone, Debug, Default)]
@@ -125,9 +123,7 @@ fn identify(app: &App, request: &Request, now: Instant) -> Result<Caller, Refusa
 
 /// Whether a request has a token of ours for the reply that it is about.
 fn has_token(app: &App, request: &Request) -> bool {
-    let header = request.headers().get(FEEDBACK_TOKEN).and_then(|value| value.to_str().ok());
-    let mut pairs = request.uri().query().unwrap_or_default().split('&').filter_map(|pair| pair.split_once('='));
-    let token = header.or_else(|| pairs.find(|(name, _)| *name == TOKEN_IN_QUERY).map(|(_, token)| token));
+    let token = correlation::token(request.headers(), request.uri().query().unwrap_or_default());
     token.is_some_and(|token| app.feedback_tokens.verify(token).is_ok())
 }
 

@@ -14,16 +14,12 @@ use hyper::body::{Body as HttpBody, Frame, SizeHint};
 
 use crate::id::RequestId;
 use crate::server::access::Stranger;
+use crate::server::correlation::Correlation;
 use crate::server::endpoint::{self, Deployment};
 use crate::server::problem::Problem;
-use crate::server::reply::EndOfStream;
 use crate::server::request_id::RequestIds;
 use crate::server::{App, Peer};
 use crate::telemetry::{FinishRequest, RequestSpan, RequestStart, propagation};
-
-/// Headers of a reply by which a feedback finds its request: the trace, in hexadecimal, and a token that leads to it.
-pub const TRACE_ID: &str = "x-trace-id";
-pub const FEEDBACK_TOKEN: &str = "x-feedback-token";
 
 /// What the edge knows of a request; handlers find it among the request's extensions.
 #[derive(Clone, Debug)]
@@ -35,7 +31,7 @@ pub struct Arrived {
     pub id: RequestId,
     pub id_from_caller: bool,
     /// What leads a feedback to this request.
-    pub(super) end: EndOfStream,
+    pub(super) correlation: Correlation,
 }
 
 /// A request for a deployment that there is not, with what it is told once it has shown its key: which deployments there
@@ -92,8 +88,9 @@ pub async fn edge(State(app): State<Arc<App>>, mut request: Request, next: Next)
     });
     let started = Instant::now();
     let cx = span.context();
-    let end = EndOfStream { trace_id: propagation::trace_id(&cx), feedback_token: app.feedback_tokens.issue(&cx) };
-    let arrived = Arrived { deployment: deployment.clone(), span: cx, id, id_from_caller, end: end.clone() };
+    let mut correlation = Correlation::of(&cx, &app.feedback_tokens);
+    let arrived =
+        Arrived { deployment: deployment.clone(), span: cx, id, id_from_caller, correlation: correlation.clone() };
     request.extensions_mut().insert(arrived);
     // From here on the span ends, whatever happens: with the reply, or as given up when the client goes away first.
     let open = Open {
@@ -110,16 +107,14 @@ pub async fn edge(State(app): State<Arc<App>>, mut request: Request, next: Next)
     }
     let response = next.run(request).await;
     let (mut parts, body) = response.into_parts();
-    let mut told = vec![(TRACE_ID, end.trace_id)];
-    // A stranger learns no deployment's name, and gets no token, which stands for a key.
-    if parts.extensions.remove::<Stranger>().is_none() {
-        told.push((FEEDBACK_TOKEN, end.feedback_token));
-        told.push((endpoint::HEADER, picked.ok().and_then(|deployment| deployment.name.clone())));
+    // A stranger learns no deployment's name, and gets no token.
+    if parts.extensions.remove::<Stranger>().is_some() {
+        correlation = correlation.without_token();
+    } else if let Ok(deployment) = picked {
+        let name = deployment.name.as_deref().and_then(|name| HeaderValue::from_str(name).ok());
+        parts.headers.extend(name.map(|name| (HeaderName::from_static(endpoint::HEADER), name)));
     }
-    for (name, value) in told {
-        let value = value.and_then(|value| HeaderValue::try_from(value).ok());
-        parts.headers.extend(value.map(|value| (HeaderName::from_static(name), value)));
-    }
+    correlation.tell(&mut parts.headers);
     let mut open = open.0.take().expect("set just above");
     open.status = parts.status;
     open.served = parts.extensions.remove::<Served>().unwrap_or_default();

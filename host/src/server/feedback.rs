@@ -18,13 +18,10 @@ use opentelemetry::Context;
 use opentelemetry::trace::TraceContextExt;
 
 use crate::server::App;
+use crate::server::correlation;
 use crate::server::problem::Problem;
 use crate::telemetry::feedback::{Durability, Feedback};
 use crate::telemetry::propagation;
-
-/// The token of the reply that the feedback is about, as a header and in the query.
-const TOKEN_HEADER: &str = "x-feedback-token";
-const TOKEN_QUERY: &str = "feedback_token";
 
 /// By which a feedback that is sent again is known; OpenTelemetry has no name for it, the IETF's draft has this one.
 const KEY_HEADER: &str = "idempotency-key";
@@ -76,12 +73,7 @@ async fn store(app: Arc<App>, about: Context, feedback: Feedback) -> Result<Dura
 /// The span that the feedback is about, with the caller's baggage.
 fn about(app: &App, headers: &HeaderMap, query: &str) -> Result<Context, Problem> {
     let caller = propagation::extract(headers);
-    let token = match headers.get(TOKEN_HEADER) {
-        // What is no text is no token, which its reader says.
-        Some(token) => Some(token.to_str().unwrap_or_default()),
-        None => in_query(query, TOKEN_QUERY),
-    };
-    let Some(token) = token else { return Ok(caller) };
+    let Some(token) = correlation::token(headers, query) else { return Ok(caller) };
     let about = app.feedback_tokens.verify(token)?;
     Ok(caller.with_remote_span_context(about.span().span_context().clone()))
 }
@@ -97,16 +89,8 @@ fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, Problem> {
 
 /// As the original reads it: `true` in any case; any other value, and anything else in the query, is no fault.
 fn wants_flat(query: &str) -> bool {
-    let mut values = pairs(query).filter(|(name, _)| *name == "flatten");
+    let mut values = correlation::pairs(query).filter(|(name, _)| *name == "flatten");
     values.any(|(_, value)| value.eq_ignore_ascii_case("true"))
-}
-
-fn in_query<'a>(query: &'a str, name: &str) -> Option<&'a str> {
-    pairs(query).find(|(it, _)| *it == name).map(|(_, value)| value)
-}
-
-fn pairs(query: &str) -> impl Iterator<Item = (&str, &str)> {
-    query.split('&').filter_map(|pair| pair.split_once('='))
 }
 
 #[cfg(test)]

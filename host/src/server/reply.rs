@@ -12,7 +12,7 @@ use crate::flow::value::Json;
 use crate::setting::{self, Reader, Setting};
 
 pub(super) use accept::{Accept, Form};
-pub(super) use stream::{EndOfStream, streamed};
+pub(super) use stream::streamed;
 
 /// Longest time between two comments in a silent stream. Nobody keeps a connection for so long on which nothing comes.
 const MAX_KEEP_ALIVE: Duration = Duration::from_secs(600);

@@ -24,7 +24,7 @@ pub(super) async fn score(
     body: Body,
 ) -> Result<Response, Problem> {
     let accept = Accept::of(&headers);
-    let Arrived { deployment, span, id, id_from_caller, end } = arrived;
+    let Arrived { deployment, span, id, id_from_caller, correlation } = arrived;
     let flow = &deployment.runner.flow;
     // Before anything has run, or been paid for.
     let form = accept.choose(!flow.stream_candidates().is_empty())?;
@@ -45,7 +45,7 @@ pub(super) async fn score(
         line: false,
         usage: Usage::default(),
     };
-    let streamed = |streaming| reply::streamed(streaming, &accept, &end, app.config.replies.keep_alive);
+    let streamed = |streaming| reply::streamed(streaming, &accept, &correlation, app.config.replies.keep_alive);
     let reply = match deployment.runner.run(inputs, call).await {
         // The flow could have streamed, but this time it answered whole. A client that takes nothing but a stream has it
         // as one of a single event: the answer is there and paid for, so to refuse it would help nobody.

@@ -18,9 +18,11 @@ use indexmap::IndexMap;
 use miette::{GraphicalReportHandler, GraphicalTheme};
 use weir::batch::results::{ResultFile, Results};
 use weir::capability::connection::Connections;
+use weir::deployment::Document;
 use weir::flow::describe::Description;
 use weir::flow::images::ImageError;
 use weir::flow::inputs::Inputs;
+use weir::flow::problem::{Problems, Warning};
 use weir::flow::reference::Reference;
 use weir::flow::value::Json;
 use weir::flow::{Binding, Draft, FileError, Flow, NodeKind, Surroundings, python};
@@ -39,8 +41,9 @@ const MAX_READ: usize = 32 * 1024 * 1024;
 pub type Target = fn(&[u8]);
 
 /// All of them, by the names of their corpora.
-pub const TARGETS: [(&str, Target); 8] = [
+pub const TARGETS: [(&str, Target); 9] = [
     ("flow_yaml", flow_yaml),
+    ("deployment_yaml", deployment_yaml),
     ("reference", reference),
     ("template", template),
     ("prompty", prompty),
@@ -65,6 +68,12 @@ pub fn flow_yaml(data: &[u8]) {
     drop(draft.initialise(&IndexMap::new(), None));
     told(draft);
     folder.check();
+}
+
+/// A deployment or endpoint file of Azure ML.
+pub fn deployment_yaml(data: &[u8]) {
+    let Some(text) = text(data) else { return };
+    bounded(Document::parse("deployment.yaml", text));
 }
 
 /// A reference: by itself, and as the input of a node.
@@ -235,7 +244,12 @@ fn told(draft: Draft) {
             }
         });
     }
-    let told = match draft.finish() {
+    bounded(draft.finish());
+}
+
+/// All that is found is told, in every way, and can be read.
+fn bounded<T>(found: Result<(T, Vec<Warning>), Problems>) {
+    let told = match found {
         Ok((_, warnings)) => {
             let json: usize = warnings.iter().map(|warning| warning.to_json().to_string().len()).sum();
             json.max(warnings.iter().map(|warning| warning.to_string().len()).sum())
@@ -248,7 +262,7 @@ fn told(draft: Draft) {
             drawn.len().max(json).max(problems.plain().len())
         }
     };
-    assert!(told <= MAX_TOLD, "{told} bytes are told about a flow");
+    assert!(told <= MAX_TOLD, "{told} bytes are told about a file");
 }
 
 /// A flow folder that holds these files and those that every flow finds, and counts what is read of it.

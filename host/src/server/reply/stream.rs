@@ -10,11 +10,11 @@ use axum::response::{IntoResponse, Response};
 use futures_util::StreamExt;
 use futures_util::stream::{self, BoxStream};
 use http::{HeaderName, header};
-use serde::Serialize;
 use tokio::time::timeout;
 
 use crate::flow::value::Json;
 use crate::scheduler::outcome::{Failure, Streaming};
+use crate::server::correlation::Correlation;
 use crate::server::edge::Served;
 use crate::server::problem::Problem;
 
@@ -27,21 +27,12 @@ const KEEP_ALIVE: &str = ": keep-alive\n";
 /// Asks nginx, which many an ingress is, not to hold events back.
 const NO_BUFFERING: (HeaderName, &str) = (HeaderName::from_static("x-accel-buffering"), "no");
 
-/// What a client is told with the end of a stream, so that it can rate the answer.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
-pub(in crate::server) struct EndOfStream {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(in crate::server) trace_id: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(in crate::server) feedback_token: Option<String>,
-}
-
 /// The stream as a response. It is silent for no longer than `keep_alive`; zero: as long as it likes. A stream that
 /// fails ends with `event: error`.
 pub(in crate::server) fn streamed(
     streaming: Streaming,
     accept: &Accept,
-    end: &EndOfStream,
+    end: &Correlation,
     keep_alive: Duration,
 ) -> Response {
     let served = Served::streaming();
@@ -68,7 +59,8 @@ pub(in crate::server) fn streamed(
     response
 }
 
-impl EndOfStream {
+/// How a stream tells it at its end.
+impl Correlation {
     /// Seen by those that look for it alone; none if there is nothing to tell.
     fn comment(&self) -> Option<String> {
         (*self != Self::default()).then(|| format!(": {}\n", self.json()))
@@ -160,7 +152,7 @@ mod tests {
         String::from_utf8(bytes.into()).expect("UTF-8")
     }
 
-    const NO_END: EndOfStream = EndOfStream { trace_id: None, feedback_token: None };
+    const NO_END: Correlation = Correlation { trace_id: None, feedback_token: None };
 
     #[tokio::test]
     async fn other_outputs_come_first_and_every_chunk_is_an_event() {
@@ -175,7 +167,7 @@ mod tests {
 
     #[tokio::test]
     async fn the_end_is_a_comment_or_an_event_if_asked_for() {
-        let end = EndOfStream { trace_id: Some("ab".into()), feedback_token: Some("t".into()) };
+        let end = Correlation { trace_id: Some("ab".into()), feedback_token: Some("t".into()) };
         for (value, end, expected) in [
             ("text/event-stream", &end, ": {\"trace_id\":\"ab\",\"feedback_token\":\"t\"}\n"),
             ("text/event-stream", &NO_END, ""),
