@@ -43,7 +43,7 @@ pub(crate) async fn within<R>(what: &str, future: impl Future<Output = R>) -> R 
 ///
 /// # Panics
 ///
-/// After [`PATIENCE`]; `what` tells what was missing.
+/// After `PATIENCE`; `what` tells what was missing.
 pub async fn eventually(what: &str, mut ask: impl AsyncFnMut() -> bool) {
     let asking = async {
         while !ask().await {
