@@ -54,3 +54,8 @@ pub use service::FakeService;
 pub use trace::stable;
 pub use wait::eventually;
 pub use web::{FakeWeb, Page};
+
+/// How often a test is to kill the host: as `WEIR_TEST_KILLS` says, else as usual.
+pub fn kills(usual: usize) -> usize {
+    std::env::var_os("WEIR_TEST_KILLS").and_then(|text| text.to_str()?.parse().ok()).unwrap_or(usual)
+}

@@ -14,7 +14,7 @@ use tokio::task::JoinSet;
 use super::durable::host;
 use super::feedbacks;
 
-/// How often the host is killed; `WEIR_TEST_KILLS` says another number.
+/// How often the host is killed, if nobody says otherwise.
 const KILLS: usize = 12;
 
 /// Clients that send at the same time.
@@ -52,7 +52,7 @@ async fn client(address: SocketAddr, tally: Arc<watch::Sender<Tally>>) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_feedback_that_was_answered_arrives_however_often_the_host_is_killed() {
-    let kills = std::env::var_os("WEIR_TEST_KILLS").and_then(|it| it.to_str()?.parse().ok()).unwrap_or(KILLS);
+    let kills = harness::kills(KILLS);
     let data = tempfile::tempdir().unwrap();
     let mut collector = Collector::start();
     let tally = Arc::new(watch::Sender::new(Tally::default()));
