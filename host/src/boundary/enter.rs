@@ -91,6 +91,8 @@ where
         settle(&node, answer, &outlet).await
     };
     let result = match timeout_at(deadline.into(), whole).await {
+        // However it ended, it was not to its end.
+        _ if outlet.is_gone() => Err(NodeError::new(NodeFailure::Cancelled, "the client went away")),
         Ok(Ok(value)) => Ok(value),
         // What ends because its request is out of time has not failed by itself, whatever it makes of it.
         _ if flow_deadline <= Instant::now() => Err(NodeError::new(NodeFailure::Cancelled, "the flow ran out of time")),

@@ -1,5 +1,6 @@
 //! Where a node's chunks go: live to the reader of the reply, or kept and joined in the end.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::mpsc;
@@ -25,6 +26,8 @@ pub struct Outlet(Arc<Shared>);
 struct Shared {
     live: Option<mpsc::Sender<Json>>,
     kept: Mutex<Kept>,
+    /// Whether a chunk was not taken since nobody reads any more.
+    gone: AtomicBool,
 }
 
 #[derive(Debug, Default)]
@@ -46,12 +49,12 @@ impl Outlet {
     /// Chunks go to the receiver as they come.
     pub fn live() -> (Self, mpsc::Receiver<Json>) {
         let (sender, receiver) = mpsc::channel(LIVE_CAPACITY);
-        (Self(Arc::new(Shared { live: Some(sender), kept: Mutex::default() })), receiver)
+        (Self(Arc::new(Shared { live: Some(sender), kept: Mutex::default(), gone: AtomicBool::default() })), receiver)
     }
 
     /// Chunks are joined to one value when the run has ended.
     pub fn kept() -> Self {
-        Self(Arc::new(Shared { live: None, kept: Mutex::default() }))
+        Self(Arc::new(Shared { live: None, kept: Mutex::default(), gone: AtomicBool::default() }))
     }
 
     pub fn is_live(&self) -> bool {
@@ -73,7 +76,15 @@ impl Outlet {
             kept.chunks.push(chunk.clone());
         }
         let Some(live) = &self.0.live else { return Ok(Ok(())) };
-        Ok(live.send(chunk).await.map_err(|_| Closed::Gone))
+        Ok(live.send(chunk).await.map_err(|_| {
+            self.0.gone.store(true, Ordering::Relaxed);
+            Closed::Gone
+        }))
+    }
+
+    /// Whether the node was told that nobody reads any more.
+    pub fn is_gone(&self) -> bool {
+        self.0.gone.load(Ordering::Relaxed)
     }
 
     pub fn has_emitted(&self) -> bool {

@@ -5,6 +5,7 @@ use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, Waker};
+use std::time::Duration;
 
 use axum::Router;
 use axum::body::{Body, Bytes};
@@ -71,6 +72,10 @@ impl Exchange {
     }
 }
 
+/// How long routes that have something to say about the end have for it. Those who watch it are not told at one instant, and
+/// a route that is cut off here cannot tell its trace why.
+const ROUTES_FIRST: Duration = Duration::from_millis(200);
+
 /// Answers the requests of one connection.
 #[derive(Clone)]
 pub(super) struct Answers {
@@ -105,10 +110,12 @@ impl Answers {
         let mut draining = self.draining.clone();
         let routed = self.routes.call(request);
         let response = tokio::select! {
-            // Routes that have something to say about it say it.
             biased;
             response = caught(async { routed.await.unwrap_or_else(|never| match never {}) }) => response,
-            () = draining.reach(Phase::Cancelling) => Problem::draining().into_response(),
+            () = async {
+                draining.reach(Phase::Cancelling).await;
+                tokio::time::sleep(ROUTES_FIRST).await;
+            } => Problem::draining().into_response(),
         };
         // Whoever sends too much or too slowly is not read any further, even if the rest is small.
         let given_up = matches!(response.status(), StatusCode::PAYLOAD_TOO_LARGE | StatusCode::REQUEST_TIMEOUT);
