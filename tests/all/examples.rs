@@ -78,3 +78,17 @@ async fn flex_research_asks_as_often_as_it_was_told_and_every_call_is_traced() {
     assert_eq!(trace.span("plan").attributes["execution_target"], "flex");
     host.stop().await;
 }
+
+#[tokio::test]
+async fn endpoint_shares_its_traffic_between_two_deployments() {
+    let host = TestHost::folder(example("endpoint/endpoint.yaml")).start().await;
+    let mut green = 0;
+    for _ in 0..20 {
+        let reply = host.score(json!({"question": "hi"})).await;
+        green += usize::from(reply.header("azureml-model-deployment") == Some("green"));
+    }
+    assert_eq!(green, 2);
+    let named = [("azureml-model-deployment", "green")];
+    let reply = host.score_with(&named, r#"{"question": "What is a weir?"}"#).await;
+    reply.assert_ok(json!({"answer": "offline model: you said \"What is a weir?\", and this is our"}));
+}

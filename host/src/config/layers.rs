@@ -70,10 +70,12 @@ impl<'a> Layers<'a> {
     pub fn variable(&self, name: &str) -> Option<String> {
         let given = self.variables.iter().rev().find(|(given, _)| given == name);
         let own = given.map(|(_, value)| value.clone()).filter(|value| !value.is_empty());
+        if own.is_some() || name.starts_with(PREFIX) {
+            return own;
+        }
         let of_file = || self.file.and_then(|file| Some(file.variables.get(name)?.text.clone()));
         let of_deployment = || self.deployment.and_then(|told| told.variables.get(name).cloned());
-        let of_process = || (self.environment)(name).filter(|_| !name.starts_with(PREFIX));
-        own.or_else(of_process).or_else(of_file).or_else(of_deployment)
+        (self.environment)(name).or_else(of_file).or_else(of_deployment)
     }
 }
 
