@@ -92,12 +92,6 @@ impl Collector {
         self.trace_when(id, |_| true).await
     }
 
-    /// As [`Collector::trace`], but waits also until the trace has a span of this name. For what comes later into the
-    /// same trace, such as feedback.
-    pub async fn trace_with(&self, id: &str, span: &str) -> Trace {
-        self.trace_when(id, |trace| trace.spans.iter().any(|found| found.name == span)).await
-    }
-
     /// As [`Collector::trace`], but waits also until the trace fulfils a condition.
     pub async fn trace_when(&self, id: &str, condition: impl Fn(&Trace) -> bool) -> Trace {
         until(&self.state, &format!("trace {id} to be complete"), |state| {
