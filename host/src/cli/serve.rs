@@ -23,10 +23,12 @@ use crate::server::{App, Server};
 use crate::telemetry::{self, Telemetry, Terminal};
 
 pub(super) use asked::Asked;
-use reload::Reload;
+use reload::{Reload, Seen};
 
 pub fn run(args: ServeArgs) -> Done {
     let asked = Asked::read(&args)?;
+    // At once: compiling takes a while, and what changes meanwhile is a change.
+    let seen = Seen::now(asked.files(&args));
     let settings = asked.settings(&args)?;
     start_log(&settings.log)?;
     config::prompt_flow::notes(&config::variable).iter().for_each(warn);
@@ -50,7 +52,7 @@ pub fn run(args: ServeArgs) -> Done {
     let app = App::new(endpoint, telemetry, config.clone(), tokens, access, settings.build_info, drain.watch());
     let app = Arc::new(app);
     process.serve(config.drain.flush, async |signals| {
-        let reload = Reload::new(loader, app.clone(), settings.reload_interval)?;
+        let reload = Reload::new(loader, app.clone(), settings.reload_interval, seen)?;
         let server = Server::bind(settings.listen, settings.admin_listen, app)?;
         say(format_args!("admin on http://{}", server.admin_addr()?));
         say(format_args!("listening on http://{}", server.public_addr()?));
@@ -71,21 +73,19 @@ struct Loader {
 }
 
 impl Loader {
+    /// What serves requests, and the files that say so, but for the flows themselves.
+    ///
     /// # Errors
     /// All that is wrong with what the command line names.
-    fn endpoint(&self) -> Result<Endpoint, Error> {
+    fn endpoint(&self) -> Result<(Endpoint, Vec<PathBuf>), Error> {
         let asked = Asked::read(&self.args)?;
-        self.finish(prepare(&asked, &self.args, &self.workshop)?)
+        let endpoint = self.finish(prepare(&asked, &self.args, &self.workshop)?)?;
+        Ok((endpoint, asked.files(&self.args)))
     }
 
     fn finish(&self, prepared: Prepared) -> Result<Endpoint, Error> {
         let endpoint = prepared.endpoint(&self.telemetry, self.keys_required, &self.threads);
         Ok(endpoint.context("there is nothing to serve")?)
-    }
-
-    /// The files that say which deployments there are, and the configuration's.
-    fn watched(&self) -> Vec<PathBuf> {
-        Asked::read(&self.args).map(|asked| asked.files(&self.args)).unwrap_or_default()
     }
 }
 

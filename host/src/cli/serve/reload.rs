@@ -4,9 +4,10 @@
 //! What belongs to the process stays as it was at start: listeners, telemetry, keys. If the files are wrong, what was
 //! served is served on, and the log says all that is wrong.
 
+use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -24,13 +25,15 @@ pub(super) struct Reload {
     asked: Signal,
     /// How often files are looked at; zero: never.
     interval: Duration,
-    files: Vec<PathBuf>,
-    seen: Vec<Option<Stamp>>,
+    seen: Seen,
 }
+
+/// Files as they were when they were last read. None: one that is not there.
+pub(super) struct Seen(BTreeMap<PathBuf, Option<Stamp>>);
 
 /// What changes when a file does. Kubernetes swaps a link to a new file, which may have the length of the old one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Stamp {
+pub(super) struct Stamp {
     modified: SystemTime,
     length: u64,
 }
@@ -38,29 +41,30 @@ struct Stamp {
 impl Reload {
     /// # Errors
     /// If the system lets nobody listen to SIGHUP.
-    pub(super) fn new(loader: Loader, app: Arc<App>, interval: Duration) -> anyhow::Result<Self> {
+    pub(super) fn new(loader: Loader, app: Arc<App>, interval: Duration, seen: Seen) -> anyhow::Result<Self> {
         let asked = signal(SignalKind::hangup()).context("SIGHUP cannot be heard")?;
-        let files = loader.watched();
-        let seen = stamps(&files);
-        Ok(Self { loader: Arc::new(loader), app, asked, interval, files, seen })
+        Ok(Self { loader: Arc::new(loader), app, asked, interval, seen })
     }
 
     /// For ever.
     pub(super) async fn run(mut self) -> Infallible {
         loop {
             self.wanted().await;
-            self.seen = stamps(&self.files);
+            // Before they are read: what changes while they are is another change.
+            self.seen = self.seen.again();
             let loader = self.loader.clone();
             // Reading compiles, for seconds perhaps, and must not keep sockets waiting.
             match tokio::task::spawn_blocking(move || loader.endpoint()).await {
-                Ok(Ok(endpoint)) => {
+                Ok(Ok((endpoint, files))) => {
                     self.app.swap(endpoint);
-                    self.files = self.loader.watched();
-                    self.seen = stamps(&self.files);
+                    self.seen = self.seen.of(files);
                     tracing::info!("serving what the files say now");
                 }
                 Ok(Err(error)) => self.keep(&error),
-                Err(error) => tracing::error!(%error, "reading the files anew ended in a panic; serving on as before"),
+                Err(error) => {
+                    tracing::error!(%error, "reading the files anew ended in a panic; serving on as before");
+                    self.app.reload_failed();
+                }
             }
         }
     }
@@ -83,17 +87,62 @@ impl Reload {
                 _ = self.asked.recv() => return,
                 () = pause => {}
             }
-            if stamps(&self.files) != self.seen {
+            if self.seen.has_changed() {
                 return;
             }
         }
     }
 }
 
-fn stamps(files: &[PathBuf]) -> Vec<Option<Stamp>> {
-    let stamp = |file: &PathBuf| {
-        let metadata = fs::metadata(file).ok()?;
-        Some(Stamp { modified: metadata.modified().ok()?, length: metadata.len() })
-    };
-    files.iter().map(stamp).collect()
+impl Seen {
+    /// These files as they are now.
+    pub(super) fn now(files: Vec<PathBuf>) -> Self {
+        Self(BTreeMap::new()).of(files)
+    }
+
+    /// The same files as they are now.
+    fn again(&self) -> Self {
+        Self::now(self.0.keys().cloned().collect())
+    }
+
+    /// These files: those that were seen as they were, others as they are now.
+    fn of(&self, files: Vec<PathBuf>) -> Self {
+        let seen = |file: PathBuf| {
+            let stamp = self.0.get(&file).copied().unwrap_or_else(|| stamp(&file));
+            (file, stamp)
+        };
+        Self(files.into_iter().map(seen).collect())
+    }
+
+    fn has_changed(&self) -> bool {
+        self.0.iter().any(|(file, seen)| stamp(file) != *seen)
+    }
+}
+
+fn stamp(file: &Path) -> Option<Stamp> {
+    let metadata = fs::metadata(file).ok()?;
+    Some(Stamp { modified: metadata.modified().ok()?, length: metadata.len() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_changes_while_files_are_read_is_not_missed() {
+        let folder = tempfile::tempdir().unwrap();
+        let (first, second) = (folder.path().join("endpoint.yaml"), folder.path().join("blue.yaml"));
+        fs::write(&first, "a").unwrap();
+        let seen = Seen::now(vec![first.clone()]);
+        assert!(!seen.has_changed());
+        // Both come while the first is being read, and the second is then found to belong to it.
+        fs::write(&first, "ab").unwrap();
+        fs::write(&second, "b").unwrap();
+        let seen = seen.of(vec![first, second.clone()]);
+        assert!(seen.has_changed());
+        let seen = seen.again();
+        assert!(!seen.has_changed());
+        fs::remove_file(second).unwrap();
+        assert!(seen.has_changed());
+    }
 }
