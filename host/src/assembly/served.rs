@@ -1,6 +1,8 @@
 //! What a command line asks to be served: a flow folder, a deployment, or an endpoint with its deployments. Files are
 //! read here; what they mean, ../deployment.rs knows.
 
+mod surroundings;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -8,6 +10,8 @@ use crate::config::{ServeArgs, Told};
 use crate::deployment::{Deployment, Document, Endpoint, ModelReference};
 use crate::flow::problem::{Problems, Warning, listed};
 use crate::folder::{Folder, FolderError};
+
+use surroundings::{names, usual};
 
 /// Everything that is to be served.
 #[derive(Debug, Default)]
@@ -97,16 +101,6 @@ impl Served {
 fn is_of_process(name: &str) -> bool {
     let prefixes = ["OTEL_", "WEIR_", "APPLICATIONINSIGHTS_", "PF_DISABLE_TRACING", "PF_SERVING_METRICS"];
     prefixes.iter().any(|prefix| name.starts_with(prefix))
-}
-
-/// Where the original looks for a flow: its own variable, then the model that Azure ML mounts, then here.
-fn usual(env: &dyn Fn(&str) -> Option<String>) -> PathBuf {
-    let named = env("PROMPTFLOW_PROJECT_PATH").or_else(|| env("PF_PROJECT_PATH")).map(PathBuf::from);
-    let mounted = || {
-        let entries = fs::read_dir(env("AZUREML_MODEL_DIR")?).ok()?;
-        entries.flatten().map(|entry| entry.path()).filter(|path| path.is_dir()).min()
-    };
-    named.or_else(mounted).unwrap_or_else(|| PathBuf::from("."))
 }
 
 #[derive(Default)]
@@ -306,39 +300,4 @@ fn read(path: &Path) -> Result<(Document, Vec<Warning>), ServedError> {
 
 fn is_yaml(path: &Path) -> bool {
     path.extension().is_some_and(|extension| extension == "yaml" || extension == "yml")
-}
-
-/// Endpoint and deployment as an Azure deployment has them in its environment: `PRT_CONFIG_OVERRIDE`, or the resource's
-/// id.
-fn names(env: &dyn Fn(&str) -> Option<String>) -> (Option<String>, Option<String>) {
-    let overrides = env("PRT_CONFIG_OVERRIDE").unwrap_or_default();
-    let overridden = |key: &str| {
-        let mut pairs = overrides.split(',').filter_map(|pair| pair.split_once('='));
-        pairs.find(|(name, _)| name.trim() == key).map(|(_, value)| value.trim().to_owned())
-    };
-    let id = env("AML_DEPLOYMENT_RESOURCE_ID").unwrap_or_default();
-    let part = |kind: &str| {
-        let mut parts = id.split('/').skip_while(|part| !part.eq_ignore_ascii_case(kind)).skip(1);
-        parts.next().filter(|part| !part.is_empty()).map(str::to_owned)
-    };
-    (
-        overridden("deployment.endpoint_name").or_else(|| part("onlineEndpoints")),
-        overridden("deployment.deployment_name").or_else(|| part("deployments")),
-    )
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_folder_has_the_names_that_the_environment_gives_it() {
-        let check = |variable: &str, value: &str| names(&|name| (name == variable).then(|| value.to_owned()));
-        let both = (Some("chat".to_owned()), Some("blue".to_owned()));
-        let overrides = "deployment.workspace_name=w,deployment.endpoint_name=chat, deployment.deployment_name=blue";
-        assert_eq!(check("PRT_CONFIG_OVERRIDE", overrides), both);
-        let id = "/subscriptions/s/resourceGroups/g/providers/p/workspaces/w/onlineEndpoints/chat/deployments/blue";
-        assert_eq!(check("AML_DEPLOYMENT_RESOURCE_ID", id), both);
-        assert_eq!(check("OTHER", "x"), (None, None));
-    }
 }
