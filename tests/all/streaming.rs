@@ -177,13 +177,14 @@ async fn clients_that_hang_up_at_any_byte_leave_nothing_behind() {
 async fn a_stream_that_stalls_is_cut_at_the_time_of_its_flow_or_node() {
     let flow = |limits: &str| {
         format!(
-            "inputs: {{count: {{type: int}}}}
+            "inputs: {{question: {{type: string}}}}
 outputs: {{answer: {{type: string, reference: '${{stalls.output}}'}}}}
 nodes:
 - name: stalls
   type: wasm
-  source: {{type: code, path: guests/run_streams_and_stalls.wasm}}
-  inputs: {{count: '${{inputs.count}}'}}
+  source: {{type: code, path: guests/llm_streams_by_hand.wasm}}
+  inputs: {{connection: open_ai_connection, question: '${{inputs.question}}'}}
+  grants: {{llm: [open_ai_connection]}}
   limits: {limits}
 "
         )
@@ -191,13 +192,15 @@ nodes:
     for (limits, seconds, code, of_node) in
         [("{}", "2", "FlowTimeout", "Cancelled"), ("{timeout: 2s}", "300", "NodeTimeout", "NodeTimeout")]
     {
+        let model = FakeModel::replies("one two").holding_streams_after(1).start();
         let collector = Collector::start();
         let host = TestHost::written("stalling", &flow(limits))
+            .model(&model)
             .env("PF_LINE_TIMEOUT_SEC", seconds)
             .collector(&collector)
             .start()
             .await;
-        let frames = host.stream(json!({"count": 1})).await.rest().await;
+        let frames = host.stream(json!({"question": "hi"})).await.rest().await;
         let events: Vec<_> = frames.iter().map(|frame| frame.event.as_deref()).collect();
         assert_eq!(events, [None, Some("error")], "{frames:?}");
         let error = &frames[1].json()["error"];
