@@ -167,13 +167,17 @@ async fn failures_of_a_service_keep_the_originals_status_or_have_that_of_http() 
         (StatusCode::UNAUTHORIZED, "UpstreamAuth", 500),
         (StatusCode::BAD_REQUEST, "UpstreamRejected", 400),
         (StatusCode::NOT_FOUND, "UpstreamRejected", 400),
+        (StatusCode::TOO_MANY_REQUESTS, "UpstreamRateLimited", 503),
+        (StatusCode::INTERNAL_SERVER_ERROR, "UpstreamFailed", 502),
     ] {
         for (setting, status) in [("original", 400), ("http", status)] {
-            let model = FakeModel::echo().failing(fails, 1).start();
+            // As often as it is asked.
+            let model = FakeModel::echo().failing(fails, 100).start();
             let host = TestHost::flow("llm_node").model(&model).env("WEIR_UPSTREAM_STATUS", setting).start().await;
             let reply = host.score(json!({"question": "hi"})).await;
             let error = &reply.json()["error"]["innerError"]["code"];
             assert_eq!((reply.status, error), (status, &json!(code)), "{fails} {setting}");
+            assert_eq!(reply.header("retry-after").is_some(), status == 503, "{fails} {setting}");
         }
     }
 }
