@@ -4,15 +4,21 @@
 //! ([`Telemetry::node`]), out of a node ([`Telemetry::rpc`]). Beside them the scheduler opens the flow's span and
 //! `/feedback` has a journal of its own. Nothing global: two hosts in one process would tell two stories.
 
+mod azure_monitor;
 mod config;
 mod content;
 mod exporters;
 pub mod feedback;
 mod images;
+mod logs;
 mod metrics;
 pub mod names;
+mod otlp;
+mod outbox;
 mod printer;
+mod prometheus;
 pub mod propagation;
+mod redaction;
 mod sampler;
 mod spans;
 mod store;

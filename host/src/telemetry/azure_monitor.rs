@@ -1,0 +1,1 @@
+//! Application Insights: Azure Monitor's ingestion.

@@ -1,0 +1,1 @@
+//! OTLP: OpenTelemetry's own protocol, over HTTP and gRPC.
