@@ -78,9 +78,9 @@ pub(crate) enum Outcome {
 }
 
 /// Makes parcels of what has ended. Must not lose or change anything that the destination can take; what it cannot take is
-/// cut, not left out.
+/// cut, not left out. Borrowed, so that a batch in which one item makes an encoder panic can be tried item by item.
 pub(crate) trait Encode: Debug + Send + Sync + 'static {
-    fn spans(&self, spans: Vec<SpanData>) -> Vec<Parcel>;
+    fn spans(&self, spans: &[SpanData]) -> Vec<Parcel>;
     fn metrics(&self, metrics: &ResourceMetrics) -> Vec<Parcel>;
     fn logs(&self, logs: &[Log]) -> Vec<Parcel>;
 }
