@@ -10,6 +10,7 @@ use super::content::Content;
 use super::feedback;
 use super::names::{self, dimension};
 use super::printer::Terminal;
+use super::redaction::Redactor;
 use super::sampler::{UNSAMPLED, UNSAMPLED_WORDS, Unsampled};
 use crate::setting::{self, Reader, Setting};
 
@@ -23,6 +24,8 @@ pub struct Config {
     /// `service.name` of everything that is sent.
     pub service_name: String,
     pub content: Content,
+    /// Masks what must be told to nobody. It learns the secrets of the host when they are known.
+    pub redactor: Redactor,
     /// On every point of the eight metrics.
     pub common_dimensions: Vec<(String, String)>,
     /// Whether there are spans. Without, there are still metrics and feedbacks.
@@ -61,6 +64,7 @@ impl Default for Config {
             metrics: None,
             service_name: names::SERVICE.to_owned(),
             content: Content::default(),
+            redactor: Redactor::by_default(),
             common_dimensions: Vec::new(),
             tracing_enabled: true,
             unsampled: Unsampled::default(),
@@ -85,6 +89,7 @@ impl Config {
             metrics: METRICS.endpoint(reader, base.as_deref(), protocol),
             service_name: service_name(reader),
             content: reader.value(&CONTENT, setting::one_of(&CONTENTS)),
+            redactor: Redactor::read(reader),
             common_dimensions: reader.optional(&COMMON_DIMENSIONS, common_dimensions).unwrap_or_default(),
             tracing_enabled: !reader.value(&DISABLE_TRACING, only_true),
             unsampled: reader.value(&UNSAMPLED, setting::one_of(&UNSAMPLED_WORDS)),
