@@ -4,13 +4,13 @@
 
 use std::path::PathBuf;
 
+use super::console::Terminal;
 use super::content::Content;
 use super::feedback;
 use super::names::{self, dimension};
 use super::otlp::config as otlp;
-use super::printer::Terminal;
 use super::redaction::Redactor;
-use super::sampler::{UNSAMPLED, UNSAMPLED_WORDS, Unsampled};
+use super::sampler;
 use crate::setting::{self, Reader, Setting};
 
 /// Settings of telemetry.
@@ -27,7 +27,7 @@ pub struct Config {
     pub common_dimensions: Vec<(String, String)>,
     /// Whether there are spans. Without, there are still metrics and feedbacks.
     pub tracing_enabled: bool,
-    pub unsampled: Unsampled,
+    pub sampler: sampler::Config,
     /// Prints each finished trace, unless spans are sent somewhere.
     pub terminal: Option<Terminal>,
     /// Where feedback is safe until it is delivered; none: in memory. For a host that takes feedback.
@@ -44,7 +44,7 @@ impl Default for Config {
             redactor: Redactor::by_default(),
             common_dimensions: Vec::new(),
             tracing_enabled: true,
-            unsampled: Unsampled::default(),
+            sampler: sampler::Config::default(),
             terminal: None,
             data_dir: None,
             feedback: feedback::Config::default(),
@@ -65,7 +65,7 @@ impl Config {
             redactor: Redactor::read(reader),
             common_dimensions: reader.optional(&COMMON_DIMENSIONS, common_dimensions).unwrap_or_default(),
             tracing_enabled: !reader.value(&DISABLE_TRACING, only_true),
-            unsampled: reader.value(&UNSAMPLED, setting::one_of(&UNSAMPLED_WORDS)),
+            sampler: sampler::Config::read(reader),
             terminal: None,
             data_dir: reader.optional(&feedback::DATA_DIR, setting::path),
             feedback: feedback::Config::read(reader),
