@@ -35,7 +35,7 @@ use opentelemetry_sdk::trace::SdkTracer;
 
 pub use config::Config;
 pub use console::Terminal;
-pub use content::{CONTENT_BYTES, Content};
+pub use content::{CONTENT_BYTES, Content, Policy};
 pub use exporters::StartError;
 pub use redaction::Redactor;
 pub use spans::flow::{FlowSpan, FlowStart};
@@ -43,7 +43,7 @@ pub use spans::node::{NodeFacts, NodeKind, NodeSpan, NodeStart, PromptFacts};
 pub use spans::notes::{LogLevel, NodeNotes, NoteValue};
 pub use spans::request::{FinishRequest, RequestSpan, RequestStart};
 pub use spans::rpc::{HttpRequest, RpcKind, RpcReply, RpcRequest, RpcSpan, RpcStart};
-pub use spans::{RequestFacts, Server};
+pub use spans::{Dialects, Hold, RequestFacts, Server};
 pub use usage::{Tokens, Usage};
 
 use exporters::Exporters;
@@ -58,7 +58,8 @@ pub struct Telemetry(Arc<Inner>);
 struct Inner {
     tracer: SdkTracer,
     tracing_enabled: bool,
-    content: Content,
+    content: Policy,
+    dialects: Dialects,
     redactor: Redactor,
     metrics: Metrics,
     exporters: Arc<Exporters>,
@@ -80,6 +81,7 @@ impl Telemetry {
             tracer: exporters.tracers.tracer_with_scope(scope()),
             tracing_enabled: config.tracing_enabled,
             content: config.content,
+            dialects: config.dialects,
             redactor: config.redactor.clone(),
             metrics: Metrics::new(&exporters.meters, &config.common_dimensions),
             exporters: Arc::new(exporters),
@@ -95,6 +97,7 @@ impl Telemetry {
             tracer: self.0.tracer.clone(),
             tracing_enabled: self.0.tracing_enabled,
             content: self.0.content,
+            dialects: self.0.dialects,
             redactor: self.0.redactor.clone(),
             metrics: self.0.metrics.with(dimensions.into_iter().filter_map(|(name, value)| Some((name, value?)))),
             exporters: self.0.exporters.clone(),
@@ -126,8 +129,12 @@ impl Telemetry {
         &self.0.metrics
     }
 
-    fn content(&self) -> Content {
+    fn content(&self) -> Policy {
         self.0.content
+    }
+
+    fn dialects(&self) -> Dialects {
+        self.0.dialects
     }
 }
 

@@ -13,7 +13,7 @@ use tokio_util::task::AbortOnDropHandle;
 
 use crate::boundary::error::{CallError, CallErrorKind};
 use crate::boundary::{Capability, GuestCalls, HostCall, NodeRun, Pass, StreamCall};
-use crate::telemetry::{RpcRequest, RpcSpan};
+use crate::telemetry::{Hold, RpcRequest, RpcSpan};
 
 impl GuestCalls<'_> {
     /// Makes a call, and waits for the whole reply.
@@ -93,7 +93,7 @@ impl NodeRun {
         M: FnOnce(Arc<C::Grant>, Pass) -> F,
     {
         let call = match grant {
-            Some(grant) => Ok(self.on_io(call(grant, self.pass(span)))),
+            Some(grant) => Ok(self.on_io(call(grant, self.pass(span)), Hold::of(&span.context()))),
             None => Err(self.not_granted::<C>()),
         };
         async move { call?.await }
@@ -104,17 +104,23 @@ impl NodeRun {
         origin.parent = span.context();
         origin.usage = span.usage();
         origin.depth = origin.depth.saturating_add(1);
+        origin.caller = Some(self.node.clone());
         origin.deadline = self.deadline;
         Pass { node: self.node.clone(), deadline: self.deadline, trace_headers: span.headers(), origin, _private: () }
     }
 
-    /// Runs a call on the runtime of sockets, until the deadline of the run. Dropping the result gives the call up.
-    fn on_io<T, F>(&self, call: F) -> impl Future<Output = Result<T, CallError>> + Send + use<T, F>
+    /// Runs a call on the runtime of sockets, until the deadline of the run. Dropping the result gives the call up; until
+    /// it has ended, which is a moment later, it holds its span open, since a node that it runs has one below.
+    fn on_io<T, F>(&self, call: F, hold: Hold) -> impl Future<Output = Result<T, CallError>> + Send + use<T, F>
     where
         T: Send + 'static,
         F: Future<Output = Result<T, CallError>> + Send + 'static,
     {
         let (io, node, deadline) = (self.io.clone(), self.node.clone(), self.deadline);
+        let call = async move {
+            let _hold = hold;
+            call.await
+        };
         async move {
             #[expect(
                 clippy::disallowed_methods,
@@ -175,6 +181,7 @@ fn traced<C: StreamCall>(
         let item = timeout_at(deadline.into(), open.items.next()).await.unwrap_or_else(|_| Some(Err(past_deadline())));
         match item {
             Some(Ok(item)) => {
+                open.span.iter_mut().for_each(RpcSpan::chunk);
                 C::see(&mut open.seen, &item);
                 Some((Ok(item), Some(open)))
             }

@@ -9,7 +9,7 @@ use axum::body::{Body, Bytes};
 use axum::extract::{Request, State};
 use axum::middleware::Next;
 use axum::response::Response;
-use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Version};
 use hyper::body::{Body as HttpBody, Frame, SizeHint};
 
 use crate::id::RequestId;
@@ -85,6 +85,7 @@ pub async fn edge(State(app): State<Arc<App>>, mut request: Request, next: Next)
         user_agent: text(request.headers(), "user-agent"),
         client: request.extensions().get::<Peer>().map(|peer| peer.0.ip().to_string()),
         host: text(request.headers(), "host"),
+        protocol: if request.version() == Version::HTTP_10 { "1.0" } else { "1.1" },
     });
     let started = Instant::now();
     let cx = span.context();

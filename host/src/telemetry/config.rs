@@ -5,12 +5,13 @@
 use std::path::PathBuf;
 
 use super::console::Terminal;
-use super::content::Content;
+use super::content::Policy;
 use super::feedback;
 use super::names::{self, dimension};
 use super::otlp::config as otlp;
 use super::redaction::Redactor;
 use super::sampler;
+use super::spans::Dialects;
 use crate::setting::{self, Reader, Setting};
 
 /// Settings of telemetry.
@@ -20,7 +21,8 @@ pub struct Config {
     pub otlp: otlp::Config,
     /// `service.name` of everything that is sent.
     pub service_name: String,
-    pub content: Content,
+    pub content: Policy,
+    pub dialects: Dialects,
     /// Masks what must be told to nobody. It learns the secrets of the host when they are known.
     pub redactor: Redactor,
     /// On every point of the eight metrics.
@@ -40,7 +42,8 @@ impl Default for Config {
         Self {
             otlp: otlp::Config::default(),
             service_name: names::SERVICE.to_owned(),
-            content: Content::default(),
+            content: Policy::default(),
+            dialects: Dialects::default(),
             redactor: Redactor::by_default(),
             common_dimensions: Vec::new(),
             tracing_enabled: true,
@@ -61,7 +64,8 @@ impl Config {
         Self {
             otlp: otlp::Config::read(reader),
             service_name: service_name(reader),
-            content: reader.value(&CONTENT, setting::one_of(&CONTENTS)),
+            content: Policy::read(reader),
+            dialects: Dialects::read(reader),
             redactor: Redactor::read(reader),
             common_dimensions: reader.optional(&COMMON_DIMENSIONS, common_dimensions).unwrap_or_default(),
             tracing_enabled: !reader.value(&DISABLE_TRACING, only_true),
@@ -76,18 +80,10 @@ impl Config {
 static SERVICE_NAME: Setting = Setting::optional("OTEL_SERVICE_NAME", "`promptflow`", "who is told of");
 static RESOURCE_ATTRIBUTES: Setting =
     Setting::optional("OTEL_RESOURCE_ATTRIBUTES", "none", "likewise, `service.name=NAME,…`");
-static CONTENT: Setting = Setting::new(
-    "WEIR_TRACE_CONTENT",
-    "truncated",
-    "`none`, `truncated` (to 4 KiB) or `full` inputs and outputs on spans",
-);
 static COMMON_DIMENSIONS: Setting =
     Setting::optional("PF_SERVING_METRICS_COMMON_DIMENSIONS", "none", "JSON object added to every point");
 pub(super) static DISABLE_TRACING: Setting =
     Setting::new("PF_DISABLE_TRACING", "false", "`true`: no spans but those of feedback");
-
-const CONTENTS: [(&str, Content); 3] =
-    [("none", Content::None), ("truncated", Content::Truncated), ("full", Content::Full)];
 
 fn service_name(reader: &mut Reader<'_>) -> String {
     let own = reader.optional(&SERVICE_NAME, given);
@@ -125,6 +121,7 @@ fn given(text: &str) -> Result<String, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::telemetry::Content;
 
     fn read(env: &[(&str, &str)]) -> Result<Config, Vec<String>> {
         let env = setting::Variables(|name: &str| {
@@ -152,9 +149,8 @@ mod tests {
         for (value, expected) in [("true", false), ("TRUE", false), ("false", true), ("1", true), ("", true)] {
             assert_eq!(read(&[(DISABLE_TRACING.variable, value)]).unwrap().tracing_enabled, expected, "{value}");
         }
-        for (value, expected) in [("none", Content::None), ("Full", Content::Full), ("", Content::Truncated)] {
-            assert_eq!(read(&[(CONTENT.variable, value)]).unwrap().content, expected, "{value}");
-        }
+        assert_eq!(read(&[("WEIR_TRACE_CONTENT", "Full")]).unwrap().content, Policy::from(Content::Full));
+        assert_eq!(read(&[]).unwrap().content, Policy::default());
     }
 
     #[test]
@@ -168,7 +164,7 @@ mod tests {
     fn all_problems_are_told_at_once() {
         let problems = read(&[
             ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "collector:4318"),
-            (CONTENT.variable, "some"),
+            ("WEIR_TRACE_CONTENT", "some"),
             (COMMON_DIMENSIONS.variable, r#"{"flow": "x"}"#),
         ])
         .unwrap_err();

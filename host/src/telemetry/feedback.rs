@@ -155,7 +155,8 @@ impl Telemetry {
     ///
     /// # Errors
     /// If it is not accepted. After a failure of the disk it may turn out to be there nevertheless.
-    pub async fn feedback(&self, parent: &Context, feedback: Feedback) -> Result<Durability, StoreError> {
+    pub async fn feedback(&self, parent: &Context, mut feedback: Feedback) -> Result<Durability, StoreError> {
+        self.dialects().of_feedback(&mut feedback.attributes);
         self.0.exporters.feedback.accept(parent, feedback).await
     }
 

@@ -9,6 +9,7 @@ use opentelemetry::trace::TraceContextExt;
 use opentelemetry::{Context, KeyValue, Value};
 
 use super::{Clock, Open};
+use crate::telemetry::Redactor;
 use crate::telemetry::content::{cut, marked};
 use crate::telemetry::names::{self, attribute, event};
 use crate::telemetry::propagation;
@@ -53,6 +54,7 @@ pub enum LogLevel {
 pub struct NodeNotes {
     cx: Context,
     clock: Clock,
+    redactor: Redactor,
     kept: Arc<Mutex<Kept>>,
 }
 
@@ -69,7 +71,8 @@ struct Kept {
 
 impl NodeNotes {
     pub(super) fn on(open: &Open) -> Self {
-        Self { cx: open.context().clone(), clock: open.clock(), kept: Arc::default() }
+        let (cx, clock, redactor) = (open.context().clone(), open.clock(), open.redactor().clone());
+        Self { cx, clock, redactor, kept: Arc::default() }
     }
 
     /// Sets an attribute; a later value replaces an earlier one.
@@ -79,7 +82,7 @@ impl NodeNotes {
             kept.left_out += 1;
             return;
         }
-        if !replace(&mut kept.attributes, MAX_ATTRIBUTES, key.to_owned(), value.bounded()) {
+        if !replace(&mut kept.attributes, MAX_ATTRIBUTES, self.note(key.to_owned(), value)) {
             kept.left_out += 1;
         }
     }
@@ -90,7 +93,7 @@ impl NodeNotes {
         let fits = !name.is_empty()
             && name.len() <= MAX_KEY
             && value.is_finite()
-            && replace(&mut kept.metrics, MAX_METRICS, format!("{}.{name}", attribute::METRICS), Value::F64(value));
+            && replace(&mut kept.metrics, MAX_METRICS, KeyValue::new(format!("{}.{name}", attribute::METRICS), value));
         if !fits {
             kept.left_out += 1;
         }
@@ -110,11 +113,11 @@ impl NodeNotes {
             .into_iter()
             .filter(|(key, _)| is_free(key))
             .take(MAX_ATTRIBUTES)
-            .map(|(key, value)| KeyValue::new(key, value.bounded()))
+            .map(|(key, value)| self.note(key, value))
             .collect();
         kept.left_out += i64::try_from(offered - attributes.len()).unwrap_or(i64::MAX);
         drop(kept);
-        self.event(name.to_owned(), attributes);
+        self.event(self.redactor.text(name).into_owned(), attributes);
     }
 
     /// Adds a log line. `context` is what the guest calls the place it comes from; may be empty.
@@ -128,10 +131,11 @@ impl NodeNotes {
         drop(kept);
         let mut attributes = vec![
             KeyValue::new(attribute::LOG_SEVERITY, level.as_str()),
-            KeyValue::new(attribute::LOG_MESSAGE, marked(message, MAX_TEXT)),
+            KeyValue::new(attribute::LOG_MESSAGE, marked(&self.redactor, message, MAX_TEXT)),
         ];
         if !context.is_empty() {
-            attributes.push(KeyValue::new(attribute::LOG_CONTEXT, cut(context, MAX_KEY).to_owned()));
+            attributes
+                .push(KeyValue::new(attribute::LOG_CONTEXT, cut(&self.redactor.text(context), MAX_KEY).to_owned()));
         }
         self.event(event::LOG.to_owned(), attributes);
     }
@@ -152,6 +156,16 @@ impl NodeNotes {
         }
     }
 
+    /// A note without secrets, and within its bounds.
+    fn note(&self, key: String, value: NoteValue) -> KeyValue {
+        let mut note = KeyValue::new(key, value.whole());
+        self.redactor.attribute(&mut note);
+        if let Value::String(text) = &note.value {
+            note.value = Value::String(marked(&self.redactor, text.as_str(), MAX_TEXT).into());
+        }
+        note
+    }
+
     fn event(&self, name: String, attributes: Vec<KeyValue>) {
         self.cx.span().add_event_with_timestamp(name, self.clock.wall(Instant::now()), attributes);
     }
@@ -163,9 +177,9 @@ impl NodeNotes {
 }
 
 impl NoteValue {
-    fn bounded(self) -> Value {
+    fn whole(self) -> Value {
         match self {
-            Self::Text(text) => Value::String(marked(&text, MAX_TEXT).into()),
+            Self::Text(text) => Value::String(text.into()),
             Self::Boolean(boolean) => Value::Bool(boolean),
             Self::Integer(integer) => Value::I64(integer),
             Self::Double(double) => Value::F64(double),
@@ -187,10 +201,10 @@ impl LogLevel {
 }
 
 /// Sets the value of a key, if it is there or there is room for one more.
-fn replace(list: &mut Vec<KeyValue>, most: usize, key: String, value: Value) -> bool {
-    match list.iter().position(|it| it.key.as_str() == key) {
-        Some(at) => list[at].value = value,
-        None if list.len() < most => list.push(KeyValue::new(key, value)),
+fn replace(list: &mut Vec<KeyValue>, most: usize, note: KeyValue) -> bool {
+    match list.iter().position(|it| it.key == note.key) {
+        Some(at) => list[at].value = note.value,
+        None if list.len() < most => list.push(note),
         None => return false,
     }
     true

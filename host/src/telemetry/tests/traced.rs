@@ -14,7 +14,8 @@ fn whole_story(rig: &Rig) {
     let flow = rig.flow(&request.context(), &usage);
     let node_usage = Usage::below(&usage);
     let prompt = PromptFacts { template: "{{question}}".to_owned(), variables: vec!["question".to_owned()] };
-    let facts = NodeFacts { function: "OpenAI.chat".to_owned(), kind: NodeKind::Prompt, prompt: Some(prompt) };
+    let function = "OpenAI.chat".to_owned();
+    let facts = NodeFacts { function, kind: NodeKind::Prompt, prompt: Some(prompt), after: None };
     let node = rig.node_with(&flow.context(), &node_usage, &facts);
     rig.rpc(&node.context(), &node_usage, chat()).finish(&chat_reply());
     node.finish(r#""so""#);
@@ -99,6 +100,7 @@ fn spans_bear_the_promised_attributes() {
             ("server.port", "8080"),
             ("client.address", "127.0.0.1"),
             ("user_agent.original", "curl/8"),
+            ("network.protocol.version", "1.1"),
             ("request_id", "req-1"),
         ],
     );
@@ -244,6 +246,7 @@ fn a_failure_is_an_exception_and_an_error_on_the_span() {
             ("exception.type", "GuestTrap"),
             ("exception.message", "node \"chat\" trapped"),
             ("exception.stacktrace", "unreachable\n at main"),
+            ("exception.escaped", "False"),
         ])
     );
     check_tree(&rig, "node chat error run_status=Failed error.type=GuestTrap\n");
@@ -282,7 +285,7 @@ fn a_failure_by_cancellation_is_a_cancellation() {
 
 #[test]
 fn content_can_be_switched_off() {
-    let rig = Rig::with(&Config { content: Content::None, ..Config::default() });
+    let rig = Rig::with(&Config { content: Content::None.into(), ..Config::default() });
     whole_story(&rig);
     for span in rig.spans() {
         for key in ["inputs", "output", "prompt.template", "prompt.variables", "llm.generated_message"] {
