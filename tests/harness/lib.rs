@@ -35,6 +35,7 @@ mod http;
 mod identity;
 mod model;
 mod raw;
+pub mod readme;
 pub mod scenario;
 mod server;
 mod service;

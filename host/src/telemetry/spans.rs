@@ -297,15 +297,16 @@ impl Clock {
 }
 
 /// What prompt flow says on each of its spans: flow, node and rpc.
-fn common(span_type: &'static str, request: RequestFacts<'_>) -> Vec<KeyValue> {
+fn common(redactor: &Redactor, span_type: &'static str, request: RequestFacts<'_>) -> Vec<KeyValue> {
+    let id: Arc<str> = label(redactor, request.id.as_str()).into();
     let mut attributes = vec![
         KeyValue::new(attribute::FRAMEWORK, value::FRAMEWORK),
         KeyValue::new(attribute::SPAN_TYPE, span_type),
         KeyValue::new(attribute::EXECUTION_TARGET, request.target),
-        KeyValue::new(attribute::LINE_RUN_ID, request.id.to_string()),
+        KeyValue::new(attribute::LINE_RUN_ID, id.clone()),
     ];
     if request.id_from_caller {
-        attributes.push(KeyValue::new(attribute::REQUEST_ID, request.id.to_string()));
+        attributes.push(KeyValue::new(attribute::REQUEST_ID, id));
     }
     attributes
 }

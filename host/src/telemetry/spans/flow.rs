@@ -38,7 +38,7 @@ pub struct FlowSpan {
 impl Telemetry {
     /// Opens the span of a flow.
     pub fn flow(&self, start: FlowStart<'_>) -> FlowSpan {
-        let mut attributes = common("Flow", start.request);
+        let mut attributes = common(self.redactor(), "Flow", start.request);
         attributes.push(KeyValue::new(semconv::OPERATION, "invoke_workflow"));
         attributes.push(KeyValue::new(semconv::WORKFLOW, start.flow.to_string()));
         self.dialects().place(&mut attributes, start.flow.as_str(), None);

@@ -76,7 +76,7 @@ impl Telemetry {
     /// Opens the span of a run of a node. DOOR 2.
     pub fn node(&self, start: NodeStart<'_>) -> NodeSpan {
         let NodeStart { flow, node, facts, .. } = start;
-        let mut attributes = common("Function", start.request);
+        let mut attributes = common(self.redactor(), "Function", start.request);
         attributes.push(KeyValue::new(attribute::FUNCTION, facts.function.clone()));
         attributes.push(KeyValue::new(attribute::NODE_NAME, node.to_string()));
         if facts.kind == NodeKind::Tool {

@@ -113,7 +113,7 @@ impl Telemetry {
     pub fn rpc(&self, start: RpcStart<'_>) -> RpcSpan {
         let RpcStart { flow, node, api_call, facts, usage, .. } = start;
         let span_type = facts.kind.span_type();
-        let mut attributes = common(span_type, start.request);
+        let mut attributes = common(self.redactor(), span_type, start.request);
         attributes.push(KeyValue::new(attribute::FUNCTION, api_call));
         attributes.push(KeyValue::new(attribute::NODE_NAME, node.to_string()));
         attributes.extend(facts.labels(self.redactor()));
