@@ -54,7 +54,7 @@ nodes:
   type: wasm
   source: {type: code, path: guests/http_gets.wasm}
   inputs: {url: '${inputs.url}'}
-  grants: {http: ['127.0.0.1']}
+  grants: {http: ['ORIGIN']}
 - name: calls
   type: wasm
   source: {type: code, path: guests/nodes_calls_another.wasm}
@@ -167,7 +167,8 @@ impl Story {
     /// One of everything that ends well, but for a service that says no.
     async fn everything(&self) {
         let no = FakeService::start(|_| Response::builder().status(404).body(Bytes::new()).expect("a response"));
-        let host = TestHost::written("everything", EVERYTHING).file("hello.jinja2", "Hello {{question}}");
+        let flow = EVERYTHING.replace("ORIGIN", &no.origin());
+        let host = TestHost::written("everything", &flow).file("hello.jinja2", "Hello {{question}}");
         let host = self.start(host).await;
         let inputs = json!({"question": "why", "conversation_id": "c-1", "url": format!("{}/x", no.origin())});
         let headers = [("x-request-id", "r-1"), ("user-agent", "contract")];

@@ -139,12 +139,12 @@ nodes:
         let collector = Collector::start();
         let host = TestHost::written("shy", &text).env("WEIR_TRACE_CONTENT", operator).collector(&collector);
         let host = host.start().await;
-        assert_eq!(host.score(json!({"text": "x".repeat(5000)})).await.status, 200);
+        assert_eq!(host.score(json!({"text": "y".repeat(5000)})).await.status, 200);
         host.stop().await;
         let trace = collector.only_trace().await;
         for name in ["shy", "echo"] {
             let inputs = trace.span(name).attributes.get("inputs").and_then(|it| it.as_str());
-            let shown = inputs.map(|text| text.matches('x').count());
+            let shown = inputs.map(|text| text.matches('y').count());
             let within = |expected: usize| shown.is_some_and(|shown| expected - 10 <= shown && shown <= expected);
             assert!(expected.map_or(shown.is_none(), within), "{flow} {operator:?}: {name} shows {shown:?}");
             assert_eq!(trace.span(name).events.is_empty(), expected.is_none(), "{flow} {operator:?}");
