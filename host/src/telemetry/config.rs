@@ -4,12 +4,13 @@
 
 use std::path::PathBuf;
 
+use super::console::Terminal;
 use super::content::Content;
 use super::feedback;
 use super::names::{self, dimension};
 use super::otlp::config as otlp;
-use super::printer::Terminal;
-use super::sampler::{UNSAMPLED, UNSAMPLED_WORDS, Unsampled};
+use super::redaction::Redactor;
+use super::sampler;
 use crate::setting::{self, Reader, Setting};
 
 /// Settings of telemetry.
@@ -20,11 +21,13 @@ pub struct Config {
     /// `service.name` of everything that is sent.
     pub service_name: String,
     pub content: Content,
+    /// Masks what must be told to nobody. It learns the secrets of the host when they are known.
+    pub redactor: Redactor,
     /// On every point of the eight metrics.
     pub common_dimensions: Vec<(String, String)>,
     /// Whether there are spans. Without, there are still metrics and feedbacks.
     pub tracing_enabled: bool,
-    pub unsampled: Unsampled,
+    pub sampler: sampler::Config,
     /// Prints each finished trace, unless spans are sent somewhere.
     pub terminal: Option<Terminal>,
     /// Where feedback is safe until it is delivered; none: in memory. For a host that takes feedback.
@@ -38,9 +41,10 @@ impl Default for Config {
             otlp: otlp::Config::default(),
             service_name: names::SERVICE.to_owned(),
             content: Content::default(),
+            redactor: Redactor::by_default(),
             common_dimensions: Vec::new(),
             tracing_enabled: true,
-            unsampled: Unsampled::default(),
+            sampler: sampler::Config::default(),
             terminal: None,
             data_dir: None,
             feedback: feedback::Config::default(),
@@ -58,9 +62,10 @@ impl Config {
             otlp: otlp::Config::read(reader),
             service_name: service_name(reader),
             content: reader.value(&CONTENT, setting::one_of(&CONTENTS)),
+            redactor: Redactor::read(reader),
             common_dimensions: reader.optional(&COMMON_DIMENSIONS, common_dimensions).unwrap_or_default(),
             tracing_enabled: !reader.value(&DISABLE_TRACING, only_true),
-            unsampled: reader.value(&UNSAMPLED, setting::one_of(&UNSAMPLED_WORDS)),
+            sampler: sampler::Config::read(reader),
             terminal: None,
             data_dir: reader.optional(&feedback::DATA_DIR, setting::path),
             feedback: feedback::Config::read(reader),

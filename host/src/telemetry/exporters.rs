@@ -21,12 +21,12 @@ use opentelemetry_sdk::trace::{SdkTracerProvider, SpanData, SpanExporter as SdkS
 use tokio::runtime::{Builder, Runtime};
 
 use super::config::{Config, DISABLE_TRACING};
+use super::console::Console;
 use super::feedback::{self, Store};
 use super::otlp::Unfit;
 use super::otlp::config::{Endpoint, GENERAL, Protocol};
 use super::outbox::parcel::Signal;
 use super::printer::Printer;
-use super::sampler::sampler;
 
 /// Why telemetry cannot start.
 #[derive(Debug, thiserror::Error)]
@@ -85,7 +85,7 @@ impl Exporters {
         let mut lines = Vec::new();
 
         let mut tracers =
-            SdkTracerProvider::builder().with_resource(resource.clone()).with_sampler(sampler(config.unsampled));
+            SdkTracerProvider::builder().with_resource(resource.clone()).with_sampler(config.sampler.sampler());
         let mut sink: Option<Box<dyn Sink>> = None;
         match (traces, config.terminal.take()) {
             (Some(endpoint), _) => {
@@ -97,7 +97,7 @@ impl Exporters {
                 lines.push(sent("traces", endpoint));
             }
             (None, Some(terminal)) => {
-                let printer = Printer::start(terminal).map_err(StartError::Thread)?;
+                let printer = Printer::on(Console::start(terminal).map_err(StartError::Thread)?);
                 tracers = tracers.with_span_processor(printer.clone());
                 sink = Some(Box::new(printer));
                 lines.push(format!("traces: printed here ({} is not set)", GENERAL.endpoint.variable));
