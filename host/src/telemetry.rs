@@ -49,6 +49,7 @@ pub use usage::{Tokens, Usage};
 use exporters::Exporters;
 use metrics::Metrics;
 use names::dimension;
+use propagation::Propagators;
 
 /// The way to tell anything. Clones are the same.
 #[derive(Clone, Debug)]
@@ -59,6 +60,7 @@ struct Inner {
     tracer: SdkTracer,
     tracing_enabled: bool,
     content: Content,
+    propagators: Propagators,
     redactor: Redactor,
     metrics: Metrics,
     exporters: Arc<Exporters>,
@@ -80,6 +82,7 @@ impl Telemetry {
             tracer: exporters.tracers.tracer_with_scope(scope()),
             tracing_enabled: config.tracing_enabled,
             content: config.content,
+            propagators: config.propagators,
             redactor: config.redactor.clone(),
             metrics: Metrics::new(&exporters.meters, &config.common_dimensions),
             exporters: Arc::new(exporters),
@@ -95,6 +98,7 @@ impl Telemetry {
             tracer: self.0.tracer.clone(),
             tracing_enabled: self.0.tracing_enabled,
             content: self.0.content,
+            propagators: self.0.propagators,
             redactor: self.0.redactor.clone(),
             metrics: self.0.metrics.with(dimensions.into_iter().filter_map(|(name, value)| Some((name, value?)))),
             exporters: self.0.exporters.clone(),
@@ -115,6 +119,11 @@ impl Telemetry {
     /// What masks secrets in all that is told; whoever loads some has it learn them.
     pub fn redactor(&self) -> &Redactor {
         &self.0.redactor
+    }
+
+    /// What travels with requests: reads it from their headers.
+    pub fn propagators(&self) -> Propagators {
+        self.0.propagators
     }
 
     /// The tracer, if tracing is on.

@@ -19,7 +19,7 @@ use crate::server::endpoint::{self, Deployment};
 use crate::server::problem::Problem;
 use crate::server::request_id::RequestIds;
 use crate::server::{App, Peer};
-use crate::telemetry::{FinishRequest, RequestSpan, RequestStart, propagation};
+use crate::telemetry::{FinishRequest, RequestSpan, RequestStart};
 
 /// What the edge knows of a request; handlers find it among the request's extensions.
 #[derive(Clone, Debug)]
@@ -70,7 +70,7 @@ impl Served {
 
 /// Opens the request span, and ends it with the last byte of the reply.
 pub async fn edge(State(app): State<Arc<App>>, mut request: Request, next: Next) -> Response {
-    let parent = propagation::extract(request.headers());
+    let parent = app.telemetry.propagators().extract(request.headers());
     let ids = request.extensions().get::<RequestIds>().cloned();
     let RequestIds { id, from_caller: id_from_caller, .. } = ids.unwrap_or_else(|| RequestIds::of(request.headers()));
     let endpoint = app.endpoint();

@@ -21,7 +21,6 @@ use crate::server::App;
 use crate::server::correlation;
 use crate::server::problem::Problem;
 use crate::telemetry::feedback::{Durability, Feedback};
-use crate::telemetry::propagation;
 
 /// By which a feedback that is sent again is known; OpenTelemetry has no name for it, the IETF's draft has this one.
 const KEY_HEADER: &str = "idempotency-key";
@@ -72,7 +71,7 @@ async fn store(app: Arc<App>, about: Context, feedback: Feedback) -> Result<Dura
 
 /// The span that the feedback is about, with the caller's baggage.
 fn about(app: &App, headers: &HeaderMap, query: &str) -> Result<Context, Problem> {
-    let caller = propagation::extract(headers);
+    let caller = app.telemetry.propagators().extract(headers);
     let Some(token) = correlation::token(headers, query) else { return Ok(caller) };
     let about = app.feedback_tokens.verify(token)?;
     Ok(caller.with_remote_span_context(about.span().span_context().clone()))

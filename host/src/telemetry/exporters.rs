@@ -14,7 +14,6 @@ use opentelemetry_otlp::{
     ExporterBuildError, MetricExporter, Protocol as OtlpProtocol, RetryPolicy, SpanExporter, WithExportConfig,
     WithHttpConfig, WithTonicConfig,
 };
-use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::error::OTelSdkResult;
 use opentelemetry_sdk::metrics::SdkMeterProvider;
 use opentelemetry_sdk::trace::{SdkTracerProvider, SpanData, SpanExporter as SdkSpanExporter};
@@ -81,7 +80,7 @@ impl Exporters {
         let connections = Connections::for_grpc([traces, metrics])?;
         // The exporters of gRPC look for a runtime when they are made.
         let guard = connections.as_ref().and_then(Connections::enter);
-        let resource = Resource::builder().with_service_name(config.service_name.clone()).build();
+        let resource = config.resource.resource();
         let mut lines = Vec::new();
 
         let mut tracers =
