@@ -2,7 +2,7 @@
 
 use crate::setting::{self, Reader, Setting};
 
-pub static LOG_LEVEL: Setting = Setting::optional(
+pub(super) static LOG_LEVEL: Setting = Setting::optional(
     "OTEL_LOG_LEVEL",
     "`WEIR_LOG`",
     "likewise for what telemetry says of itself: `none`, `error`, `warn`, `info`, `debug` or `verbose`",

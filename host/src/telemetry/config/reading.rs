@@ -92,7 +92,7 @@ impl Histograms {
 #[cfg(test)]
 mod tests {
     use opentelemetry::metrics::MeterProvider;
-    use opentelemetry_sdk::metrics::data::{AggregatedMetrics, MetricData};
+    use opentelemetry_sdk::metrics::data::{AggregatedMetrics, MetricData, ScopeMetrics};
     use opentelemetry_sdk::metrics::{InMemoryMetricExporter, PeriodicReader, SdkMeterProvider};
 
     use super::*;
@@ -145,7 +145,7 @@ mod tests {
         meter.u64_counter("c").build().add(1, &[]);
         provider.force_flush().unwrap();
         let metrics = exporter.get_finished_metrics().unwrap();
-        let metrics: Vec<_> = metrics[0].scope_metrics().flat_map(|scope| scope.metrics()).collect();
+        let metrics: Vec<_> = metrics[0].scope_metrics().flat_map(ScopeMetrics::metrics).collect();
         let of = |name| metrics.iter().find(|metric| metric.name() == name).unwrap().data();
         let exponential = matches!(of("h"), AggregatedMetrics::F64(MetricData::ExponentialHistogram(_)));
         (exponential, matches!(of("c"), AggregatedMetrics::U64(MetricData::Sum(_))))
