@@ -37,6 +37,7 @@ pub use config::Config;
 pub use console::Terminal;
 pub use content::{CONTENT_BYTES, Content};
 pub use exporters::StartError;
+pub use logs::HostLog;
 pub use redaction::Redactor;
 pub use spans::flow::{FlowSpan, FlowStart};
 pub use spans::node::{NodeFacts, NodeKind, NodeSpan, NodeStart, PromptFacts};
@@ -47,6 +48,7 @@ pub use spans::{RequestFacts, Server};
 pub use usage::{Tokens, Usage};
 
 use exporters::Exporters;
+use logs::GuestLog;
 use metrics::Metrics;
 use names::dimension;
 use propagation::Propagators;
@@ -63,6 +65,8 @@ struct Inner {
     propagators: Propagators,
     redactor: Redactor,
     metrics: Metrics,
+    /// None: nobody exports logs.
+    guest_log: Option<GuestLog>,
     exporters: Arc<Exporters>,
 }
 
@@ -78,6 +82,9 @@ impl Telemetry {
     }
 
     fn with(exporters: Exporters, config: &Config) -> Self {
+        if let Some(log) = &config.host_log {
+            log.export_by(exporters.loggers.as_ref().map(|it| (logs::host_logger(it), config.redactor.clone())));
+        }
         Self(Arc::new(Inner {
             tracer: exporters.tracers.tracer_with_scope(scope()),
             tracing_enabled: config.tracing_enabled,
@@ -85,6 +92,7 @@ impl Telemetry {
             propagators: config.propagators,
             redactor: config.redactor.clone(),
             metrics: Metrics::new(&exporters.meters, &config.common_dimensions),
+            guest_log: exporters.loggers.as_ref().map(GuestLog::new),
             exporters: Arc::new(exporters),
         }))
     }
@@ -101,6 +109,7 @@ impl Telemetry {
             propagators: self.0.propagators,
             redactor: self.0.redactor.clone(),
             metrics: self.0.metrics.with(dimensions.into_iter().filter_map(|(name, value)| Some((name, value?)))),
+            guest_log: self.0.guest_log.clone(),
             exporters: self.0.exporters.clone(),
         }))
     }
@@ -133,6 +142,10 @@ impl Telemetry {
 
     fn metrics(&self) -> &Metrics {
         &self.0.metrics
+    }
+
+    fn guest_log(&self) -> Option<&GuestLog> {
+        self.0.guest_log.as_ref()
     }
 
     fn content(&self) -> Content {

@@ -47,11 +47,13 @@ pub(super) async fn feedback(
     let body = app.bodies.feedback(&headers, body).await?;
     let text = String::from_utf8_lossy(&body);
     let json = serde_json::from_str(&text).ok();
-    let feedback = Feedback {
-        evaluation: evaluation::recognised(&text, json.as_ref()),
-        attributes: attributes::of(&text, json, wants_flat(&query)),
-        idempotency_key,
+    let evaluation = evaluation::recognised(&text, json.as_ref());
+    let attributes = {
+        // What is logged of it belongs to what it is about.
+        let _attached = about.clone().attach();
+        attributes::of(&text, json, wants_flat(&query))
     };
+    let feedback = Feedback { evaluation, attributes, idempotency_key };
     let durability = store(app, about, feedback).await?;
     let headers =
         [(header::CONTENT_TYPE, "application/json"), (HeaderName::from_static(DURABILITY_HEADER), durability.as_str())];

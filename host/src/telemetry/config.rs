@@ -11,6 +11,7 @@ use std::path::PathBuf;
 use super::console::Terminal;
 use super::content::Content;
 use super::feedback;
+use super::logs::HostLog;
 use super::names::dimension;
 use super::otlp::config as otlp;
 use super::propagation::{PROPAGATORS, Propagators};
@@ -42,6 +43,8 @@ pub struct Config {
     pub sampler: sampler::Config,
     /// Prints each finished trace, unless spans are sent somewhere.
     pub terminal: Option<Terminal>,
+    /// The log of this process, which is told to whoever is told logs.
+    pub host_log: Option<HostLog>,
     /// Where feedback is safe until it is delivered; none: in memory. For a host that takes feedback.
     pub data_dir: Option<PathBuf>,
     pub feedback: feedback::Config,
@@ -62,6 +65,7 @@ impl Default for Config {
             tracing_enabled: true,
             sampler: sampler::Config::default(),
             terminal: None,
+            host_log: None,
             data_dir: None,
             feedback: feedback::Config::default(),
         }
@@ -71,8 +75,8 @@ impl Default for Config {
 impl Config {
     /// Reads the settings.
     ///
-    /// By the standard an empty variable is one that is not set. `terminal` is not set here: it belongs to whoever has
-    /// one.
+    /// By the standard an empty variable is one that is not set. `terminal` and `host_log` are not set here: they
+    /// belong to whoever has them.
     pub fn read(reader: &mut Reader<'_>) -> Self {
         Self {
             otlp: otlp::Config::read(reader),
@@ -87,6 +91,7 @@ impl Config {
             tracing_enabled: !reader.value(&DISABLE_TRACING, only_true),
             sampler: sampler::Config::read(reader),
             terminal: None,
+            host_log: None,
             data_dir: reader.optional(&feedback::DATA_DIR, setting::path),
             feedback: feedback::Config::read(reader),
         }
