@@ -2,6 +2,7 @@
 //!
 //! Spans are kept as they arrive. Of metrics the last value of each label set is kept, since they are cumulative.
 
+mod logs;
 mod metrics;
 mod protocol;
 mod spans;
@@ -10,9 +11,9 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use http::{Request, Response, StatusCode};
-use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
 use tokio::sync::watch;
 
+pub use self::logs::Log;
 pub use self::metrics::{Labels, Metric, Point};
 pub use self::protocol::Protocol;
 use self::protocol::{Export, reply};
@@ -33,7 +34,7 @@ struct State {
     refused: usize,
     spans: Vec<Span>,
     metrics: metrics::Latest,
-    logs: Vec<ExportLogsServiceRequest>,
+    logs: Vec<Log>,
 }
 
 impl Collector {
@@ -145,9 +146,14 @@ impl Collector {
         format!("{:?} {:?} {:?}", state.spans, state.metrics, state.logs)
     }
 
-    /// All log exports so far, as they came.
-    pub fn logs(&self) -> Vec<ExportLogsServiceRequest> {
+    /// All log records so far, in the order in which they arrived.
+    pub fn logs(&self) -> Vec<Log> {
         self.state.borrow().logs.clone()
+    }
+
+    /// The log records so far, as soon as they fulfil a condition.
+    pub async fn logs_when(&self, what: &str, condition: impl Fn(&[Log]) -> bool) -> Vec<Log> {
+        until(&self.state, what, |state| condition(&state.logs).then(|| state.logs.clone())).await
     }
 }
 
@@ -162,7 +168,7 @@ async fn receive(state: Arc<watch::Sender<State>>, request: Request<Bytes>) -> R
     state.send_modify(|state| match export {
         Export::Traces(traces) => state.spans.extend(spans::read(traces)),
         Export::Metrics(metrics) => state.metrics.replace(metrics),
-        Export::Logs(logs) => state.logs.push(logs),
+        Export::Logs(logs) => state.logs.extend(logs::read(logs)),
     });
     Ok(reply(protocol, StatusCode::OK))
 }

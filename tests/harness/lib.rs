@@ -42,7 +42,7 @@ mod trace;
 mod wait;
 mod web;
 
-pub use collector::{Collector, Event, Labels, Metric, Point, Protocol, Span, Status, Trace};
+pub use collector::{Collector, Event, Labels, Log, Metric, Point, Protocol, Span, Status, Trace};
 pub use command::{Running, run};
 pub use guests::guest;
 pub use host::{CONNECTION, Exit, HostBuilder, TestHost};
