@@ -3,6 +3,7 @@
 //! Spans are kept as they arrive. Of metrics the last value of each label set is kept, since they are cumulative.
 
 mod answers;
+mod logs;
 mod metrics;
 mod protocol;
 mod spans;
@@ -13,11 +14,11 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use http::{HeaderMap, Request, Response, StatusCode};
-use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
 use tokio::sync::watch;
 use tokio_rustls::rustls::ServerConfig;
 
 pub use self::answers::Answer;
+pub use self::logs::Log;
 pub use self::metrics::{Labels, Metric, Point};
 pub use self::protocol::Protocol;
 use self::protocol::{Export, reply};
@@ -43,7 +44,7 @@ struct State {
     heard: Vec<Heard>,
     spans: Vec<Span>,
     metrics: metrics::Latest,
-    logs: Vec<ExportLogsServiceRequest>,
+    logs: Vec<Log>,
 }
 
 impl Collector {
@@ -188,9 +189,14 @@ impl Collector {
         format!("{:?} {:?} {:?}", state.spans, state.metrics, state.logs)
     }
 
-    /// All log exports so far, as they came.
-    pub fn logs(&self) -> Vec<ExportLogsServiceRequest> {
+    /// All log records so far, in the order in which they arrived.
+    pub fn logs(&self) -> Vec<Log> {
         self.state.borrow().logs.clone()
+    }
+
+    /// The log records so far, as soon as they fulfil a condition.
+    pub async fn logs_when(&self, what: &str, condition: impl Fn(&[Log]) -> bool) -> Vec<Log> {
+        until(&self.state, what, |state| condition(&state.logs).then(|| state.logs.clone())).await
     }
 }
 
@@ -234,7 +240,7 @@ async fn receive(state: Arc<watch::Sender<State>>, request: Request<Bytes>) -> R
     state.send_modify(|state| match export {
         Export::Traces(traces) => state.spans.extend(spans::read(traces)),
         Export::Metrics(metrics) => state.metrics.replace(metrics),
-        Export::Logs(logs) => state.logs.push(logs),
+        Export::Logs(logs) => state.logs.extend(logs::read(logs)),
     });
     match scripted {
         Some(answer) => answer.give(protocol).await,

@@ -44,7 +44,7 @@ mod wait;
 mod web;
 
 pub use certificates::{Authority, Clients};
-pub use collector::{Answer, Collector, Event, Heard, Labels, Metric, Point, Protocol, Span, Status, Trace};
+pub use collector::{Answer, Collector, Event, Heard, Labels, Log, Metric, Point, Protocol, Span, Status, Trace};
 pub use command::{Running, run};
 pub use guests::guest;
 pub use host::{CONNECTION, Exit, HostBuilder, TestHost};
