@@ -168,7 +168,11 @@ async fn ask(host: &TestHost, flow: usize, client: Client, trace: u128) -> bool 
         Client::Streams => {
             let mut stream = host.stream_with(&headers, "{}").await;
             // What fails before its first chunk, or does not stream, is answered whole.
-            if stream.status == 200 { drop(stream.rest().await) } else { drop(stream.whole().await) }
+            if stream.status == 200 {
+                drop(stream.rest().await)
+            } else {
+                drop(stream.whole().await)
+            }
             true
         }
         Client::Leaves(after) => {

@@ -115,7 +115,7 @@ pub mod attribute {
         EMBEDDINGS = "embedding.embeddings", on(&[On::Embedding]), "JSON list: each text, and of its vector the length";
         NOTES_LEFT_OUT = "weir.notes_left_out", on(NODE), "how many notes of the node were over their bounds";
         PAYLOAD = "payload", on(EVENT), "the same JSON text that is the span's attribute";
-        LOG_SEVERITY = "log.severity", on(EVENT), "of a log line: `trace`, `debug`, `info`, `warn`, `error` or `critical`";
+        LOG_SEVERITY = "log.severity", on(EVENT), "of a log line, also of the last of a node's log record: `trace`, `debug`, `info`, `warn`, `error` or `critical`";
         LOG_MESSAGE = "log.message", on(EVENT), "its text";
         LOG_CONTEXT = "log.context", on(EVENT), "what the node calls the place it comes from";
         FEEDBACK = "feedback", on(FEEDBACK_SPAN), "what a person said, as it came; what does not fit goes on in `feedback.1`, `feedback.2`, …";
@@ -135,6 +135,10 @@ pub mod attribute {
 /// Attributes of OpenTelemetry's conventions.
 pub mod semconv {
     use super::{ALL, EVENT, FLOW, HTTP, LLM, MODELS, NODE, On, Promise, REQUEST, RUNS};
+
+    /// Where in the source of the host a line of its log was written.
+    pub const CODE_FILE_PATH: &str = "code.file.path";
+    pub const CODE_LINE_NUMBER: &str = "code.line.number";
 
     names! {
         ERROR_TYPE = "error.type", on(ALL), "the code of a failure; `Cancelled` or `ClientDisconnect` if nobody waited any more";
@@ -167,7 +171,6 @@ pub mod semconv {
         REQUEST_STOP = "gen_ai.request.stop_sequences", on(LLM), "list of texts";
         REQUEST_STREAM = "gen_ai.request.stream", on(LLM), "`true`, only if so";
         OUTPUT_TYPE = "gen_ai.output.type", on(LLM), "`json` or `text`, by the `response_format`";
-        DIMENSIONS = "gen_ai.embeddings.dimension.count", on(&[On::Embedding]), "";
         RESPONSE_MODEL = "gen_ai.response.model", on(MODELS), "the model that answered";
         RESPONSE_ID = "gen_ai.response.id", on(LLM), "the id that the service gave its answer";
         FINISH_REASONS = "gen_ai.response.finish_reasons", on(LLM), "list of one text";

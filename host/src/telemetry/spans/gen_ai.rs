@@ -29,7 +29,7 @@ enum Kind {
 }
 
 /// Parameters of OpenAI's interface and their attributes. Of two with one attribute the first that is there counts.
-const PARAMETERS: [(&str, &str, Kind); 12] = [
+const PARAMETERS: [(&str, &str, Kind); 11] = [
     ("temperature", semconv::REQUEST_TEMPERATURE, Kind::Double),
     ("top_p", semconv::REQUEST_TOP_P, Kind::Double),
     ("frequency_penalty", semconv::REQUEST_FREQUENCY_PENALTY, Kind::Double),
@@ -41,7 +41,6 @@ const PARAMETERS: [(&str, &str, Kind); 12] = [
     ("stop", semconv::REQUEST_STOP, Kind::Texts),
     ("stream", semconv::REQUEST_STREAM, Kind::Truth),
     ("response_format", semconv::OUTPUT_TYPE, Kind::Format),
-    ("dimensions", semconv::DIMENSIONS, Kind::Integer),
 ];
 
 /// Stop sequences that are told: OpenAI's interface takes four.

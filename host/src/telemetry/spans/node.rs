@@ -104,7 +104,7 @@ impl Telemetry {
         if facts.kind == NodeKind::Tool {
             open.tell_gen_ai(gen_ai_content::TOOL_ARGUMENTS, || Some(start.inputs.to_owned()));
         }
-        let notes = NodeNotes::on(&open);
+        let notes = NodeNotes::on(&open, self, node);
         NodeSpan { telemetry: self.clone(), flow: flow.clone(), node: node.clone(), kind: facts.kind, notes, open }
     }
 

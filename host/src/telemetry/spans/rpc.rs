@@ -13,7 +13,7 @@ use crate::telemetry::content::{CONTENT_BYTES, Content, label};
 use crate::telemetry::metrics::{Consumption, RpcCall};
 use crate::telemetry::names::{attribute, event, gen_ai_content, semconv, value};
 use crate::telemetry::usage::whole;
-use crate::telemetry::{Redactor, Telemetry, Tokens, Usage, propagation};
+use crate::telemetry::{Redactor, Telemetry, Tokens, Usage};
 
 /// What kind of call it is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -161,7 +161,7 @@ impl RpcSpan {
 
     /// The headers by which the service that is called continues the trace.
     pub fn headers(&self) -> HeaderMap {
-        propagation::headers(self.open.context())
+        self.telemetry.0.propagators.headers(self.open.context())
     }
 
     /// A piece of a streamed reply has come. Only the first one counts.
