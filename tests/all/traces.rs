@@ -13,8 +13,16 @@ use proptest::strategy::ValueTree as _;
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 use serde_json::Value;
 
-/// Flows of one run, each served as a deployment of its own.
+/// Flows of one run that the seed chooses, each served as a deployment of its own.
 const FLOWS: usize = 10;
+/// What happens in every run, and to which client, whatever the seed says.
+const ALWAYS: [(Does, Client); 5] = [
+    (Does::Fails, Client::Waits),
+    (Does::Traps, Client::Waits),
+    (Does::Loops, Client::Waits),
+    (Does::Loops, Client::Leaves(20)),
+    (Does::Streams, Client::LeavesStream),
+];
 /// Requests to each of them.
 const REQUESTS: usize = 5;
 /// Requests that are on their way when the host is told to stop.
@@ -149,7 +157,11 @@ fn choose(seed: u64) -> Chosen {
     let nodes = prop::collection::vec((does(), any::<u8>()), 1..8);
     let flows = prop::collection::vec(nodes, FLOWS).new_tree(&mut runner).expect("flows can be made").current();
     let clients = prop::collection::vec(prop::collection::vec(client(), REQUESTS), FLOWS);
-    Chosen { flows, clients: clients.new_tree(&mut runner).expect("clients can be made").current() }
+    let clients = clients.new_tree(&mut runner).expect("clients can be made").current();
+    Chosen {
+        flows: flows.into_iter().chain(ALWAYS.map(|(does, _)| vec![(does, 0)])).collect(),
+        clients: clients.into_iter().chain(ALWAYS.map(|(_, client)| vec![client; REQUESTS])).collect(),
+    }
 }
 
 fn traceparent(trace: u128) -> String {
@@ -192,10 +204,10 @@ async fn every_trace_is_whole_whatever_happens() {
     let texts: Vec<(String, String)> =
         flows.iter().enumerate().map(|(n, nodes)| (format!("f{n}"), flow(nodes))).collect();
     let laid: Vec<(&str, &str)> = texts.iter().map(|(name, text)| (name.as_str(), text.as_str())).collect();
-    let files: Vec<(String, String)> = (0..FLOWS)
+    let files: Vec<(String, String)> = (0..flows.len())
         .map(|n| {
             // Some requests run out of time as a whole.
-            let limit = if n % 3 == 2 { 60 } else { 5000 };
+            let limit = if n < FLOWS && n % 3 == 2 { 60 } else { 5000 };
             let file = format!(
                 "name: f{n}\nendpoint_name: random\nmodel: {{path: f{n}}}\nrequest_settings: {{request_timeout_ms: {limit}}}\n"
             );
@@ -217,7 +229,7 @@ async fn every_trace_is_whole_whatever_happens() {
             asks.map(|(flow, client, trace)| ask(&host, flow, client, trace).map(move |told| (trace, told))).collect();
         let told = futures_util::future::join_all(asks).await;
         whole.extend(told.into_iter().filter(|(_, whole)| *whole).map(|(trace, _)| format!("{trace:032x}")));
-        trace += FLOWS as u128;
+        trace += clients.len() as u128;
     }
     let address = host.address();
     let last: Vec<_> = (0..DRAINED)
