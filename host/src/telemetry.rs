@@ -15,6 +15,7 @@ mod metrics;
 pub mod names;
 mod otlp;
 mod outbox;
+mod pause;
 mod printer;
 mod prometheus;
 pub mod propagation;

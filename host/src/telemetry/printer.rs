@@ -10,9 +10,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
-use opentelemetry::Context;
 use opentelemetry_sdk::error::{OTelSdkError, OTelSdkResult};
-use opentelemetry_sdk::trace::{Span, SpanData, SpanProcessor};
+use opentelemetry_sdk::trace::SpanData;
 
 use super::exporters::Sink;
 use super::store::Store;
@@ -51,13 +50,21 @@ impl Printer {
         Ok(Self { store: Arc::default(), queue })
     }
 
-    /// Takes a finished span. Whether its trace, if it is whole now, will be printed.
-    fn take(&self, span: SpanData) -> bool {
+    /// Takes a finished span; prints its trace, if it is whole now and the terminal is fast enough.
+    pub(super) fn take(&self, span: SpanData) {
+        if !self.add(span) {
+            tracing::debug!("a trace was not printed: the terminal is too slow");
+        }
+    }
+
+    /// Whether the span's trace, if it is whole now, will be printed.
+    fn add(&self, span: SpanData) -> bool {
         let whole = self.store.lock().unwrap_or_else(PoisonError::into_inner).add(span);
         whole.is_none_or(|trace| self.queue.try_send(Job::Print(trace)).is_ok())
     }
 
-    fn flush(&self, within: Duration) -> OTelSdkResult {
+    /// Returns when all before has been printed.
+    pub(super) fn flush(&self, within: Duration) -> OTelSdkResult {
         let (sender, done) = mpsc::sync_channel(1);
         // `send` waits for a place, which the thread makes unless the terminal is stuck; then this is, too, and the one
         // who stops telemetry has a deadline of its own.
@@ -66,30 +73,12 @@ impl Printer {
     }
 }
 
-impl SpanProcessor for Printer {
-    fn on_start(&self, _: &mut Span, _: &Context) {}
-
-    fn on_end(&self, span: SpanData) {
-        if !self.take(span) {
-            tracing::debug!("a trace was not printed: the terminal is too slow");
-        }
-    }
-
-    fn force_flush(&self) -> OTelSdkResult {
-        self.flush(FLUSH)
-    }
-
-    fn shutdown_with_timeout(&self, timeout: Duration) -> OTelSdkResult {
-        self.flush(timeout)
-    }
-}
-
 impl Sink for Printer {
     /// Returns when they are on the terminal.
     fn tell(&self, spans: Vec<SpanData>) -> OTelSdkResult {
         let mut printed = true;
         for span in spans {
-            printed &= self.take(span);
+            printed &= self.add(span);
         }
         self.flush(FLUSH)?;
         if printed { Ok(()) } else { Err(OTelSdkError::InternalFailure("the terminal is too slow".to_owned())) }

@@ -90,7 +90,7 @@ impl Store {
     }
 }
 
-fn is_local_root(span: &SpanData) -> bool {
+pub(super) fn is_local_root(span: &SpanData) -> bool {
     span.parent_span_is_remote || span.parent_span_id == SpanId::INVALID
 }
 

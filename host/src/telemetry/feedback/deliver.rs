@@ -20,13 +20,11 @@ use super::record::Record;
 use crate::journal::{Journal, Sequence};
 use crate::telemetry::content::{MESSAGE_BYTES, cut};
 use crate::telemetry::exporters::Sink;
+use crate::telemetry::pause::pause;
 
 /// Records in a batch, and their bytes: within gRPC's usual message of 4 MiB.
 const BATCH: usize = 128;
 const BATCH_BYTES: usize = 1024 * 1024;
-
-/// The first pause after a failure; each further one is twice as long.
-const FIRST_PAUSE: Duration = Duration::from_secs(1);
 
 /// Failures of batches after which records are tried one by one.
 const FAILURES: u32 = 3;
@@ -282,17 +280,10 @@ impl Deliverer {
             tracing::warn!(error, "feedback cannot be delivered; it is kept and tried again");
         }
         *self.delivery.error.lock().unwrap_or_else(PoisonError::into_inner) = Some(error.to_owned());
-        let pause = FIRST_PAUSE.saturating_mul(2u32.saturating_pow(self.failures)).min(self.longest_pause);
+        self.not_before = Instant::now() + pause(self.failures, self.longest_pause);
         self.failures = self.failures.saturating_add(1);
-        self.not_before = Instant::now() + jittered(pause);
         Some(self.not_before)
     }
-}
-
-/// Between a half and the whole of a pause, so that many hosts do not come back to one collector at the same time.
-fn jittered(pause: Duration) -> Duration {
-    let random = f64::from(uuid::Uuid::new_v4().as_fields().0) / f64::from(u32::MAX);
-    pause.mul_f64(0.5 + random / 2.0)
 }
 
 /// Tells when the thread has ended, however it did.
