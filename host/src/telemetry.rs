@@ -33,7 +33,7 @@ use opentelemetry::InstrumentationScope;
 use opentelemetry::trace::TracerProvider;
 use opentelemetry_sdk::trace::SdkTracer;
 
-pub use config::{Config, Endpoint, Protocol};
+pub use config::Config;
 pub use content::{CONTENT_BYTES, Content};
 pub use exporters::StartError;
 pub use printer::Terminal;
