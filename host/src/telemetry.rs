@@ -36,6 +36,7 @@ use opentelemetry_sdk::trace::SdkTracer;
 pub use config::Config;
 pub use content::{CONTENT_BYTES, Content};
 pub use exporters::StartError;
+pub use outbox::OutboxStatus;
 pub use printer::Terminal;
 pub use sampler::Unsampled;
 pub use spans::flow::{FlowSpan, FlowStart};
@@ -101,6 +102,11 @@ impl Telemetry {
     /// What goes where and which variable decided it, one line for each signal: for the message at start.
     pub fn describe(&self) -> Vec<String> {
         self.0.exporters.lines.clone()
+    }
+
+    /// How each exporter that pushes is doing.
+    pub fn exporters(&self) -> Vec<OutboxStatus> {
+        self.0.exporters.status()
     }
 
     /// Sends what is left, and stops. Blocks, for at most `within`; what could not be sent by then is lost, and logged.

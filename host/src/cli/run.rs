@@ -29,9 +29,7 @@ pub fn run(args: &RunArgs) -> Done {
     // It belongs to a host that takes feedback, which may be running.
     telemetry.data_dir = None;
     if args.trace {
-        // Whoever asks for the trace here wants to see it here.
-        telemetry.otlp.without_traces();
-        telemetry.terminal = Some(Terminal { out: Box::new(stderr()), color: stderr().is_terminal() });
+        telemetry.print_traces(Terminal { out: Box::new(stderr()), color: stderr().is_terminal() });
     }
     let images = Images::new(images, parts.folder.clone());
     let start = move || Process::start(Telemetry::start(telemetry).context("telemetry cannot be started")?);

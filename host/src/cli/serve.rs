@@ -95,9 +95,8 @@ fn prepare(asked: &Asked, args: &ServeArgs, workshop: &Arc<Workshop>) -> Result<
     Ok(prepared)
 }
 
-fn start(config: telemetry::Config) -> Result<Telemetry, Error> {
-    let terminal = Some(Terminal { out: Box::new(stdout()), color: stdout().is_terminal() });
-    let config = telemetry::Config { terminal, ..config };
+fn start(mut config: telemetry::Config) -> Result<Telemetry, Error> {
+    config.terminal = Some(Terminal { out: Box::new(stdout()), color: stdout().is_terminal() });
     Ok(Telemetry::start(config).context("telemetry cannot be started")?)
 }
 

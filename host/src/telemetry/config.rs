@@ -5,18 +5,27 @@
 use std::path::PathBuf;
 
 use super::content::Content;
+use super::exporters::chosen::{Addresses, Choice, Chosen, Exporter};
 use super::feedback;
 use super::names::{self, dimension};
 use super::otlp::config as otlp;
+use super::outbox;
 use super::printer::Terminal;
 use super::sampler::{UNSAMPLED, UNSAMPLED_WORDS, Unsampled};
+use crate::identity::Identity;
 use crate::setting::{self, Reader, Setting};
 
 /// Settings of telemetry.
 #[derive(Debug)]
 pub struct Config {
-    /// Where each signal goes.
+    /// Which exporters are on.
+    pub(super) choice: Choice,
+    /// Where each signal goes over OTLP.
     pub otlp: otlp::Config,
+    /// How much waits for exporters, and where.
+    pub(super) outbox: outbox::Config,
+    /// Of this host, for destinations that take its tokens.
+    pub identity: Identity,
     /// `service.name` of everything that is sent.
     pub service_name: String,
     pub content: Content,
@@ -35,7 +44,10 @@ pub struct Config {
 impl Default for Config {
     fn default() -> Self {
         Self {
+            choice: Choice::default(),
             otlp: otlp::Config::default(),
+            outbox: outbox::Config::default(),
+            identity: Identity::from_env(&|_| None),
             service_name: names::SERVICE.to_owned(),
             content: Content::default(),
             common_dimensions: Vec::new(),
@@ -49,13 +61,24 @@ impl Default for Config {
 }
 
 impl Config {
+    /// Whoever asks for the trace here wants to see it here, and nowhere else.
+    pub fn print_traces(&mut self, terminal: Terminal) {
+        self.choice.traces = Chosen { exporters: vec![Exporter::Console], by: None };
+        self.terminal = Some(terminal);
+    }
+
     /// Reads the settings.
     ///
     /// By the standard an empty variable is one that is not set. `terminal` is not set here: it belongs to whoever has
-    /// one.
+    /// one; nor is `identity`, which comes of variables that are not ours.
     pub fn read(reader: &mut Reader<'_>) -> Self {
+        let otlp = otlp::Config::read(reader);
+        let given = |signal| otlp.given(signal).is_some();
         Self {
-            otlp: otlp::Config::read(reader),
+            choice: Choice::read(reader, &Addresses { otlp: &given, azure_monitor: false }),
+            otlp,
+            outbox: outbox::Config::read(reader),
+            identity: Identity::from_env(&|_| None),
             service_name: service_name(reader),
             content: reader.value(&CONTENT, setting::one_of(&CONTENTS)),
             common_dimensions: reader.optional(&COMMON_DIMENSIONS, common_dimensions).unwrap_or_default(),

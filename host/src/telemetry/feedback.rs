@@ -8,6 +8,7 @@ mod keys;
 mod limits;
 mod record;
 mod store;
+mod told;
 
 use std::io;
 use std::time::Duration;

@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use opentelemetry::{Context, KeyValue};
 use opentelemetry_sdk::metrics::data::{AggregatedMetrics, MetricData, ResourceMetrics, ScopeMetrics};
 use opentelemetry_sdk::metrics::{InMemoryMetricExporter, SdkMeterProvider};
-use opentelemetry_sdk::trace::{InMemorySpanExporter, SdkTracerProvider, SpanData};
+use opentelemetry_sdk::trace::{InMemorySpanExporter, SdkTracerProvider, SpanData, SpanExporter as _};
 
 use crate::id::{FlowId, NodeId, RequestId};
 
@@ -30,6 +30,16 @@ struct Rig {
     metrics: InMemoryMetricExporter,
 }
 
+/// Feedback is kept where all other spans are.
+#[derive(Debug)]
+struct Kept(InMemorySpanExporter);
+
+impl exporters::Sink for Kept {
+    fn tell(&self, spans: Vec<SpanData>) -> opentelemetry_sdk::error::OTelSdkResult {
+        futures_executor::block_on(self.0.export(spans))
+    }
+}
+
 impl Rig {
     fn new() -> Self {
         Self::with(&Config::default())
@@ -39,8 +49,8 @@ impl Rig {
         let (spans, metrics) = (InMemorySpanExporter::default(), InMemoryMetricExporter::default());
         let tracers = SdkTracerProvider::builder().with_simple_exporter(spans.clone()).build();
         let meters = SdkMeterProvider::builder().with_periodic_exporter(metrics.clone()).build();
-        let sink: Box<dyn exporters::Sink> = Box::new(exporters::Exporting(spans.clone()));
-        let feedback = feedback::Store::start(None, &config.feedback, Some(sink)).unwrap();
+        let sink: Box<dyn exporters::Sink> = Box::new(Kept(spans.clone()));
+        let feedback = feedback::Store::start(None, &config.feedback, vec![sink]).unwrap();
         let telemetry = Telemetry::with(Exporters::of(tracers, meters, feedback), config);
         Self {
             telemetry,

@@ -5,23 +5,23 @@ use std::fmt;
 use crate::setting::{Reader, Setting};
 use crate::telemetry::outbox::parcel::Signal;
 
-pub static TRACES: Setting = Setting::optional(
+pub(crate) static TRACES: Setting = Setting::optional(
     "OTEL_TRACES_EXPORTER",
     "those that have an address; without one traces are printed",
     "where traces go: `otlp`, `azuremonitor`, `console`, `none`, or several with commas",
 );
-pub static METRICS: Setting = Setting::optional(
+pub(crate) static METRICS: Setting = Setting::optional(
     "OTEL_METRICS_EXPORTER",
     "those that have an address, and `prometheus`",
     "where metrics go: `otlp`, `azuremonitor`, `prometheus`, `console`, `none`, or several with commas",
 );
-pub static LOGS: Setting = Setting::optional(
+pub(crate) static LOGS: Setting = Setting::optional(
     "OTEL_LOGS_EXPORTER",
     "those that have an address",
     "where log records go, beside standard error: `otlp`, `azuremonitor`, `console`, `none`, or several with commas",
 );
 /// Prompt flow's: its own exporters of traces are not to be started.
-pub static TRACES_DISABLED: Setting = Setting::new(
+pub(crate) static TRACES_DISABLED: Setting = Setting::new(
     "PF_BUILTIN_TRACE_EXPORTERS_DISABLE",
     "false",
     "`true`: traces go nowhere that `OTEL_TRACES_EXPORTER` does not name",

@@ -6,20 +6,20 @@ use super::batch::Limits;
 use crate::setting::{self, Reader, Setting};
 use crate::units::Bytes;
 
-pub static SPOOL_MAX_BYTES: Setting = Setting::new(
+pub(crate) static SPOOL_MAX_BYTES: Setting = Setting::new(
     "WEIR_SPOOL_MAX_BYTES",
     "256MiB",
     "for each exporter and signal, how much may wait in the data directory while its destination is away; beyond it the \
      oldest are given up, and counted",
 );
 
-pub static SPOOL_MAX_AGE: Setting = Setting::new(
+pub(crate) static SPOOL_MAX_AGE: Setting = Setting::new(
     "WEIR_SPOOL_MAX_AGE",
     "48h",
     "how old it may become there; Application Insights takes nothing that is older",
 );
 
-pub static RETRY_MAX: Setting = Setting::new(
+pub(crate) static RETRY_MAX: Setting = Setting::new(
     "WEIR_EXPORT_RETRY_MAX",
     "30s",
     "longest pause before telemetry that could not be sent is tried again",

@@ -72,9 +72,9 @@ impl Spool {
     /// If the folder cannot be used, or another process uses it.
     pub(super) fn open(folder: &Path, signal: Signal, limit: u64, longest: Duration) -> Result<Self, OpenError> {
         let mut found = BTreeMap::new();
-        // The journal counts files, which hold what has long been sent until all of their records have been; and it must
-        // never be full before this is.
-        let limits = Limits { bytes: limit + limit / 4 };
+        // The bound is kept here, where something can be given up. The journal counts whole files, which go a little after
+        // the last of their records has been sent, and must not be full before that.
+        let limits = Limits { bytes: limit.saturating_mul(4) };
         let journal = Journal::open(folder, limits, &mut |sequence, payload| {
             if let Some((items, time)) = head(payload) {
                 found.insert(sequence, Place { items, time, bytes: payload.len() as u64, flying: false });
