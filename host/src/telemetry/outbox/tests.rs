@@ -39,7 +39,7 @@ struct Script {
 
 impl Scripted {
     fn set(&self, change: impl FnOnce(&mut Script)) {
-        change(&mut self.0.lock().unwrap());
+        change(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner));
     }
 
     fn answer(&self, parcel: &Parcel) -> Outcome {
@@ -66,13 +66,13 @@ impl Scripted {
 
     /// All that it took; twice is twice.
     fn took(&self) -> Vec<u8> {
-        let mut took = self.0.lock().unwrap().took.clone();
+        let mut took = self.0.lock().unwrap_or_else(PoisonError::into_inner).took.clone();
         took.sort_unstable();
         took
     }
 
     fn attempts(&self) -> usize {
-        self.0.lock().unwrap().attempts
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).attempts
     }
 }
 
