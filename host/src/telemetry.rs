@@ -6,6 +6,7 @@
 
 mod azure_monitor;
 mod config;
+mod console;
 mod content;
 mod exporters;
 pub mod feedback;
@@ -34,11 +35,10 @@ use opentelemetry::trace::TracerProvider;
 use opentelemetry_sdk::trace::SdkTracer;
 
 pub use config::Config;
+pub use console::Terminal;
 pub use content::{CONTENT_BYTES, Content};
 pub use exporters::StartError;
 pub use outbox::OutboxStatus;
-pub use printer::Terminal;
-pub use sampler::Unsampled;
 pub use spans::flow::{FlowSpan, FlowStart};
 pub use spans::node::{NodeFacts, NodeKind, NodeSpan, NodeStart, PromptFacts};
 pub use spans::notes::{LogLevel, NodeNotes, NoteValue};

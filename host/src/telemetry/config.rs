@@ -4,14 +4,14 @@
 
 use std::path::PathBuf;
 
+use super::console::Terminal;
 use super::content::Content;
 use super::exporters::chosen::{Addresses, Choice, Chosen, Exporter};
 use super::feedback;
 use super::names::{self, dimension};
 use super::otlp::config as otlp;
 use super::outbox;
-use super::printer::Terminal;
-use super::sampler::{UNSAMPLED, UNSAMPLED_WORDS, Unsampled};
+use super::sampler;
 use crate::identity::Identity;
 use crate::setting::{self, Reader, Setting};
 
@@ -33,7 +33,7 @@ pub struct Config {
     pub common_dimensions: Vec<(String, String)>,
     /// Whether there are spans. Without, there are still metrics and feedbacks.
     pub tracing_enabled: bool,
-    pub unsampled: Unsampled,
+    pub sampler: sampler::Config,
     /// Prints each finished trace, unless spans are sent somewhere.
     pub terminal: Option<Terminal>,
     /// Where feedback is safe until it is delivered; none: in memory. For a host that takes feedback.
@@ -52,7 +52,7 @@ impl Default for Config {
             content: Content::default(),
             common_dimensions: Vec::new(),
             tracing_enabled: true,
-            unsampled: Unsampled::default(),
+            sampler: sampler::Config::default(),
             terminal: None,
             data_dir: None,
             feedback: feedback::Config::default(),
@@ -83,7 +83,7 @@ impl Config {
             content: reader.value(&CONTENT, setting::one_of(&CONTENTS)),
             common_dimensions: reader.optional(&COMMON_DIMENSIONS, common_dimensions).unwrap_or_default(),
             tracing_enabled: !reader.value(&DISABLE_TRACING, only_true),
-            unsampled: reader.value(&UNSAMPLED, setting::one_of(&UNSAMPLED_WORDS)),
+            sampler: sampler::Config::read(reader),
             terminal: None,
             data_dir: reader.optional(&feedback::DATA_DIR, setting::path),
             feedback: feedback::Config::read(reader),

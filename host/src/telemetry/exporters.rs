@@ -11,6 +11,7 @@ use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use opentelemetry::trace::TraceId;
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::error::OTelSdkResult;
 use opentelemetry_sdk::logs::SdkLoggerProvider;
@@ -19,6 +20,7 @@ use opentelemetry_sdk::trace::SdkTracerProvider;
 use tokio::runtime::{Builder, Handle, Runtime};
 
 use super::config::{Config, DISABLE_TRACING};
+use super::console::{Console, ConsoleLogs, ConsoleMetrics};
 use super::feedback::{self, Store};
 use super::otlp::config::GENERAL;
 use super::otlp::{self, Unfit};
@@ -26,7 +28,7 @@ use super::outbox::parcel::{Destination, Signal};
 use super::outbox::pipeline::{Logs, Points, Spans};
 use super::outbox::{Outbox, OutboxStatus};
 use super::printer::Printer;
-use super::sampler::sampler;
+use super::sampler::TailSampling;
 use crate::journal::OpenError;
 use chosen::{Chosen, Exporter};
 use sink::Direct;
@@ -50,8 +52,9 @@ pub enum StartError {
 pub(super) struct Exporters {
     pub(super) tracers: SdkTracerProvider,
     pub(super) meters: SdkMeterProvider,
-    /// None: log records go to standard error alone.
-    pub(super) loggers: Option<SdkLoggerProvider>,
+    pub(super) loggers: SdkLoggerProvider,
+    /// Wants to know of feedback.
+    tail: Option<TailSampling>,
     pub(super) feedback: Store,
     outboxes: Vec<Outbox>,
     /// What goes where, one line each.
@@ -66,15 +69,7 @@ impl Exporters {
         let resource = Resource::builder().with_service_name(config.service_name.clone()).build();
         let mut builder = ExportersBuilder { config, resource: &resource, runtime: background.handle(), outboxes: Vec::new() };
 
-        let printer = builder.printer()?;
-        let traces = builder.destinations(Signal::Traces)?;
-        let spans = builder.outboxes(Signal::Traces, &traces)?;
-        let spans = Spans::start(builder.config.outbox.spans, spans, printer.clone()).map_err(StartError::Thread)?;
-        let tracers = SdkTracerProvider::builder()
-            .with_resource(resource.clone())
-            .with_sampler(sampler(builder.config.unsampled))
-            .with_span_processor(spans)
-            .build();
+        let console = builder.console()?;
 
         let mut meters = SdkMeterProvider::builder().with_resource(resource.clone());
         let metrics = builder.destinations(Signal::Metrics)?;
@@ -82,16 +77,36 @@ impl Exporters {
             let temporality = Temporality::Cumulative;
             meters = meters.with_reader(PeriodicReader::builder(Points { outbox, temporality }).build());
         }
+        if let Some(console) = console.as_ref().filter(|_| builder.config.choice.metrics.has(Exporter::Console)) {
+            meters = meters.with_reader(PeriodicReader::builder(ConsoleMetrics(console.clone())).build());
+        }
+        let meters = meters.build();
+
+        let traces = builder.destinations(Signal::Traces)?;
+        let spans = builder.outboxes(Signal::Traces, &traces)?;
+        let prints = builder.config.choice.traces.has(Exporter::Console);
+        let printer = console.clone().filter(|_| prints).map(Printer::on);
+        let spans = Spans::start(builder.config.outbox.spans, spans, printer.clone()).map_err(StartError::Thread)?;
+        let tracers = SdkTracerProvider::builder().with_resource(resource.clone());
+        let tracers = tracers.with_sampler(builder.config.sampler.sampler());
+        let (tracers, tail) = match builder.config.sampler.tail {
+            None => (tracers.with_span_processor(spans), None),
+            Some(policy) => {
+                let tail = TailSampling::start(policy, Box::new(spans), &meters).map_err(StartError::Thread)?;
+                (tracers.with_span_processor(tail.clone()), Some(tail))
+            }
+        };
 
         let logs = builder.destinations(Signal::Logs)?;
         let logs = builder.outboxes(Signal::Logs, &logs)?;
-        let loggers = match logs.is_empty() {
-            true => None,
-            false => {
-                let logs = Logs::start(builder.config.outbox.logs, logs).map_err(StartError::Thread)?;
-                Some(SdkLoggerProvider::builder().with_resource(resource.clone()).with_log_processor(logs).build())
-            }
-        };
+        let mut loggers = SdkLoggerProvider::builder().with_resource(resource.clone());
+        if !logs.is_empty() {
+            let logs = Logs::start(builder.config.outbox.logs, logs).map_err(StartError::Thread)?;
+            loggers = loggers.with_log_processor(logs);
+        }
+        if let Some(console) = console.filter(|_| builder.config.choice.logs.has(Exporter::Console)) {
+            loggers = loggers.with_log_processor(ConsoleLogs(console));
+        }
 
         let mut sinks: Vec<Box<dyn Sink>> = Vec::new();
         for (_, destination) in traces {
@@ -102,14 +117,30 @@ impl Exporters {
         let mut lines = lines(config);
         lines.push(Store::describe(config.data_dir.as_deref()));
         let feedback = Store::start(config.data_dir.as_deref(), &config.feedback, sinks)?;
-        Ok(Self { tracers, meters: meters.build(), loggers, feedback, outboxes, lines, _background: background })
+        let (tracers, loggers) = (tracers.build(), loggers.build());
+        Ok(Self { tracers, meters, loggers, tail, feedback, outboxes, lines, _background: background })
     }
 
     /// Exporters that were made elsewhere.
     #[cfg(test)]
     pub(super) fn of(tracers: SdkTracerProvider, meters: SdkMeterProvider, feedback: Store) -> Self {
-        let background = Background::start().expect("a thread");
-        Self { tracers, meters, loggers: None, feedback, outboxes: Vec::new(), lines: Vec::new(), _background: background }
+        Self {
+            tracers,
+            meters,
+            loggers: SdkLoggerProvider::builder().build(),
+            tail: None,
+            feedback,
+            outboxes: Vec::new(),
+            lines: Vec::new(),
+            _background: Background(None),
+        }
+    }
+
+    /// A feedback about a span of this trace was accepted.
+    pub(super) fn judged(&self, trace: TraceId) {
+        if let Some(tail) = &self.tail {
+            tail.feedback(trace);
+        }
     }
 
     /// How each exporter that pushes is doing.
@@ -144,9 +175,7 @@ impl Exporters {
         let mut outstanding = 0;
         outstanding += start_stop("traces", &sender, move || tracers.shutdown_with_timeout(within));
         outstanding += start_stop("metrics", &sender, move || meters.shutdown_with_timeout(within));
-        if let Some(loggers) = loggers {
-            outstanding += start_stop("logs", &sender, move || loggers.shutdown_with_timeout(within));
-        }
+        outstanding += start_stop("logs", &sender, move || loggers.shutdown_with_timeout(within));
         for _ in 0..outstanding {
             match ended.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
                 Ok((_, Ok(()))) => {}
@@ -216,10 +245,12 @@ impl ExportersBuilder<'_> {
         Ok(outboxes)
     }
 
-    /// Whoever started the host, if traces are shown there.
-    fn printer(&mut self) -> Result<Option<Printer>, StartError> {
-        let terminal = self.config.terminal.take().filter(|_| self.config.choice.traces.has(Exporter::Console));
-        terminal.map(Printer::start).transpose().map_err(StartError::Thread)
+    /// Where things are printed, if anything is.
+    fn console(&mut self) -> Result<Option<Console>, StartError> {
+        let choice = &self.config.choice;
+        let prints = Signal::ALL.into_iter().any(|signal| choice.of(signal).has(Exporter::Console));
+        let terminal = self.config.terminal.take().filter(|_| prints);
+        terminal.map(Console::start).transpose().map_err(StartError::Thread)
     }
 }
 
