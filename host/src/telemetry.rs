@@ -39,6 +39,7 @@ pub use console::Terminal;
 pub use content::{CONTENT_BYTES, Content};
 pub use exporters::StartError;
 pub use outbox::OutboxStatus;
+pub use redaction::Redactor;
 pub use spans::flow::{FlowSpan, FlowStart};
 pub use spans::node::{NodeFacts, NodeKind, NodeSpan, NodeStart, PromptFacts};
 pub use spans::notes::{LogLevel, NodeNotes, NoteValue};
@@ -60,6 +61,7 @@ struct Inner {
     tracer: SdkTracer,
     tracing_enabled: bool,
     content: Content,
+    redactor: Redactor,
     metrics: Metrics,
     exporters: Arc<Exporters>,
 }
@@ -80,6 +82,7 @@ impl Telemetry {
             tracer: exporters.tracers.tracer_with_scope(scope()),
             tracing_enabled: config.tracing_enabled,
             content: config.content,
+            redactor: config.redactor.clone(),
             metrics: Metrics::new(&exporters.meters, &config.common_dimensions),
             exporters: Arc::new(exporters),
         }))
@@ -94,6 +97,7 @@ impl Telemetry {
             tracer: self.0.tracer.clone(),
             tracing_enabled: self.0.tracing_enabled,
             content: self.0.content,
+            redactor: self.0.redactor.clone(),
             metrics: self.0.metrics.with(dimensions.into_iter().filter_map(|(name, value)| Some((name, value?)))),
             exporters: self.0.exporters.clone(),
         }))
@@ -113,6 +117,11 @@ impl Telemetry {
     /// Spans that end afterwards are not sent. Feedback that has a data directory stays there.
     pub fn stop(&self, within: Duration) {
         self.0.exporters.stop(within);
+    }
+
+    /// What masks secrets in all that is told; whoever loads some has it learn them.
+    pub fn redactor(&self) -> &Redactor {
+        &self.0.redactor
     }
 
     /// The tracer, if tracing is on.

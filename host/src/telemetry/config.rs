@@ -11,6 +11,7 @@ use super::feedback;
 use super::names::{self, dimension};
 use super::otlp::config as otlp;
 use super::outbox;
+use super::redaction::Redactor;
 use super::sampler;
 use crate::identity::Identity;
 use crate::setting::{self, Reader, Setting};
@@ -29,6 +30,8 @@ pub struct Config {
     /// `service.name` of everything that is sent.
     pub service_name: String,
     pub content: Content,
+    /// Masks what must be told to nobody. It learns the secrets of the host when they are known.
+    pub redactor: Redactor,
     /// On every point of the eight metrics.
     pub common_dimensions: Vec<(String, String)>,
     /// Whether there are spans. Without, there are still metrics and feedbacks.
@@ -50,6 +53,7 @@ impl Default for Config {
             identity: Identity::from_env(&|_| None),
             service_name: names::SERVICE.to_owned(),
             content: Content::default(),
+            redactor: Redactor::by_default(),
             common_dimensions: Vec::new(),
             tracing_enabled: true,
             sampler: sampler::Config::default(),
@@ -81,6 +85,7 @@ impl Config {
             identity: Identity::from_env(&|_| None),
             service_name: service_name(reader),
             content: reader.value(&CONTENT, setting::one_of(&CONTENTS)),
+            redactor: Redactor::read(reader),
             common_dimensions: reader.optional(&COMMON_DIMENSIONS, common_dimensions).unwrap_or_default(),
             tracing_enabled: !reader.value(&DISABLE_TRACING, only_true),
             sampler: sampler::Config::read(reader),

@@ -14,9 +14,9 @@ use std::time::{Duration, Instant};
 use opentelemetry::trace::TraceId;
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::error::OTelSdkResult;
-use opentelemetry_sdk::logs::SdkLoggerProvider;
+use opentelemetry_sdk::logs::{SdkLogRecord, SdkLoggerProvider};
 use opentelemetry_sdk::metrics::{PeriodicReader, SdkMeterProvider, Temporality};
-use opentelemetry_sdk::trace::SdkTracerProvider;
+use opentelemetry_sdk::trace::{SdkTracerProvider, SpanData};
 use tokio::runtime::{Builder, Handle, Runtime};
 
 use super::config::{Config, DISABLE_TRACING};
@@ -25,7 +25,7 @@ use super::feedback::{self, Store};
 use super::otlp::config::GENERAL;
 use super::otlp::{self, Unfit};
 use super::outbox::parcel::{Destination, Signal};
-use super::outbox::pipeline::{Logs, Points, Spans};
+use super::outbox::pipeline::{EditLogs, Logs, Points, Spans};
 use super::outbox::{Outbox, OutboxStatus};
 use super::printer::Printer;
 use super::sampler::TailSampling;
@@ -86,7 +86,9 @@ impl Exporters {
         let spans = builder.outboxes(Signal::Traces, &traces)?;
         let prints = builder.config.choice.traces.has(Exporter::Console);
         let printer = console.clone().filter(|_| prints).map(Printer::on);
-        let spans = Spans::start(builder.config.outbox.spans, spans, printer.clone()).map_err(StartError::Thread)?;
+        let redactor = builder.config.redactor.clone();
+        let edit = move |span: &mut SpanData| redactor.span(span);
+        let spans = Spans::start(builder.config.outbox.spans, edit, spans, printer.clone()).map_err(StartError::Thread)?;
         let tracers = SdkTracerProvider::builder().with_resource(resource.clone());
         let tracers = tracers.with_sampler(builder.config.sampler.sampler());
         let (tracers, tail) = match builder.config.sampler.tail {
@@ -99,7 +101,9 @@ impl Exporters {
 
         let logs = builder.destinations(Signal::Logs)?;
         let logs = builder.outboxes(Signal::Logs, &logs)?;
-        let mut loggers = SdkLoggerProvider::builder().with_resource(resource.clone());
+        let redactor = builder.config.redactor.clone();
+        let edit = EditLogs(move |record: &mut SdkLogRecord| redactor.log(record));
+        let mut loggers = SdkLoggerProvider::builder().with_resource(resource.clone()).with_log_processor(edit);
         if !logs.is_empty() {
             let logs = Logs::start(builder.config.outbox.logs, logs).map_err(StartError::Thread)?;
             loggers = loggers.with_log_processor(logs);

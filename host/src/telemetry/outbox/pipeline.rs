@@ -34,16 +34,20 @@ pub(in crate::telemetry) struct Spans {
 }
 
 impl Spans {
+    /// `edit` sees each span before anyone else does.
+    ///
     /// # Errors
     /// If the system gives no thread.
     pub(in crate::telemetry) fn start(
         limits: Limits,
+        edit: impl Fn(&mut SpanData) + Send + 'static,
         outboxes: Vec<Outbox>,
         printer: Option<Printer>,
     ) -> std::io::Result<Self> {
         let outboxes: Arc<[Outbox]> = outboxes.into();
         let (to, prints) = (Arc::clone(&outboxes), printer.clone());
-        let batcher = Batcher::start("weir-spans", limits, move |spans: Vec<SpanData>| {
+        let batcher = Batcher::start("weir-spans", limits, move |mut spans: Vec<SpanData>| {
+            spans.iter_mut().for_each(&edit);
             for batch in spans.chunks(limits.batch) {
                 for outbox in &*to {
                     block_on(outbox.put(batch, |destination, spans| destination.spans(spans)));
@@ -85,7 +89,7 @@ impl SpanProcessor for Spans {
     }
 }
 
-/// Takes log records. Clones are the same.
+/// Takes log records, after [`EditLogs`]. Clones are the same.
 #[derive(Clone, Debug)]
 pub(in crate::telemetry) struct Logs {
     batcher: Batcher<Log>,
@@ -123,6 +127,29 @@ impl LogProcessor for Logs {
 
     fn shutdown_with_timeout(&self, within: Duration) -> OTelSdkResult {
         done(self.batcher.stop(within), within)
+    }
+}
+
+/// Sees each log record before anyone else does.
+pub(in crate::telemetry) struct EditLogs<F>(pub(in crate::telemetry) F);
+
+impl<F: Fn(&mut SdkLogRecord) + Send + Sync> LogProcessor for EditLogs<F> {
+    fn emit(&self, record: &mut SdkLogRecord, _: &InstrumentationScope) {
+        (self.0)(record);
+    }
+
+    fn force_flush(&self) -> OTelSdkResult {
+        Ok(())
+    }
+
+    fn shutdown_with_timeout(&self, _: Duration) -> OTelSdkResult {
+        Ok(())
+    }
+}
+
+impl<F> std::fmt::Debug for EditLogs<F> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("EditLogs").finish_non_exhaustive()
     }
 }
 
