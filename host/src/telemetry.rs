@@ -10,6 +10,7 @@ mod console;
 mod content;
 mod exporters;
 pub mod feedback;
+mod health;
 mod images;
 mod logs;
 mod metrics;

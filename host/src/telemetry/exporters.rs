@@ -11,6 +11,7 @@ use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use opentelemetry::metrics::MeterProvider as _;
 use opentelemetry::trace::TraceId;
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::error::OTelSdkResult;
@@ -22,6 +23,8 @@ use tokio::runtime::{Builder, Handle, Runtime};
 use super::config::{Config, DISABLE_TRACING};
 use super::console::{Console, ConsoleLogs, ConsoleMetrics};
 use super::feedback::{self, Store};
+use super::health;
+use super::names;
 use super::otlp::config::GENERAL;
 use super::otlp::{self, Unfit};
 use super::outbox::parcel::{Destination, Signal};
@@ -67,7 +70,8 @@ impl Exporters {
     pub(super) fn build(config: &mut Config) -> Result<Self, StartError> {
         let background = Background::start()?;
         let resource = Resource::builder().with_service_name(config.service_name.clone()).build();
-        let mut builder = ExportersBuilder { config, resource: &resource, runtime: background.handle(), outboxes: Vec::new() };
+        let mut builder =
+            ExportersBuilder { config, resource: &resource, runtime: background.handle(), outboxes: Vec::new() };
 
         let console = builder.console()?;
 
@@ -88,7 +92,8 @@ impl Exporters {
         let printer = console.clone().filter(|_| prints).map(Printer::on);
         let redactor = builder.config.redactor.clone();
         let edit = move |span: &mut SpanData| redactor.span(span);
-        let spans = Spans::start(builder.config.outbox.spans, edit, spans, printer.clone()).map_err(StartError::Thread)?;
+        let spans =
+            Spans::start(builder.config.outbox.spans, edit, spans, printer.clone()).map_err(StartError::Thread)?;
         let tracers = SdkTracerProvider::builder().with_resource(resource.clone());
         let tracers = tracers.with_sampler(builder.config.sampler.sampler());
         let (tracers, tail) = match builder.config.sampler.tail {
@@ -118,6 +123,7 @@ impl Exporters {
         }
         sinks.extend(printer.map(|printer| -> Box<dyn Sink> { Box::new(printer) }));
         let outboxes = builder.outboxes;
+        health::watch(&meters.meter(names::CONVENTIONS_METER), &outboxes);
         let mut lines = lines(config);
         lines.push(Store::describe(config.data_dir.as_deref()));
         let feedback = Store::start(config.data_dir.as_deref(), &config.feedback, sinks)?;

@@ -116,9 +116,15 @@ impl Outbox {
         runtime: &Handle,
     ) -> Result<Self, OpenError> {
         let folder = data_dir.map(|dir| dir.join("spool").join(format!("{exporter}-{}", signal.as_str())));
-        let spool = folder.map(|folder| Spool::open(&folder, signal, config.spool_bytes, config.spool_age)).transpose()?;
+        let spool =
+            folder.map(|folder| Spool::open(&folder, signal, config.spool_bytes, config.spool_age)).transpose()?;
         if let Some(items) = spool.as_ref().map(|it| it.fill().items).filter(|items| *items > 0) {
-            tracing::info!(exporter, signal = signal.as_str(), items, "telemetry of an earlier process waits to be sent");
+            tracing::info!(
+                exporter,
+                signal = signal.as_str(),
+                items,
+                "telemetry of an earlier process waits to be sent"
+            );
         }
         let inner = Arc::new(Inner {
             exporter,

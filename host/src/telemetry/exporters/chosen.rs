@@ -75,7 +75,7 @@ impl Chosen {
 }
 
 /// The exporters of all signals.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Choice {
     pub(crate) traces: Chosen,
     pub(crate) metrics: Chosen,
@@ -117,11 +117,14 @@ impl Choice {
             Signal::Logs => &self.logs,
         }
     }
+}
 
-    /// Nothing is told to anyone, as this variable wants it.
-    pub(crate) fn nothing(by: &'static str) -> Self {
-        let none = || Chosen { exporters: Vec::new(), by: Some(by) };
-        Self { traces: none(), metrics: none(), logs: none() }
+impl Default for Choice {
+    /// Of a host for which nothing is set.
+    fn default() -> Self {
+        let addresses = Addresses { otlp: &|_| false, azure_monitor: false };
+        let chosen = |signal| Chosen { exporters: implied(signal, &addresses), by: None };
+        Self { traces: chosen(Signal::Traces), metrics: chosen(Signal::Metrics), logs: chosen(Signal::Logs) }
     }
 }
 
@@ -148,9 +151,12 @@ fn named(text: &str, signal: Signal, addresses: &Addresses<'_>) -> Result<Vec<Ex
             continue;
         }
         let Some(exporter) = Exporter::ALL.into_iter().find(|it| word.eq_ignore_ascii_case(it.as_str())) else {
-            let known: Vec<_> =
-                Exporter::ALL.into_iter().filter(|it| it.tells(signal)).map(Exporter::as_str).collect();
-            return Err(format!("{word:?} is no exporter of {}; there are: {}, none", signal.as_str(), known.join(", ")));
+            let known: Vec<_> = Exporter::ALL.into_iter().filter(|it| it.tells(signal)).map(Exporter::as_str).collect();
+            return Err(format!(
+                "{word:?} is no exporter of {}; there are: {}, none",
+                signal.as_str(),
+                known.join(", ")
+            ));
         };
         if !exporter.tells(signal) {
             return Err(format!("{exporter} has no {}; it is an exporter of metrics", signal.as_str()));
@@ -215,7 +221,11 @@ mod tests {
     #[test]
     fn what_cannot_be_is_said() {
         for (name, value, problem) in [
-            (TRACES.variable, "zipkin", "\"zipkin\" is no exporter of traces; there are: otlp, azuremonitor, console, none"),
+            (
+                TRACES.variable,
+                "zipkin",
+                "\"zipkin\" is no exporter of traces; there are: otlp, azuremonitor, console, none",
+            ),
             (TRACES.variable, "prometheus", "prometheus has no traces; it is an exporter of metrics"),
             (
                 METRICS.variable,

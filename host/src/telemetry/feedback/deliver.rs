@@ -281,6 +281,7 @@ impl Deliverer {
     }
 
     fn succeeded(&mut self, batch: &[Ready]) {
+        *self.delivery.error.lock().unwrap_or_else(PoisonError::into_inner) = None;
         let (all, some): (Vec<&Ready>, Vec<&Ready>) = batch.iter().partition(|it| self.told.is_by_all(it.sequence));
         self.done.extend(some.iter().map(|it| it.sequence));
         self.journal.delivered(&all.iter().map(|it| it.sequence).collect::<Vec<_>>());
@@ -292,7 +293,6 @@ impl Deliverer {
             tracing::info!("feedback is delivered again");
         }
         self.failures = 0;
-        *self.delivery.error.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
 
     /// Notes a failure; gives when to try again.

@@ -49,22 +49,10 @@ impl<T: Send + 'static> Batcher<T> {
     ///
     /// # Errors
     /// If the system gives no thread.
-    pub(crate) fn start(
-        name: &str,
-        limits: Limits,
-        work: impl FnMut(Vec<T>) + Send + 'static,
-    ) -> io::Result<Self> {
-        let state = State {
-            queue: Vec::new(),
-            bytes: 0,
-            since: None,
-            asked: 0,
-            answered: 0,
-            stopping: false,
-            ended: false,
-        };
-        let shared =
-            Arc::new(Shared { state: Mutex::new(state), limits, work: Condvar::new(), done: Condvar::new() });
+    pub(crate) fn start(name: &str, limits: Limits, work: impl FnMut(Vec<T>) + Send + 'static) -> io::Result<Self> {
+        let state =
+            State { queue: Vec::new(), bytes: 0, since: None, asked: 0, answered: 0, stopping: false, ended: false };
+        let shared = Arc::new(Shared { state: Mutex::new(state), limits, work: Condvar::new(), done: Condvar::new() });
         let run = Arc::clone(&shared);
         thread::Builder::new().name(name.to_owned()).spawn(move || run.run(work))?;
         Ok(Self(shared))

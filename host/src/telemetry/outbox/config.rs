@@ -61,7 +61,11 @@ impl Config {
         let spool_bytes = reader.value(&SPOOL_MAX_BYTES, |text| {
             let bytes = setting::size_up_to(MOST_SPOOL)(text)? as u64;
             let least = Bytes(LEAST_SPOOL);
-            if bytes < LEAST_SPOOL { Err(format!("{text:?} is less than {least}, the least it may be")) } else { Ok(bytes) }
+            if bytes < LEAST_SPOOL {
+                Err(format!("{text:?} is less than {least}, the least it may be"))
+            } else {
+                Ok(bytes)
+            }
         });
         Self {
             spool_bytes,
@@ -75,8 +79,7 @@ impl Config {
 
 impl Default for Config {
     fn default() -> Self {
-        let limits =
-            Limits { items: 16384, bytes: QUEUE_BYTES, batch: 512, delay: Duration::from_secs(1) };
+        let limits = Limits { items: 16384, bytes: QUEUE_BYTES, batch: 512, delay: Duration::from_secs(1) };
         Self {
             spool_bytes: 256 * 1024 * 1024,
             spool_age: Duration::from_secs(48 * 3600),

@@ -117,6 +117,7 @@ impl Ledger {
         drop(entries);
         let (exporter, signal) = (self.exporter, self.signal.as_str());
         for (loss, Untold { items, why }) in untold {
+            let why = Some(why.as_str()).filter(|why| !why.is_empty());
             tracing::error!(exporter, signal, reason = loss.as_str(), items, why, "telemetry is lost");
         }
     }

@@ -38,7 +38,11 @@ pub(super) async fn supervise(inner: Arc<Inner>) {
             return;
         }
         inner.lock().restarts += 1;
-        tracing::error!(exporter = inner.exporter, signal = inner.signal.as_str(), "an exporter broke, and is started again");
+        tracing::error!(
+            exporter = inner.exporter,
+            signal = inner.signal.as_str(),
+            "an exporter broke, and is started again"
+        );
         sleep(RESTART).await;
     }
 }
@@ -135,7 +139,11 @@ impl Sender<'_> {
         self.not_before = None;
         let was_away = self.inner.lock().away.take().is_some();
         if was_away {
-            tracing::info!(exporter = self.inner.exporter, signal = self.inner.signal.as_str(), "telemetry is taken again");
+            tracing::info!(
+                exporter = self.inner.exporter,
+                signal = self.inner.signal.as_str(),
+                "telemetry is taken again"
+            );
         }
     }
 

@@ -153,8 +153,11 @@ impl Bench {
     /// Stops with so much time, as the end of the process does; gives the folder for the next one.
     fn stop(self, within: Duration) -> (OutboxStatus, TempDir) {
         self.outbox.stop(Instant::now() + within);
-        self.runtime.shutdown_background();
-        (self.outbox.status(), self.folder)
+        let status = self.outbox.status();
+        // With it goes the task that sends, and the lock of the folder.
+        drop(self.outbox);
+        self.runtime.shutdown_timeout(PATIENCE);
+        (status, self.folder)
     }
 }
 
