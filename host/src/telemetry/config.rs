@@ -2,19 +2,27 @@
 //!
 //! Where something is sent over OTLP, and how, is in otlp/config.rs.
 
+mod limits;
+mod reading;
+mod resource;
+
 use std::path::PathBuf;
 
 use super::console::Terminal;
 use super::content::Content;
 use super::exporters::chosen::{Addresses, Choice, Chosen, Exporter};
 use super::feedback;
-use super::names::{self, dimension};
+use super::logs::HostLog;
+use super::names::dimension;
 use super::otlp::config as otlp;
 use super::outbox;
+use super::propagation::{PROPAGATORS, Propagators};
 use super::redaction::Redactor;
 use super::sampler;
 use crate::identity::Identity;
 use crate::setting::{self, Reader, Setting};
+pub(crate) use limits::Limits;
+pub(crate) use reading::Reading;
 
 /// Settings of telemetry.
 #[derive(Debug)]
@@ -27,8 +35,11 @@ pub struct Config {
     pub(super) outbox: outbox::Config,
     /// Of this host, for destinations that take its tokens.
     pub identity: Identity,
-    /// `service.name` of everything that is sent.
-    pub service_name: String,
+    /// Who is told of.
+    pub resource: resource::Attributes,
+    pub propagators: Propagators,
+    pub limits: Limits,
+    pub reading: Reading,
     pub content: Content,
     /// Masks what must be told to nobody. It learns the secrets of the host when they are known.
     pub redactor: Redactor,
@@ -39,6 +50,8 @@ pub struct Config {
     pub sampler: sampler::Config,
     /// Prints each finished trace, unless spans are sent somewhere.
     pub terminal: Option<Terminal>,
+    /// The log of this process, which is told to whoever is told logs.
+    pub host_log: Option<HostLog>,
     /// Where feedback is safe until it is delivered; none: in memory. For a host that takes feedback.
     pub data_dir: Option<PathBuf>,
     pub feedback: feedback::Config,
@@ -51,13 +64,17 @@ impl Default for Config {
             otlp: otlp::Config::default(),
             outbox: outbox::Config::default(),
             identity: Identity::from_env(&|_| None),
-            service_name: names::SERVICE.to_owned(),
+            resource: resource::Attributes::default(),
+            propagators: Propagators::default(),
+            limits: Limits::default(),
+            reading: Reading::default(),
             content: Content::default(),
             redactor: Redactor::by_default(),
             common_dimensions: Vec::new(),
             tracing_enabled: true,
             sampler: sampler::Config::default(),
             terminal: None,
+            host_log: None,
             data_dir: None,
             feedback: feedback::Config::default(),
         }
@@ -73,32 +90,39 @@ impl Config {
 
     /// Reads the settings.
     ///
-    /// By the standard an empty variable is one that is not set. `terminal` is not set here: it belongs to whoever has
-    /// one; nor is `identity`, which comes of variables that are not ours.
+    /// By the standard an empty variable is one that is not set. `terminal` and `host_log` are not set here: they
+    /// belong to whoever has them; nor is `identity`, which comes of variables that are not ours.
     pub fn read(reader: &mut Reader<'_>) -> Self {
         let otlp = otlp::Config::read(reader);
         let given = |signal| otlp.given(signal).is_some();
+        let choice = Choice::read(reader, &Addresses { otlp: &given, azure_monitor: false });
         Self {
-            choice: Choice::read(reader, &Addresses { otlp: &given, azure_monitor: false }),
+            choice: if reader.value(&DISABLED, only_true) { Choice::nothing(DISABLED.variable) } else { choice },
             otlp,
             outbox: outbox::Config::read(reader),
             identity: Identity::from_env(&|_| None),
-            service_name: service_name(reader),
+            resource: resource::Attributes::read(reader),
+            propagators: reader.value(&PROPAGATORS, Propagators::parse),
+            limits: Limits::read(reader),
+            reading: Reading::read(reader),
             content: reader.value(&CONTENT, setting::one_of(&CONTENTS)),
             redactor: Redactor::read(reader),
             common_dimensions: reader.optional(&COMMON_DIMENSIONS, common_dimensions).unwrap_or_default(),
             tracing_enabled: !reader.value(&DISABLE_TRACING, only_true),
             sampler: sampler::Config::read(reader),
             terminal: None,
+            host_log: None,
             data_dir: reader.optional(&feedback::DATA_DIR, setting::path),
             feedback: feedback::Config::read(reader),
         }
     }
 }
 
-static SERVICE_NAME: Setting = Setting::optional("OTEL_SERVICE_NAME", "`promptflow`", "who is told of");
-static RESOURCE_ATTRIBUTES: Setting =
-    Setting::optional("OTEL_RESOURCE_ATTRIBUTES", "none", "likewise, `service.name=NAME,…`");
+static DISABLED: Setting = Setting::new(
+    "OTEL_SDK_DISABLED",
+    "false",
+    "`true`: nothing is told to anyone; feedback waits in the data directory",
+);
 static CONTENT: Setting = Setting::new(
     "WEIR_TRACE_CONTENT",
     "truncated",
@@ -111,16 +135,6 @@ pub(super) static DISABLE_TRACING: Setting =
 
 const CONTENTS: [(&str, Content); 3] =
     [("none", Content::None), ("truncated", Content::Truncated), ("full", Content::Full)];
-
-fn service_name(reader: &mut Reader<'_>) -> String {
-    let own = reader.optional(&SERVICE_NAME, given);
-    let attributes = reader.optional(&RESOURCE_ATTRIBUTES, given);
-    let of_resource = || {
-        let mut pairs = attributes.as_ref()?.split(',').filter_map(|pair| pair.split_once('='));
-        pairs.find(|(key, _)| key.trim() == "service.name").map(|(_, value)| value.trim().to_owned())
-    };
-    own.or_else(of_resource).unwrap_or_else(|| names::SERVICE.to_owned())
-}
 
 fn common_dimensions(text: &str) -> Result<Vec<(String, String)>, String> {
     let Ok(dimensions) = serde_json::from_str::<serde_json::Map<String, serde_json::Value>>(text) else {
@@ -141,10 +155,6 @@ fn only_true(text: &str) -> Result<bool, String> {
     Ok(text.eq_ignore_ascii_case("true"))
 }
 
-fn given(text: &str) -> Result<String, String> {
-    Ok(text.to_owned())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -157,17 +167,6 @@ mod tests {
         let config = Config::read(&mut reader);
         let (_, problems) = reader.finish();
         if problems.is_empty() { Ok(config) } else { Err(problems) }
-    }
-
-    #[test]
-    fn the_service_is_promptflow_unless_the_environment_says_otherwise() {
-        for (env, expected) in [
-            (&[][..], "promptflow"),
-            (&[(RESOURCE_ATTRIBUTES.variable, "a=b, service.name = chat")][..], "chat"),
-            (&[(RESOURCE_ATTRIBUTES.variable, "service.name=chat"), (SERVICE_NAME.variable, "mine")][..], "mine"),
-        ] {
-            assert_eq!(read(env).unwrap().service_name, expected, "{env:?}");
-        }
     }
 
     #[test]

@@ -4,37 +4,33 @@
 //! through outbox/pipeline.rs. Feedback goes to the same destinations by a way of its own (feedback/deliver.rs): it was
 //! promised to arrive. All of it runs on threads apart from guests and sockets.
 
+mod builder;
 pub(super) mod chosen;
 mod sink;
 
-use std::sync::{Arc, mpsc};
+use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use opentelemetry::metrics::MeterProvider as _;
 use opentelemetry::trace::TraceId;
-use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::error::OTelSdkResult;
-use opentelemetry_sdk::logs::{SdkLogRecord, SdkLoggerProvider};
-use opentelemetry_sdk::metrics::{PeriodicReader, SdkMeterProvider, Temporality};
-use opentelemetry_sdk::trace::{SdkTracerProvider, SpanData};
+use opentelemetry_sdk::logs::SdkLoggerProvider;
+use opentelemetry_sdk::metrics::SdkMeterProvider;
+use opentelemetry_sdk::trace::SdkTracerProvider;
 use tokio::runtime::{Builder, Handle, Runtime};
 
 use super::config::{Config, DISABLE_TRACING};
-use super::console::{Console, ConsoleLogs, ConsoleMetrics};
 use super::feedback::{self, Store};
-use super::health;
-use super::names;
+use super::otlp::Unfit;
 use super::otlp::config::GENERAL;
-use super::otlp::{self, Unfit};
-use super::outbox::parcel::{Destination, Signal};
-use super::outbox::pipeline::{EditLogs, Logs, Points, Spans};
+use super::outbox::parcel::Signal;
 use super::outbox::{Outbox, OutboxStatus};
-use super::printer::Printer;
 use super::sampler::TailSampling;
+use super::{health, names};
 use crate::journal::OpenError;
+use builder::ExportersBuilder;
 use chosen::{Chosen, Exporter};
-use sink::Direct;
 pub(super) use sink::Sink;
 
 /// Why telemetry cannot start.
@@ -55,7 +51,8 @@ pub enum StartError {
 pub(super) struct Exporters {
     pub(super) tracers: SdkTracerProvider,
     pub(super) meters: SdkMeterProvider,
-    pub(super) loggers: SdkLoggerProvider,
+    /// None: nobody is told logs.
+    pub(super) loggers: Option<SdkLoggerProvider>,
     /// Wants to know of feedback.
     tail: Option<TailSampling>,
     pub(super) feedback: Store,
@@ -69,65 +66,14 @@ pub(super) struct Exporters {
 impl Exporters {
     pub(super) fn build(config: &mut Config) -> Result<Self, StartError> {
         let background = Background::start()?;
-        let resource = Resource::builder().with_service_name(config.service_name.clone()).build();
-        let mut builder =
-            ExportersBuilder { config, resource: &resource, runtime: background.handle(), outboxes: Vec::new() };
-
-        let console = builder.console()?;
-
-        let mut meters = SdkMeterProvider::builder().with_resource(resource.clone());
-        let metrics = builder.destinations(Signal::Metrics)?;
-        for outbox in builder.outboxes(Signal::Metrics, &metrics)? {
-            let temporality = Temporality::Cumulative;
-            meters = meters.with_reader(PeriodicReader::builder(Points { outbox, temporality }).build());
-        }
-        if let Some(console) = console.as_ref().filter(|_| builder.config.choice.metrics.has(Exporter::Console)) {
-            meters = meters.with_reader(PeriodicReader::builder(ConsoleMetrics(console.clone())).build());
-        }
-        let meters = meters.build();
-
-        let traces = builder.destinations(Signal::Traces)?;
-        let spans = builder.outboxes(Signal::Traces, &traces)?;
-        let prints = builder.config.choice.traces.has(Exporter::Console);
-        let printer = console.clone().filter(|_| prints).map(Printer::on);
-        let redactor = builder.config.redactor.clone();
-        let edit = move |span: &mut SpanData| redactor.span(span);
-        let spans =
-            Spans::start(builder.config.outbox.spans, edit, spans, printer.clone()).map_err(StartError::Thread)?;
-        let tracers = SdkTracerProvider::builder().with_resource(resource.clone());
-        let tracers = tracers.with_sampler(builder.config.sampler.sampler());
-        let (tracers, tail) = match builder.config.sampler.tail {
-            None => (tracers.with_span_processor(spans), None),
-            Some(policy) => {
-                let tail = TailSampling::start(policy, Box::new(spans), &meters).map_err(StartError::Thread)?;
-                (tracers.with_span_processor(tail.clone()), Some(tail))
-            }
-        };
-
-        let logs = builder.destinations(Signal::Logs)?;
-        let logs = builder.outboxes(Signal::Logs, &logs)?;
-        let redactor = builder.config.redactor.clone();
-        let edit = EditLogs(move |record: &mut SdkLogRecord| redactor.log(record));
-        let mut loggers = SdkLoggerProvider::builder().with_resource(resource.clone()).with_log_processor(edit);
-        if !logs.is_empty() {
-            let logs = Logs::start(builder.config.outbox.logs, logs).map_err(StartError::Thread)?;
-            loggers = loggers.with_log_processor(logs);
-        }
-        if let Some(console) = console.filter(|_| builder.config.choice.logs.has(Exporter::Console)) {
-            loggers = loggers.with_log_processor(ConsoleLogs(console));
-        }
-
-        let mut sinks: Vec<Box<dyn Sink>> = Vec::new();
-        for (_, destination) in traces {
-            sinks.push(Box::new(Direct::new(destination, background.handle().clone())));
-        }
-        sinks.extend(printer.map(|printer| -> Box<dyn Sink> { Box::new(printer) }));
+        let lines = lines(config);
+        let mut builder = ExportersBuilder::new(config, background.handle())?;
+        let meters = builder.meters()?;
+        let (tracers, tail) = builder.tracers(&meters)?;
+        let loggers = builder.loggers()?;
+        let feedback = builder.feedback()?;
         let outboxes = builder.outboxes;
         health::watch(&meters.meter(names::CONVENTIONS_METER), &outboxes);
-        let mut lines = lines(config);
-        lines.push(Store::describe(config.data_dir.as_deref()));
-        let feedback = Store::start(config.data_dir.as_deref(), &config.feedback, sinks)?;
-        let (tracers, loggers) = (tracers.build(), loggers.build());
         Ok(Self { tracers, meters, loggers, tail, feedback, outboxes, lines, _background: background })
     }
 
@@ -137,7 +83,7 @@ impl Exporters {
         Self {
             tracers,
             meters,
-            loggers: SdkLoggerProvider::builder().build(),
+            loggers: None,
             tail: None,
             feedback,
             outboxes: Vec::new(),
@@ -185,7 +131,9 @@ impl Exporters {
         let mut outstanding = 0;
         outstanding += start_stop("traces", &sender, move || tracers.shutdown_with_timeout(within));
         outstanding += start_stop("metrics", &sender, move || meters.shutdown_with_timeout(within));
-        outstanding += start_stop("logs", &sender, move || loggers.shutdown_with_timeout(within));
+        if let Some(loggers) = loggers {
+            outstanding += start_stop("logs", &sender, move || loggers.shutdown_with_timeout(within));
+        }
         for _ in 0..outstanding {
             match ended.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
                 Ok((_, Ok(()))) => {}
@@ -220,50 +168,6 @@ fn start_stop(
     }
 }
 
-/// What is needed to make them.
-struct ExportersBuilder<'a> {
-    config: &'a mut Config,
-    resource: &'a Resource,
-    runtime: &'a Handle,
-    outboxes: Vec<Outbox>,
-}
-
-type Destinations = Vec<(Exporter, Arc<dyn Destination>)>;
-
-impl ExportersBuilder<'_> {
-    /// Where a signal is pushed.
-    fn destinations(&self, signal: Signal) -> Result<Destinations, StartError> {
-        let mut destinations = Vec::new();
-        let config = &self.config;
-        if config.choice.of(signal).has(Exporter::Otlp) {
-            let endpoint = config.otlp.endpoint(signal);
-            // Clients look for their runtime when they are made.
-            let _entered = self.runtime.enter();
-            destinations.push((Exporter::Otlp, otlp::destination(signal, endpoint, self.resource, &config.identity)?));
-        }
-        Ok(destinations)
-    }
-
-    fn outboxes(&mut self, signal: Signal, to: &Destinations) -> Result<Vec<Outbox>, StartError> {
-        let mut outboxes = Vec::new();
-        for (exporter, destination) in to {
-            let (destination, config) = (Arc::clone(destination), &self.config);
-            let (data_dir, limits) = (config.data_dir.as_deref(), &config.outbox);
-            outboxes.push(Outbox::start(exporter.as_str(), signal, destination, data_dir, limits, self.runtime)?);
-        }
-        self.outboxes.extend(outboxes.iter().cloned());
-        Ok(outboxes)
-    }
-
-    /// Where things are printed, if anything is.
-    fn console(&mut self) -> Result<Option<Console>, StartError> {
-        let choice = &self.config.choice;
-        let prints = Signal::ALL.into_iter().any(|signal| choice.of(signal).has(Exporter::Console));
-        let terminal = self.config.terminal.take().filter(|_| prints);
-        terminal.map(Console::start).transpose().map_err(StartError::Thread)
-    }
-}
-
 /// The threads on which parcels are sent.
 #[derive(Debug)]
 struct Background(Option<Runtime>);
@@ -294,6 +198,7 @@ fn lines(config: &Config) -> Vec<String> {
     if !config.tracing_enabled {
         lines.push(format!("traces: feedback only ({}=true)", DISABLE_TRACING.variable));
     }
+    lines.push(Store::describe(config.data_dir.as_deref()));
     lines
 }
 

@@ -117,6 +117,12 @@ impl Choice {
             Signal::Logs => &self.logs,
         }
     }
+
+    /// Nothing is told to anyone, as this variable wants it.
+    pub(crate) fn nothing(by: &'static str) -> Self {
+        let none = || Chosen { exporters: Vec::new(), by: Some(by) };
+        Self { traces: none(), metrics: none(), logs: none() }
+    }
 }
 
 impl Default for Choice {
