@@ -8,7 +8,7 @@ use opentelemetry::metrics::Meter;
 
 use super::metrics::{rising, signed, up_down};
 use super::names::{dimension, metric};
-use super::outbox::{Outbox, OutboxStatus};
+use super::outbox::{Loss, Outbox, OutboxStatus};
 
 /// Tells a number, with the labels that it has beside those of its outbox.
 type Tell<'a> = &'a mut dyn FnMut(u64, &[KeyValue]);
@@ -19,7 +19,11 @@ type Numbers = fn(&OutboxStatus, Tell<'_>);
 const RISING: [(&str, Numbers); 4] = [
     (metric::EXPORTER_SENT, |it, tell| tell(it.sent, &[])),
     (metric::EXPORTER_LOST, |it, tell| {
-        it.lost.iter().for_each(|(reason, items)| tell(*items, &[KeyValue::new(dimension::REASON, *reason)]));
+        // All of them, though nothing is lost: an alert on what rises must see where it began.
+        for reason in Loss::ALL.map(Loss::as_str) {
+            let items = it.lost.get(reason).copied().unwrap_or_default();
+            tell(items, &[KeyValue::new(dimension::REASON, reason)]);
+        }
     }),
     (metric::EXPORTER_RETRY, |it, tell| tell(it.retries, &[])),
     (metric::EXPORTER_RESTART, |it, tell| tell(it.restarts, &[])),

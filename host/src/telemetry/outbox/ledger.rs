@@ -31,6 +31,17 @@ pub enum Loss {
 }
 
 impl Loss {
+    pub(crate) const ALL: [Self; 8] = [
+        Self::QueueFull,
+        Self::MemoryFull,
+        Self::SpoolFull,
+        Self::Expired,
+        Self::TooLarge,
+        Self::Refused,
+        Self::Panicked,
+        Self::Unsent,
+    ];
+
     pub fn as_str(self) -> &'static str {
         match self {
             Self::QueueFull => "queue_full",
