@@ -10,12 +10,14 @@ mod console;
 mod content;
 mod exporters;
 pub mod feedback;
+mod health;
 mod images;
 mod logs;
 mod metrics;
 pub mod names;
 mod otlp;
 mod outbox;
+mod pause;
 mod printer;
 mod prometheus;
 pub mod propagation;
@@ -38,6 +40,9 @@ pub use console::Terminal;
 pub use content::{CONTENT_BYTES, Content, Policy};
 pub use exporters::StartError;
 pub use logs::HostLog;
+pub use metrics::{Compiled, Connections, HttpRequestTimer, Listener, NodeUse, Pool, Queue, Refused, Slots};
+pub use outbox::{Loss, OutboxStatus};
+pub use prometheus::SCRAPE_TYPE;
 pub use redaction::Redactor;
 pub use spans::flow::{FlowSpan, FlowStart};
 pub use spans::node::{NodeFacts, NodeKind, NodeSpan, NodeStart, PromptFacts};
@@ -79,7 +84,9 @@ impl Telemetry {
     /// If an exporter cannot be made of its settings.
     pub fn start(mut config: Config) -> Result<Self, StartError> {
         let exporters = Exporters::build(&mut config)?;
-        Ok(Self::with(exporters, &config))
+        let telemetry = Self::with(exporters, &config);
+        telemetry.watch_host();
+        Ok(telemetry)
     }
 
     fn with(exporters: Exporters, config: &Config) -> Self {
@@ -120,6 +127,11 @@ impl Telemetry {
     /// What goes where and which variable decided it, one line for each signal: for the message at start.
     pub fn describe(&self) -> Vec<String> {
         self.0.exporters.lines.clone()
+    }
+
+    /// How each exporter that pushes is doing.
+    pub fn exporters(&self) -> Vec<OutboxStatus> {
+        self.0.exporters.status()
     }
 
     /// Sends what is left, and stops. Blocks, for at most `within`; what could not be sent by then is lost, and logged.

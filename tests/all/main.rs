@@ -9,6 +9,7 @@
 mod architecture;
 mod contract;
 mod floors;
+mod readme;
 mod scenarios;
 
 mod access;
@@ -26,11 +27,14 @@ mod fuzz;
 mod hostile_clients;
 mod http;
 mod images;
+mod metrics;
 mod models;
 mod models_fail;
 mod openapi;
+mod outage;
 mod overload;
 mod page;
+mod prometheus;
 mod prompties;
 mod redaction;
 mod run;

@@ -8,10 +8,12 @@ mod keys;
 mod limits;
 mod record;
 mod store;
+mod told;
 
 use std::io;
 use std::time::Duration;
 
+use opentelemetry::trace::TraceContextExt as _;
 use opentelemetry::{Context, KeyValue};
 
 use super::{Telemetry, propagation};
@@ -158,7 +160,9 @@ impl Telemetry {
     pub async fn feedback(&self, parent: &Context, mut feedback: Feedback) -> Result<Durability, StoreError> {
         self.dialects().of_feedback(&mut feedback.attributes);
         let parent = &propagation::with_masked_baggage(parent, self.redactor());
-        self.0.exporters.feedback.accept(parent, feedback).await
+        let durability = self.0.exporters.feedback.accept(parent, feedback).await?;
+        self.0.exporters.judged(parent.span().span_context().trace_id());
+        Ok(durability)
     }
 
     pub fn feedback_status(&self) -> FeedbackStatus {

@@ -12,7 +12,7 @@ use opentelemetry::{Context, KeyValue};
 use opentelemetry_sdk::logs::SdkLoggerProvider;
 use opentelemetry_sdk::metrics::data::{AggregatedMetrics, MetricData, ResourceMetrics, ScopeMetrics};
 use opentelemetry_sdk::metrics::{InMemoryMetricExporter, SdkMeterProvider};
-use opentelemetry_sdk::trace::{InMemorySpanExporter, SdkTracerProvider, SpanData};
+use opentelemetry_sdk::trace::{InMemorySpanExporter, SdkTracerProvider, SpanData, SpanExporter as _};
 
 use crate::id::{FlowId, NodeId, RequestId};
 
@@ -31,6 +31,16 @@ struct Rig {
     metrics: InMemoryMetricExporter,
 }
 
+/// Feedback is kept where all other spans are.
+#[derive(Debug)]
+struct Kept(InMemorySpanExporter);
+
+impl exporters::Sink for Kept {
+    fn tell(&self, spans: Vec<SpanData>, _: &[outbox::parcel::Log]) -> opentelemetry_sdk::error::OTelSdkResult {
+        futures_executor::block_on(self.0.export(spans))
+    }
+}
+
 impl Rig {
     fn new() -> Self {
         Self::with(&Config::default())
@@ -44,8 +54,8 @@ impl Rig {
         let (spans, metrics) = (InMemorySpanExporter::default(), InMemoryMetricExporter::default());
         let tracers = SdkTracerProvider::builder().with_simple_exporter(spans.clone()).build();
         let meters = SdkMeterProvider::builder().with_periodic_exporter(metrics.clone()).build();
-        let sink: Box<dyn exporters::Sink> = Box::new(exporters::Exporting(spans.clone()));
-        let feedback = feedback::Store::start(None, &config.feedback, Some(sink)).unwrap();
+        let sink: Box<dyn exporters::Sink> = Box::new(Kept(spans.clone()));
+        let feedback = feedback::Store::start(None, &config.feedback, vec![sink]).unwrap();
         let mut exporters = Exporters::of(tracers, meters, feedback);
         exporters.loggers = loggers;
         let telemetry = Telemetry::with(exporters, config);
@@ -60,7 +70,11 @@ impl Rig {
     }
 
     fn request(&self, parent: &Context) -> RequestSpan {
-        self.telemetry.request(RequestStart {
+        self.telemetry.request(self.request_start(parent))
+    }
+
+    fn request_start<'a>(&'a self, parent: &'a Context) -> RequestStart<'a> {
+        RequestStart {
             parent,
             method: "POST",
             route: "/score",
@@ -70,7 +84,7 @@ impl Rig {
             client: Some("127.0.0.1".to_owned()),
             host: Some("localhost:8080"),
             protocol: "1.1",
-        })
+        }
     }
 
     fn flow(&self, parent: &Context, usage: &Usage) -> FlowSpan {
@@ -124,7 +138,15 @@ impl Rig {
     }
 
     fn finish_request(&self) -> FinishRequest<'_> {
-        FinishRequest { flow: &self.flow, status: 200, exception: "", message: "", streaming: false, first_byte: None }
+        FinishRequest {
+            flow: Some(&self.flow),
+            status: 200,
+            exception: "",
+            message: "",
+            streaming: false,
+            refused: None,
+            first_byte: None,
+        }
     }
 
     /// Finished spans, in the order of their ends.
@@ -138,7 +160,7 @@ impl Rig {
 
     fn exported(&self) -> ResourceMetrics {
         self.telemetry.0.exporters.meters.force_flush().unwrap();
-        self.metrics.get_finished_metrics().unwrap().pop().unwrap()
+        self.metrics.get_finished_metrics().unwrap().pop().unwrap_or_default()
     }
 
     /// The points of one metric.
@@ -159,6 +181,12 @@ fn points(data: &AggregatedMetrics) -> Vec<Point> {
     match data {
         AggregatedMetrics::U64(MetricData::Sum(sum)) => {
             sum.data_points().map(|point| (texts(point.attributes()), point.value())).collect()
+        }
+        AggregatedMetrics::I64(MetricData::Sum(sum)) => {
+            sum.data_points().map(|point| (texts(point.attributes()), point.value().unsigned_abs())).collect()
+        }
+        AggregatedMetrics::U64(MetricData::Gauge(gauge)) => {
+            gauge.data_points().map(|point| (texts(point.attributes()), point.value())).collect()
         }
         AggregatedMetrics::U64(MetricData::Histogram(histogram)) => {
             histogram.data_points().map(|point| (texts(point.attributes()), point.count())).collect()

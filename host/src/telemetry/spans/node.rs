@@ -10,7 +10,7 @@ use crate::id::{FlowId, NodeId};
 
 use super::notes::NodeNotes;
 use super::{End, Open, RequestFacts, Start, common};
-use crate::telemetry::metrics::{NodeRun, RunStatus};
+use crate::telemetry::metrics::{NodeRun, NodeUse, RunStatus};
 use crate::telemetry::names::{attribute, event, gen_ai_content, semconv, value};
 use crate::telemetry::{Telemetry, Usage};
 
@@ -68,6 +68,7 @@ pub struct NodeSpan {
     flow: FlowId,
     node: NodeId,
     kind: NodeKind,
+    used: NodeUse,
     notes: NodeNotes,
     open: Open,
 }
@@ -105,7 +106,8 @@ impl Telemetry {
             open.tell_gen_ai(gen_ai_content::TOOL_ARGUMENTS, || Some(start.inputs.to_owned()));
         }
         let notes = NodeNotes::on(&open, self, node);
-        NodeSpan { telemetry: self.clone(), flow: flow.clone(), node: node.clone(), kind: facts.kind, notes, open }
+        let (telemetry, used) = (self.clone(), NodeUse::default());
+        NodeSpan { telemetry, flow: flow.clone(), node: node.clone(), kind: facts.kind, used, notes, open }
     }
 
     /// Counts a node that its flow decided not to run. It has no span.
@@ -123,6 +125,16 @@ impl NodeSpan {
     /// What the guest may use to say something on this span.
     pub fn notes(&self) -> NodeNotes {
         self.notes.clone()
+    }
+
+    /// What whoever runs the node may use to say what the run takes.
+    pub fn used(&self) -> NodeUse {
+        self.used.clone()
+    }
+
+    /// The sandbox ended the run; `kind` says why, out of a small set.
+    pub fn trapped(&self, kind: &'static str) {
+        self.telemetry.metrics().node_trapped(&self.flow, &self.node, kind);
     }
 
     /// Ends the span with the node's output, as JSON text.
@@ -158,7 +170,9 @@ impl NodeSpan {
             run_status: end.run_status(),
             exception: end.code().unwrap_or_default(),
         };
-        self.telemetry.metrics().node_run(run, Some(took));
+        let metrics = self.telemetry.metrics();
+        metrics.node_run(run, Some(took));
+        metrics.node_used(&self.flow, &self.node, &self.used);
     }
 }
 

@@ -10,7 +10,7 @@ use crate::id::{FlowId, NodeId};
 
 use super::{End, Open, RequestFacts, Server, Start, common, gen_ai};
 use crate::telemetry::content::{CONTENT_BYTES, Content, label};
-use crate::telemetry::metrics::{Consumption, RpcCall};
+use crate::telemetry::metrics::{Consumption, ModelCall, RpcCall};
 use crate::telemetry::names::{attribute, event, gen_ai_content, semconv, value};
 use crate::telemetry::usage::whole;
 use crate::telemetry::{Redactor, Telemetry, Tokens, Usage};
@@ -95,6 +95,8 @@ pub struct RpcSpan {
     api_call: &'static str,
     facts: RpcRequest,
     usage: Usage,
+    /// Taken when it ends. None: it is no call of a model.
+    model: Option<ModelCall>,
     open: Open,
     began: Instant,
     /// From the beginning of the call to the first piece of a streamed reply.
@@ -143,8 +145,11 @@ impl Telemetry {
             open.tell_gen_ai(gen_ai_content::SYSTEM, || gen_ai::system(&facts.inputs, most));
             open.tell_gen_ai(gen_ai_content::INPUT, || gen_ai::messages(&facts.inputs, most));
         }
+        let model = facts.kind.operation().map(|operation| {
+            self.metrics().model_call(operation, &facts.provider, &facts.model, facts.server.as_ref())
+        });
         let (telemetry, flow, node) = (self.clone(), flow.clone(), node.clone());
-        RpcSpan { telemetry, flow, node, api_call, facts, usage, open, began, first_chunk: None }
+        RpcSpan { telemetry, flow, node, api_call, facts, usage, model, open, began, first_chunk: None }
     }
 }
 
@@ -164,11 +169,19 @@ impl RpcSpan {
         self.telemetry.0.propagators.headers(self.open.context())
     }
 
-    /// A piece of a streamed reply has come. Only the first one counts.
+    /// A chunk of a model's answer is there.
     pub fn chunk(&mut self) {
         if self.first_chunk.is_none() {
             self.first_chunk = Some(self.began.elapsed());
         }
+        if let Some(call) = &mut self.model {
+            self.telemetry.metrics().model_chunk(call);
+        }
+    }
+
+    /// The call asks for what the flow of its node does not grant.
+    pub fn denied(&self, capability: &'static str) {
+        self.telemetry.metrics().denied(&self.flow, &self.node, capability);
     }
 
     /// Ends the span with what came back; of a stream, after the last piece.
@@ -231,7 +244,7 @@ impl RpcSpan {
         if let Some(tokens) = tokens {
             self.usage.add(tokens);
         }
-        if let Some(first) = self.first_chunk.filter(|_| self.facts.kind.operation().is_some()) {
+        if let Some(first) = self.first_chunk {
             self.open.set(semconv::FIRST_CHUNK, first.as_secs_f64());
         }
         let took = self.open.end(end);
@@ -245,11 +258,8 @@ impl RpcSpan {
             let llm_engine = if self.facts.model.is_empty() { answered_by } else { &self.facts.model };
             metrics.token_consumption(Consumption { flow, node, llm_engine, tokens });
         }
-        if self.facts.kind.operation().is_some() {
-            let redactor = self.telemetry.redactor();
-            let mut labels = self.facts.labels(redactor);
-            labels.extend(non_empty(redactor, semconv::RESPONSE_MODEL, answered_by));
-            metrics.gen_ai(labels, tokens, end.code(), took);
+        if let Some(call) = self.model.take() {
+            metrics.model_called(call, answered_by, tokens, end.code(), took);
         }
     }
 }
