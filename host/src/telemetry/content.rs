@@ -87,7 +87,7 @@ impl Places {
 
 impl Default for Places {
     fn default() -> Self {
-        Self { gen_ai: false, ..Self::ALL }
+        Self { attributes: true, events: true, gen_ai: false }
     }
 }
 

@@ -165,11 +165,11 @@ pub mod semconv {
         PROVIDER = "gen_ai.provider.name", on(MODELS), "`openai`, `azure.ai.openai`, `azure.ai.inference` or `weir.offline`";
         REQUEST_MODEL = "gen_ai.request.model", on(MODELS), "the model or deployment that was asked for";
         REQUEST_TEMPERATURE = "gen_ai.request.temperature", on(LLM), "if the call says so, like all that follow";
-        REQUEST_TOP_P = "gen_ai.request.top_p", on(LLM), "";
-        REQUEST_FREQUENCY_PENALTY = "gen_ai.request.frequency_penalty", on(LLM), "";
-        REQUEST_PRESENCE_PENALTY = "gen_ai.request.presence_penalty", on(LLM), "";
+        REQUEST_TOP_P = "gen_ai.request.top_p", on(LLM), "likewise";
+        REQUEST_FREQUENCY_PENALTY = "gen_ai.request.frequency_penalty", on(LLM), "likewise";
+        REQUEST_PRESENCE_PENALTY = "gen_ai.request.presence_penalty", on(LLM), "likewise";
         REQUEST_MAX_TOKENS = "gen_ai.request.max_tokens", on(LLM), "`max_tokens`, else `max_completion_tokens`";
-        REQUEST_SEED = "gen_ai.request.seed", on(LLM), "";
+        REQUEST_SEED = "gen_ai.request.seed", on(LLM), "likewise";
         REQUEST_CHOICES = "gen_ai.request.choice.count", on(LLM), "`n`, unless it is 1";
         REQUEST_STOP = "gen_ai.request.stop_sequences", on(LLM), "list of texts";
         REQUEST_STREAM = "gen_ai.request.stream", on(LLM), "`true`, only if so";
@@ -240,7 +240,7 @@ pub mod event {
         GENERATED_MESSAGE = "promptflow.llm.generated_message", on(LLM), "`llm.generated_message`";
         EMBEDDINGS = "promptflow.embedding.embeddings", on(&[On::Embedding]), "`embedding.embeddings`";
         EXCEPTION = "exception", on(ALL), "a failure";
-        LOG = "log", on(NODE), "a line that the node logged; as many as 64";
+        LOG = "log", on(NODE), "of a node, where logs are not exported: a line that it logged, in `log.message`";
         EVALUATION = "gen_ai.evaluation.result", on(FEEDBACK_SPAN), "a feedback that can be read as a score";
     }
 }
