@@ -28,6 +28,7 @@ mod images;
 mod models;
 mod models_fail;
 mod openapi;
+mod outage;
 mod overload;
 mod page;
 mod prompties;

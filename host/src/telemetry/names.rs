@@ -166,6 +166,16 @@ pub mod metric {
     pub const SAMPLING_TRACES: &str = "weir.sampling.traces";
     pub const SAMPLING_SPANS: &str = "weir.sampling.spans";
 
+    /// Of what pushes; spans, points of metrics or log records.
+    pub const EXPORTER_SENT: &str = "weir.exporter.sent";
+    pub const EXPORTER_LOST: &str = "weir.exporter.lost";
+    pub const EXPORTER_WAITING: &str = "weir.exporter.waiting";
+    pub const EXPORTER_SPOOL: &str = "weir.exporter.spool";
+    pub const EXPORTER_RETRIES: &str = "weir.exporter.retries";
+    pub const EXPORTER_RESTARTS: &str = "weir.exporter.restarts";
+    /// 1 while the destination takes nothing.
+    pub const EXPORTER_AWAY: &str = "weir.exporter.away";
+
     /// Bucket bounds of the latencies, in milliseconds. The original declares them and, by a slip of upper and lower
     /// case, exports the SDK's instead, which end at ten seconds; flows take longer.
     pub const LATENCY_BOUNDS: [f64; 20] = [
@@ -218,6 +228,12 @@ pub mod dimension {
     /// Name of the endpoint that is served, and of the deployment that answered. Only if they have names.
     pub const ENDPOINT: &str = "endpoint";
     pub const DEPLOYMENT: &str = "deployment";
+
+    /// Of an exporter: its name, what it sends, why something is lost, and where something waits: `memory` or `spool`.
+    pub const EXPORTER: &str = "exporter";
+    pub const SIGNAL: &str = "signal";
+    pub const REASON: &str = "reason";
+    pub const PLACE: &str = "place";
 
     /// All that have a meaning of their own: common dimensions may not bear these names.
     pub const ALL: [&str; 10] =
