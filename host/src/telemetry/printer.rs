@@ -10,6 +10,7 @@ use opentelemetry_sdk::trace::SpanData;
 
 use super::console::{Console, FLUSH};
 use super::exporters::Sink;
+use super::outbox::parcel::Log;
 use super::store::Store;
 use super::tree::{self, Style};
 
@@ -58,7 +59,7 @@ impl Printer {
 
 impl Sink for Printer {
     /// Returns when they are on the terminal.
-    fn tell(&self, spans: Vec<SpanData>) -> OTelSdkResult {
+    fn tell(&self, spans: Vec<SpanData>, _: &[Log]) -> OTelSdkResult {
         let mut printed = true;
         for span in spans {
             printed &= self.add(span);

@@ -36,7 +36,7 @@ struct Rig {
 struct Kept(InMemorySpanExporter);
 
 impl exporters::Sink for Kept {
-    fn tell(&self, spans: Vec<SpanData>) -> opentelemetry_sdk::error::OTelSdkResult {
+    fn tell(&self, spans: Vec<SpanData>, _: &[outbox::parcel::Log]) -> opentelemetry_sdk::error::OTelSdkResult {
         futures_executor::block_on(self.0.export(spans))
     }
 }

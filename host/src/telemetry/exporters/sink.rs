@@ -3,18 +3,16 @@
 use std::fmt::Debug;
 use std::sync::Arc;
 
-use opentelemetry::trace::{SpanContext, TraceState};
 use opentelemetry_sdk::error::{OTelSdkError, OTelSdkResult};
 use opentelemetry_sdk::trace::SpanData;
 use tokio::runtime::Handle;
 
-use crate::telemetry::logs::evaluation;
-use crate::telemetry::names::event;
 use crate::telemetry::outbox::parcel::{Destination, Log, Outcome, Parcel};
 
 pub(in crate::telemetry) trait Sink: Debug + Send {
-    /// Tells these spans, all or none as far as can be known. Blocks until that is done, for at most some seconds.
-    fn tell(&self, spans: Vec<SpanData>) -> OTelSdkResult;
+    /// Tells these spans, and the evaluations among them where those are told by themselves: all or none as far as can be
+    /// known. Blocks until that is done, for at most some seconds.
+    fn tell(&self, spans: Vec<SpanData>, evaluations: &[Log]) -> OTelSdkResult;
 }
 
 /// Sends them past the outboxes, which may give something up.
@@ -52,18 +50,11 @@ impl Direct {
 }
 
 impl Sink for Direct {
-    fn tell(&self, spans: Vec<SpanData>) -> OTelSdkResult {
+    fn tell(&self, spans: Vec<SpanData>, evaluations: &[Log]) -> OTelSdkResult {
         self.send(&*self.destination, self.destination.spans(&spans))?;
-        let Some(records) = &self.records else { return Ok(()) };
-        let evaluations: Vec<Log> = spans.iter().flat_map(evaluations).collect();
-        if evaluations.is_empty() { Ok(()) } else { self.send(&**records, records.logs(&evaluations)) }
+        match self.records.as_deref().filter(|_| !evaluations.is_empty()) {
+            Some(records) => self.send(records, records.logs(evaluations)),
+            None => Ok(()),
+        }
     }
-}
-
-/// What a feedback says of the span that it is about, as log records of that span.
-fn evaluations(span: &SpanData) -> impl Iterator<Item = Log> + use<'_> {
-    let own = &span.span_context;
-    let judged = SpanContext::new(own.trace_id(), span.parent_span_id, own.trace_flags(), true, TraceState::NONE);
-    let events = span.events.iter().filter(|event| event.name == event::EVALUATION);
-    events.map(move |event| evaluation(&judged, event.timestamp, &event.attributes))
 }

@@ -23,6 +23,7 @@ use super::told::Told;
 use crate::journal::{Journal, Sequence};
 use crate::telemetry::content::{MESSAGE_BYTES, cut};
 use crate::telemetry::exporters::Sink;
+use crate::telemetry::outbox::parcel::Log;
 use crate::telemetry::pause::pause;
 
 /// Records in a batch, and their bytes: within gRPC's usual message of 4 MiB.
@@ -269,9 +270,10 @@ impl Deliverer {
 
     fn tell(&self, batch: &[Ready]) -> Result<(), String> {
         let spans = batch.iter().filter_map(|it| it.record.span()).collect();
+        let evaluations: Vec<Log> = batch.iter().filter_map(|it| it.record.evaluation()).collect();
         // The exporter logs that what it could not send is lost, which does not hold here.
         let told = tracing::subscriber::with_default(NoSubscriber::default(), || {
-            catch_unwind(AssertUnwindSafe(|| -> OTelSdkResult { self.sink.tell(spans) }))
+            catch_unwind(AssertUnwindSafe(|| -> OTelSdkResult { self.sink.tell(spans, &evaluations) }))
         });
         match told {
             Ok(Ok(())) => Ok(()),

@@ -64,7 +64,7 @@ fn said(span: &SpanData) -> String {
 }
 
 impl Sink for Collector {
-    fn tell(&self, spans: Vec<SpanData>) -> OTelSdkResult {
+    fn tell(&self, spans: Vec<SpanData>, _: &[Log]) -> OTelSdkResult {
         let mut state = self.lock();
         state.attempts += 1;
         assert!(!state.panics, "a panic of the exporter");
@@ -166,7 +166,7 @@ fn a_batch_is_told_as_the_same_spans_each_time() {
     let journal = journal(1);
     let record = journal.pending(None, 1, 1).unwrap().remove(0);
     for collector in [&first, &second] {
-        collector.tell(vec![Record::decode(&record.payload).unwrap().span().unwrap()]).unwrap();
+        collector.tell(vec![Record::decode(&record.payload).unwrap().span().unwrap()], &[]).unwrap();
     }
     assert_eq!(first.lock().took, second.lock().took);
 }
