@@ -28,6 +28,8 @@ mod images;
 mod models;
 mod models_fail;
 mod openapi;
+
+mod otlp;
 mod outage;
 mod overload;
 mod page;
@@ -38,6 +40,7 @@ mod scheduler;
 mod score;
 mod settings;
 mod shutdown;
+mod standard_variables;
 mod streaming;
 mod telemetry;
 mod tools;
