@@ -28,7 +28,6 @@ mod images;
 mod models;
 mod models_fail;
 mod openapi;
-
 mod otlp;
 mod outage;
 mod overload;

@@ -117,13 +117,12 @@ async fn a_collector_with_certificates_of_its_own_is_trusted_if_it_is_said_and_k
 
 #[tokio::test]
 async fn a_collector_that_is_not_trusted_is_told_nothing_and_requests_are_answered() {
-    let authority = Authority::new();
+    let (authority, stranger) = (Authority::new(), Authority::new());
     for protocol in BOTH {
         for clients in [Clients::Any, Clients::Known] {
             let collector = Collector::start_tls(&authority, clients);
             // Of the first the host does not know the authority, to the second it has nothing to show.
-            let trusted = if clients == Clients::Any { Authority::new() } else { Authority::new() };
-            let file = if clients == Clients::Any { trusted.file() } else { authority.file() };
+            let file = if clients == Clients::Any { stranger.file() } else { authority.file() };
             let host = host(protocol, &collector).env("OTEL_EXPORTER_OTLP_CERTIFICATE", text(&file)).start().await;
             ask(&host).await;
             eventually("the collector to count as away", async || {
