@@ -9,6 +9,7 @@
 mod architecture;
 mod contract;
 mod floors;
+mod readme;
 mod scenarios;
 
 mod access;
@@ -25,6 +26,7 @@ mod fuzz;
 mod hostile_clients;
 mod http;
 mod images;
+mod metrics;
 mod models;
 mod models_fail;
 mod openapi;
@@ -32,6 +34,7 @@ mod otlp;
 mod outage;
 mod overload;
 mod page;
+mod prometheus;
 mod prompties;
 mod run;
 mod sandbox;

@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 
 use opentelemetry::metrics::MeterProvider as _;
 use opentelemetry::trace::TraceId;
-use opentelemetry_sdk::error::OTelSdkResult;
+use opentelemetry_sdk::error::{OTelSdkError, OTelSdkResult};
 use opentelemetry_sdk::logs::SdkLoggerProvider;
 use opentelemetry_sdk::metrics::SdkMeterProvider;
 use opentelemetry_sdk::trace::SdkTracerProvider;
@@ -26,6 +26,7 @@ use super::otlp::Unfit;
 use super::otlp::config::GENERAL;
 use super::outbox::parcel::Signal;
 use super::outbox::{Outbox, OutboxStatus};
+use super::prometheus::Scrape;
 use super::sampler::TailSampling;
 use super::{health, names};
 use crate::journal::OpenError;
@@ -44,6 +45,8 @@ pub enum StartError {
     Spool(#[from] OpenError),
     #[error("feedback cannot be kept")]
     Feedback(#[from] feedback::StartError),
+    #[error("metrics cannot be read by Prometheus")]
+    Prometheus(#[from] OTelSdkError),
 }
 
 /// Everything that is sent somewhere goes through this.
@@ -56,6 +59,8 @@ pub(super) struct Exporters {
     /// Wants to know of feedback.
     tail: Option<TailSampling>,
     pub(super) feedback: Store,
+    /// None: nobody comes to read metrics.
+    pub(super) scrape: Option<Scrape>,
     outboxes: Vec<Outbox>,
     /// What goes where, one line each.
     pub(super) lines: Vec<String>,
@@ -68,13 +73,13 @@ impl Exporters {
         let background = Background::start()?;
         let lines = lines(config);
         let mut builder = ExportersBuilder::new(config, background.handle())?;
-        let meters = builder.meters()?;
+        let (meters, scrape) = builder.meters()?;
         let (tracers, tail) = builder.tracers(&meters)?;
         let loggers = builder.loggers()?;
         let feedback = builder.feedback()?;
         let outboxes = builder.outboxes;
         health::watch(&meters.meter(names::CONVENTIONS_METER), &outboxes);
-        Ok(Self { tracers, meters, loggers, tail, feedback, outboxes, lines, _background: background })
+        Ok(Self { tracers, meters, loggers, tail, feedback, scrape, outboxes, lines, _background: background })
     }
 
     /// Exporters that were made elsewhere.
@@ -86,6 +91,7 @@ impl Exporters {
             loggers: None,
             tail: None,
             feedback,
+            scrape: None,
             outboxes: Vec::new(),
             lines: Vec::new(),
             _background: Background(None),

@@ -4,54 +4,59 @@
 use std::sync::Arc;
 
 use opentelemetry::KeyValue;
-use opentelemetry::metrics::{AsyncInstrument, Meter};
+use opentelemetry::metrics::Meter;
 
+use super::metrics::{rising, signed, up_down};
 use super::names::{dimension, metric};
-use super::outbox::{Outbox, OutboxStatus};
+use super::outbox::{Loss, Outbox, OutboxStatus};
+
+/// Tells a number, with the labels that it has beside those of its outbox.
+type Tell<'a> = &'a mut dyn FnMut(u64, &[KeyValue]);
 
 /// What is told of one outbox.
-type Tell = fn(&OutboxStatus, &mut dyn FnMut(u64, &[KeyValue]));
+type Numbers = fn(&OutboxStatus, Tell<'_>);
+
+const RISING: [(&str, Numbers); 4] = [
+    (metric::EXPORTER_SENT, |it, tell| tell(it.sent, &[])),
+    (metric::EXPORTER_LOST, |it, tell| {
+        // All of them, though nothing is lost: an alert on what rises must see where it began.
+        for reason in Loss::ALL.map(Loss::as_str) {
+            let items = it.lost.get(reason).copied().unwrap_or_default();
+            tell(items, &[KeyValue::new(dimension::REASON, reason)]);
+        }
+    }),
+    (metric::EXPORTER_RETRY, |it, tell| tell(it.retries, &[])),
+    (metric::EXPORTER_RESTART, |it, tell| tell(it.restarts, &[])),
+];
+
+const UP_DOWN: [(&str, Numbers); 3] = [
+    (metric::EXPORTER_WAITING, |it, tell| {
+        tell(it.in_memory, &[KeyValue::new(dimension::PLACE, "memory")]);
+        tell(it.spooled, &[KeyValue::new(dimension::PLACE, "spool")]);
+    }),
+    (metric::EXPORTER_SPOOL, |it, tell| tell(it.spool_bytes, &[])),
+    (metric::EXPORTER_AWAY, |it, tell| tell(u64::from(it.state == "away"), &[])),
+];
 
 /// Has the outboxes asked whenever metrics are read.
 pub(super) fn watch(meter: &Meter, outboxes: &[Outbox]) {
     let outboxes: Arc<[Outbox]> = outboxes.into();
-    let counters: [(&'static str, &'static str, Tell); 4] = [
-        (metric::EXPORTER_SENT, "{item}", |it, tell| tell(it.sent, &[])),
-        (metric::EXPORTER_LOST, "{item}", |it, tell| {
-            for (reason, items) in &it.lost {
-                tell(*items, &[KeyValue::new(dimension::REASON, *reason)]);
-            }
-        }),
-        (metric::EXPORTER_RETRIES, "{attempt}", |it, tell| tell(it.retries, &[])),
-        (metric::EXPORTER_RESTARTS, "{restart}", |it, tell| tell(it.restarts, &[])),
-    ];
-    for (name, unit, tell) in counters {
-        let ask = asking(&outboxes, tell);
-        meter.u64_observable_counter(name).with_unit(unit).with_callback(ask).build();
+    for (name, numbers) in RISING {
+        let outboxes = Arc::clone(&outboxes);
+        rising(meter, name, move |told| ask(&outboxes, numbers, &mut |value, labels| told.observe(value, labels)));
     }
-    let gauges: [(&'static str, &'static str, Tell); 3] = [
-        (metric::EXPORTER_WAITING, "{item}", |it, tell| {
-            tell(it.in_memory, &[KeyValue::new(dimension::PLACE, "memory")]);
-            tell(it.spooled, &[KeyValue::new(dimension::PLACE, "spool")]);
-        }),
-        (metric::EXPORTER_SPOOL, "By", |it, tell| tell(it.spool_bytes, &[])),
-        (metric::EXPORTER_AWAY, "1", |it, tell| tell(u64::from(it.state == "away"), &[])),
-    ];
-    for (name, unit, tell) in gauges {
-        let ask = asking(&outboxes, tell);
-        meter.u64_observable_gauge(name).with_unit(unit).with_callback(ask).build();
+    for (name, numbers) in UP_DOWN {
+        let outboxes = Arc::clone(&outboxes);
+        up_down(meter, name, move |told| {
+            ask(&outboxes, numbers, &mut |value, labels| told.observe(signed(value), labels));
+        });
     }
 }
 
-fn asking(outboxes: &Arc<[Outbox]>, tell: Tell) -> impl Fn(&dyn AsyncInstrument<u64>) + Send + Sync + use<> {
-    let outboxes = Arc::clone(outboxes);
-    move |told| {
-        for status in outboxes.iter().map(Outbox::status) {
-            let exporter = KeyValue::new(dimension::EXPORTER, status.exporter);
-            let signal = KeyValue::new(dimension::SIGNAL, status.signal);
-            tell(&status, &mut |value, more| {
-                told.observe(value, &[&[exporter.clone(), signal.clone()], more].concat())
-            });
-        }
+fn ask(outboxes: &[Outbox], numbers: Numbers, tell: Tell<'_>) {
+    for status in outboxes.iter().map(Outbox::status) {
+        let exporter = KeyValue::new(dimension::EXPORTER, status.exporter);
+        let signal = KeyValue::new(dimension::SIGNAL, status.signal);
+        numbers(&status, &mut |value, more| tell(value, &[&[exporter.clone(), signal.clone()], more].concat()));
     }
 }

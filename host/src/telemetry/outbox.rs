@@ -25,7 +25,8 @@ use tokio::sync::Notify;
 use crate::journal::OpenError;
 
 pub(super) use config::Config;
-pub(super) use ledger::{Ledger, Loss};
+pub(super) use ledger::Ledger;
+pub use ledger::Loss;
 use parcel::{Destination, Parcel, Signal};
 use spool::Spool;
 

@@ -19,6 +19,7 @@ use crate::telemetry::outbox::Outbox;
 use crate::telemetry::outbox::parcel::{Destination, Signal};
 use crate::telemetry::outbox::pipeline::{EditLogs, Logs, Points, Spans};
 use crate::telemetry::printer::Printer;
+use crate::telemetry::prometheus::Scrape;
 use crate::telemetry::sampler::TailSampling;
 
 pub(super) struct ExportersBuilder<'a> {
@@ -39,7 +40,8 @@ impl<'a> ExportersBuilder<'a> {
         Ok(Self { config, resource, runtime, console, outboxes: Vec::new() })
     }
 
-    pub(super) fn meters(&mut self) -> Result<SdkMeterProvider, StartError> {
+    /// Also where Prometheus reads metrics, if it does.
+    pub(super) fn meters(&mut self) -> Result<(SdkMeterProvider, Option<Scrape>), StartError> {
         let reading = self.config.reading;
         let mut meters = SdkMeterProvider::builder().with_resource(self.resource.clone());
         if let Some(view) = reading.histograms.view() {
@@ -58,7 +60,13 @@ impl<'a> ExportersBuilder<'a> {
             let console = ConsoleMetrics(console);
             meters = meters.with_reader(PeriodicReader::builder(console).with_interval(reading.interval).build());
         }
-        Ok(meters.build())
+        let mut scrape = None;
+        if self.config.choice.metrics.has(Exporter::Prometheus) {
+            let (registry, reader) = Scrape::start()?;
+            meters = meters.with_reader(reader);
+            scrape = Some(registry);
+        }
+        Ok((meters.build(), scrape))
     }
 
     /// Also whoever decides late what is kept, if somebody does.

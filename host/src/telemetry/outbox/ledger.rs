@@ -11,7 +11,7 @@ const REPORT: Duration = Duration::from_secs(10);
 
 /// Why something is not there, and will never be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Loss {
+pub enum Loss {
     /// It ended faster than it could be encoded.
     QueueFull,
     /// The destination was away, and there is no spool, or its disk fails.
@@ -31,7 +31,18 @@ pub(crate) enum Loss {
 }
 
 impl Loss {
-    pub(crate) fn as_str(self) -> &'static str {
+    pub(crate) const ALL: [Self; 8] = [
+        Self::QueueFull,
+        Self::MemoryFull,
+        Self::SpoolFull,
+        Self::Expired,
+        Self::TooLarge,
+        Self::Refused,
+        Self::Panicked,
+        Self::Unsent,
+    ];
+
+    pub fn as_str(self) -> &'static str {
         match self {
             Self::QueueFull => "queue_full",
             Self::MemoryFull => "memory_full",
