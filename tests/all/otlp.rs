@@ -186,6 +186,19 @@ async fn each_signal_may_have_a_collector_and_a_protocol_of_its_own() {
 }
 
 #[tokio::test]
+async fn over_http_a_proxy_is_asked_if_the_environment_names_one() {
+    let collector = Collector::start();
+    let builder = spans_alone(Protocol::Http, &collector)
+        .env("OTEL_EXPORTER_OTLP_ENDPOINT", "http://collector.invalid:4318")
+        .env("HTTP_PROXY", collector.endpoint());
+    let host = builder.start().await;
+    ask(&host).await;
+    collector.spans_when("the spans", |spans| spans.len() == SPANS).await;
+    host.stop().await;
+    assert!(collector.heard().iter().all(|it| it.headers["host"] == "collector.invalid:4318"));
+}
+
+#[tokio::test]
 async fn all_that_is_wrong_with_certificates_is_told_before_anything_is_served() {
     let (one, other) = (Authority::new(), Authority::new());
     let (certificate, _) = one.client("host");
