@@ -30,6 +30,7 @@ mod metrics;
 mod models;
 mod models_fail;
 mod openapi;
+mod outage;
 mod overload;
 mod page;
 mod prometheus;
