@@ -102,8 +102,11 @@ impl<'a> ExportersBuilder<'a> {
         if outboxes.is_empty() && console.is_none() {
             return Ok(None);
         }
-        let redactor = self.config.redactor.clone();
-        let edit = EditLogs(move |record: &mut SdkLogRecord| redactor.log(record));
+        let (redactor, limits) = (self.config.redactor.clone(), self.config.limits);
+        let edit = EditLogs(move |record: &mut SdkLogRecord| {
+            redactor.log(record);
+            limits.apply_log(record);
+        });
         let mut loggers = SdkLoggerProvider::builder().with_resource(self.resource.clone()).with_log_processor(edit);
         if !outboxes.is_empty() {
             let logs = Logs::start(self.config.outbox.logs, outboxes).map_err(StartError::Thread)?;
