@@ -91,13 +91,13 @@ impl Sender<'_> {
             }
             Outcome::Later { after, why } => {
                 inner.put_back(home, parcel).await;
-                self.pause(after, why);
+                self.pause(after, &why);
             }
             Outcome::Partly { again, rejected, after, why } => {
                 let left: u64 = again.iter().map(|parcel| u64::from(parcel.items)).sum();
                 inner.replace(home, again).await;
                 self.took(items.saturating_sub(left), rejected, &why);
-                self.pause(after, why);
+                self.pause(after, &why);
             }
             Outcome::TooLarge { why } => match inner.destination.halve(&parcel) {
                 Some(halves) => inner.replace(home, halves.into()).await,
@@ -137,10 +137,10 @@ impl Sender<'_> {
         }
     }
 
-    fn pause(&mut self, after: Option<Duration>, why: String) {
+    fn pause(&mut self, after: Option<Duration>, why: &str) {
         let inner = self.inner;
         inner.ledger.retried();
-        let first = inner.lock().away.replace(why.clone()).is_none();
+        let first = inner.lock().away.replace(why.to_owned()).is_none();
         if first {
             let (exporter, signal) = (inner.exporter, inner.signal.as_str());
             let kept = if inner.spool.is_some() { "the data directory" } else { "memory" };
