@@ -22,6 +22,9 @@ use crate::telemetry::printer::Printer;
 use crate::telemetry::prometheus::Scrape;
 use crate::telemetry::sampler::TailSampling;
 
+/// By the exporters that send there.
+type Destinations = Vec<(Exporter, Arc<dyn Destination>)>;
+
 pub(super) struct ExportersBuilder<'a> {
     config: &'a Config,
     resource: Resource,
@@ -143,7 +146,7 @@ impl<'a> ExportersBuilder<'a> {
     }
 
     /// Where a signal is pushed.
-    fn destinations(&self, signal: Signal) -> Result<Vec<(Exporter, Arc<dyn Destination>)>, StartError> {
+    fn destinations(&self, signal: Signal) -> Result<Destinations, StartError> {
         let pushes = |it: &Exporter| matches!(it, Exporter::Otlp | Exporter::AzureMonitor);
         let exporters = self.config.choice.of(signal).exporters.iter().copied().filter(pushes);
         exporters.map(|exporter| Ok((exporter, self.destination(exporter, signal)?))).collect()
