@@ -48,6 +48,7 @@ pub mod folder;
 pub mod id;
 pub mod identity;
 pub mod plugins;
+pub mod retry_after;
 pub mod secret;
 pub mod setting;
 pub mod units;

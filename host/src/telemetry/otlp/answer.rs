@@ -121,17 +121,6 @@ pub(super) fn taken(parcel: &Parcel, body: Bytes) -> Result<Outcome, DecodeError
     Ok(Outcome::Taken { rejected, why })
 }
 
-/// The pause that `Retry-After` asks for, in seconds or as a date.
-pub(super) fn pause(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
-    let text = headers.get(header::RETRY_AFTER)?.to_str().ok()?.trim();
-    if let Ok(seconds) = text.parse() {
-        return Some(Duration::from_secs(seconds));
-    }
-    let date = httpdate::parse_http_date(text).ok()?;
-    // A date that has passed: now.
-    Some(date.duration_since(now).unwrap_or_default())
-}
-
 /// What the body of a failure says: by the standard a status of gRPC as protobuf, by habit some text.
 fn said(content: &str, body: &Bytes) -> Option<String> {
     let text = if content.contains("protobuf") {

@@ -13,9 +13,10 @@ use http::{HeaderMap, StatusCode};
 use rustls::CertificateError;
 use serde_json::Value;
 
-use super::patience::{self, Again};
+use super::patience::Again;
 use crate::boundary::error::{CallError, CallErrorKind};
 use crate::identity::NoToken;
+use crate::retry_after;
 
 /// Longest message, in bytes: what a service says goes to guests, callers and traces.
 const MAX_MESSAGE: usize = 1024;
@@ -50,7 +51,7 @@ impl Failure {
             // Some services could not make of the model's words what was asked for; the next answer may do. Others mean
             // the request, which stays as it is.
             422 => Again::Twice,
-            408 | 429 | 500.. => patience::asked(headers, SystemTime::now()).map_or(Again::Soon, Again::After),
+            408 | 429 | 500.. => retry_after::asked(headers, SystemTime::now()).map_or(Again::Soon, Again::After),
             _ => Again::Never,
         };
         Self { error: error.with_status(status.as_u16()), again }

@@ -6,9 +6,7 @@
 //! which nothing outlives, and a service that fails three times in a row is told on.
 
 use std::hash::{BuildHasher, Hasher, RandomState};
-use std::time::{Duration, SystemTime};
-
-use http::HeaderMap;
+use std::time::Duration;
 
 /// Longest pause between two tries that we choose. The original begins with 3 s and ends with 60 s, which is more than
 /// most callers wait.
@@ -88,26 +86,6 @@ impl Limits {
     }
 }
 
-/// The pause that a service asks for: `retry-after-ms`, else `Retry-After` in seconds or as a date.
-///
-/// None if it asks for none in a way that makes sense: zero, a date that has passed, or anything else.
-pub(super) fn asked(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
-    let text = |name| headers.get(name).and_then(|value| value.to_str().ok()).map(str::trim);
-    let exact = text("retry-after-ms").and_then(whole).map(Duration::from_millis);
-    let pause = exact.or_else(|| {
-        let text = text("retry-after")?;
-        let date = || httpdate::parse_http_date(text).ok()?.duration_since(now).ok();
-        whole(text).map(Duration::from_secs).or_else(date)
-    });
-    pause.filter(|pause| !pause.is_zero())
-}
-
-/// A number of digits alone, however many.
-fn whole(text: &str) -> Option<u64> {
-    let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-    digits.then(|| text.parse().unwrap_or(u64::MAX))
-}
-
 /// A number from 0 to 1 that nobody needs to be unable to guess: the standard library's hash keys are random.
 pub(super) fn chance() -> f64 {
     let bits = RandomState::new().build_hasher().finish() >> 11;
@@ -165,29 +143,5 @@ mod tests {
     fn a_failure_that_does_not_pass_is_not_tried_again() {
         check_pause(0, Again::Never, LONG, 0.5, None);
         assert_eq!(Limits::default().pause(2, Again::Soon, LONG, 0.5), None);
-    }
-
-    #[track_caller]
-    fn check_asked(headers: &[(&'static str, &str)], expected: Option<Duration>) {
-        let now = httpdate::parse_http_date("Sun, 06 Nov 1994 08:49:37 GMT").unwrap();
-        let headers = headers.iter().map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap())).collect();
-        assert_eq!(asked(&headers, now), expected);
-    }
-
-    #[test]
-    fn seconds_milliseconds_and_dates_are_understood() {
-        check_asked(&[("retry-after", "1")], Some(Duration::from_secs(1)));
-        check_asked(&[("retry-after", "86400")], Some(Duration::from_secs(86_400)));
-        check_asked(&[("retry-after", "99999999999999999999")], Some(Duration::from_secs(u64::MAX)));
-        check_asked(&[("retry-after", "2"), ("retry-after-ms", "1500")], Some(Duration::from_millis(1500)));
-        check_asked(&[("retry-after", "Sun, 06 Nov 1994 08:49:47 GMT")], Some(Duration::from_secs(10)));
-    }
-
-    #[test]
-    fn nonsense_counts_as_no_wish() {
-        for nonsense in ["0", "-1", "abc", "", "1.5", "Sun, 06 Nov 1994 08:49:36 GMT"] {
-            check_asked(&[("retry-after", nonsense)], None);
-        }
-        check_asked(&[], None);
     }
 }
