@@ -3,7 +3,7 @@
 //! Only a collector's own word that something will never be taken counts as such. Whatever else answers in its place, a
 //! proxy, a login page, something that is no HTTP, says nothing of what was sent: that is kept and sent again.
 
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use bytes::Bytes;
 use http::{HeaderMap, StatusCode, header};
@@ -27,7 +27,7 @@ pub(super) fn http(parcel: &Parcel, status: StatusCode, headers: &HeaderMap, bod
     let content = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let content = content.to_ascii_lowercase();
     let is_page = content.contains("html") || body.trim_ascii_start().starts_with(b"<");
-    let after = pause(headers, SystemTime::now());
+    let after = crate::retry_after::asked(headers, SystemTime::now());
     let later = |why| Outcome::Later { after, why };
     if status.is_success() {
         return match taken(parcel, body.clone()) {

@@ -175,7 +175,8 @@ impl Service<http::Request<Body>> for Listening {
                 let content = answer.headers().get(header::CONTENT_TYPE);
                 heard.status |= answer.headers().contains_key(Status::GRPC_STATUS);
                 if !content.is_some_and(|content| content.as_bytes().starts_with(b"application/grpc")) {
-                    heard.other = Some((answer.status(), answer::pause(answer.headers(), SystemTime::now())));
+                    heard.other =
+                        Some((answer.status(), crate::retry_after::asked(answer.headers(), SystemTime::now())));
                 }
             });
             Ok(answer.map(|body| {

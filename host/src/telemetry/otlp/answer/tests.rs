@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsPartialSuccess;
 use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsPartialSuccess;
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTracePartialSuccess;
@@ -96,24 +98,6 @@ fn a_refusal_is_told_in_the_words_of_the_collector() {
     assert_eq!(answered(400, &[("content-type", PROTOBUF)], "\u{1}"), refused(""));
     let long = "é".repeat(300);
     assert_eq!(answered(400, &[], long.clone()), refused(&format!(": {}…", "é".repeat(200))));
-}
-
-#[test]
-fn a_pause_is_asked_for_in_seconds_or_until_a_date() {
-    let now = httpdate::parse_http_date("Wed, 21 Oct 2026 07:28:00 GMT").unwrap();
-    for (text, expected) in [
-        ("120", Some(120)),
-        (" 0 ", Some(0)),
-        ("Wed, 21 Oct 2026 07:28:30 GMT", Some(30)),
-        ("Wed, 21 Oct 2026 07:27:00 GMT", Some(0)),
-        ("soon", None),
-        ("-1", None),
-        ("1.5", None),
-    ] {
-        let headers = HeaderMap::from_iter([(header::RETRY_AFTER, text.parse().unwrap())]);
-        assert_eq!(pause(&headers, now), expected.map(Duration::from_secs), "{text}");
-    }
-    assert_eq!(pause(&HeaderMap::new(), now), None);
 }
 
 #[test]
