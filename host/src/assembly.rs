@@ -12,6 +12,7 @@ use indexmap::IndexMap;
 
 use crate::boundary::Capability;
 use crate::boundary::grants::{Ask, AskError, Grants};
+use crate::capability::connection::Field;
 use crate::capability::{self, Capabilities, config, http, llm, nodes};
 use crate::config::Flows;
 use crate::flow::init::Resolved;
@@ -24,6 +25,7 @@ use crate::sandbox::component::Workshop;
 use crate::sandbox::limits::{DEFAULT_TIMEOUT, Limits, MAX_TIMEOUT};
 use crate::sandbox::{self, Nodes, Threads};
 use crate::scheduler::Runner;
+use crate::secret::Secret;
 use crate::telemetry::{self, NodeFacts, PromptFacts, Telemetry};
 
 use components::Loaded;
@@ -38,6 +40,8 @@ pub struct Parts {
     /// Held as long as anything runs: its engine's clock ends with it.
     workshop: Arc<Workshop>,
     pub warnings: Vec<Warning>,
+    /// What its connections and variables hold that nobody is told.
+    secrets: Vec<Secret>,
     /// Wall time of a request.
     timeout: Duration,
 }
@@ -106,6 +110,8 @@ pub fn prepare(folder: &Folder, workshop: &Arc<Workshop>, settings: &Settings<'_
     let connected = connect::connect(&mut draft, init.as_ref(), &settings.flows.connections, settings.env);
     let has_connections = connected.is_some();
     let Connected { connections, environment } = connected.unwrap_or_default();
+    let variables = environment.values().filter_map(Field::secret);
+    let secrets = connections.secrets().chain(variables).cloned().collect();
     let config = config::Config { connections: connections.clone(), environment };
     let http = http::Config { connections: connections.clone(), allowed: settings.flows.http_hosts.clone() };
     let llm = llm::Config { connections, ..llm::Config::default() };
@@ -114,12 +120,13 @@ pub fn prepare(folder: &Folder, workshop: &Arc<Workshop>, settings: &Settings<'_
     let nodes: Vec<_> = components.into_iter().filter_map(|loaded| assembling.node(loaded)).collect();
     let (flow, warnings) = assembling.draft.finish()?;
     let (flow, timeout) = (Arc::new(flow), settings.flows.timeout);
-    Ok(Parts { flow, folder: folder.clone(), nodes, workshop: workshop.clone(), warnings, timeout })
+    Ok(Parts { flow, folder: folder.clone(), nodes, workshop: workshop.clone(), warnings, secrets, timeout })
 }
 
 impl Parts {
     /// A runner of this flow on these threads.
     pub fn runner(self, telemetry: Telemetry, threads: Threads) -> Runner {
+        telemetry.redactor().learn(self.secrets.iter().map(Secret::expose));
         let guests = threads.guests.clone();
         let nodes = Nodes::new(self.flow.clone(), self.nodes, self.workshop, threads);
         Runner { flow: self.flow, nodes, telemetry, guests, timeout: self.timeout }

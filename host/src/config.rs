@@ -145,6 +145,9 @@ impl Settings {
             return Err(problems);
         }
         let images = images.unwrap_or_default();
+        // Keys of callers and of services that telemetry goes to.
+        let secrets = found.iter().filter(|found| found.setting.secret).filter_map(|found| found.text.as_deref());
+        telemetry.redactor.learn(secrets);
         Ok(Self { listen, admin_listen, log, telemetry, server, flows, images, build_info, reload_interval, found })
     }
 

@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 /// What prompt flow, too, shows in place of a secret.
-const MASK: &str = "******";
+pub(crate) const MASK: &str = "******";
 
 /// A key or password. Prints as `******`, and has no way to be serialised.
 #[derive(Clone, PartialEq, Eq)]

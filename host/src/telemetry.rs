@@ -6,6 +6,7 @@
 
 mod azure_monitor;
 mod config;
+mod console;
 mod content;
 mod exporters;
 pub mod feedback;
@@ -32,11 +33,11 @@ use opentelemetry::InstrumentationScope;
 use opentelemetry::trace::TracerProvider;
 use opentelemetry_sdk::trace::SdkTracer;
 
-pub use config::{Config, Endpoint, Protocol};
+pub use config::Config;
+pub use console::Terminal;
 pub use content::{CONTENT_BYTES, Content};
 pub use exporters::StartError;
-pub use printer::Terminal;
-pub use sampler::Unsampled;
+pub use redaction::Redactor;
 pub use spans::flow::{FlowSpan, FlowStart};
 pub use spans::node::{NodeFacts, NodeKind, NodeSpan, NodeStart, PromptFacts};
 pub use spans::notes::{LogLevel, NodeNotes, NoteValue};
@@ -58,6 +59,7 @@ struct Inner {
     tracer: SdkTracer,
     tracing_enabled: bool,
     content: Content,
+    redactor: Redactor,
     metrics: Metrics,
     exporters: Arc<Exporters>,
 }
@@ -78,6 +80,7 @@ impl Telemetry {
             tracer: exporters.tracers.tracer_with_scope(scope()),
             tracing_enabled: config.tracing_enabled,
             content: config.content,
+            redactor: config.redactor.clone(),
             metrics: Metrics::new(&exporters.meters, &config.common_dimensions),
             exporters: Arc::new(exporters),
         }))
@@ -92,6 +95,7 @@ impl Telemetry {
             tracer: self.0.tracer.clone(),
             tracing_enabled: self.0.tracing_enabled,
             content: self.0.content,
+            redactor: self.0.redactor.clone(),
             metrics: self.0.metrics.with(dimensions.into_iter().filter_map(|(name, value)| Some((name, value?)))),
             exporters: self.0.exporters.clone(),
         }))
@@ -106,6 +110,11 @@ impl Telemetry {
     /// Spans that end afterwards are not sent. Feedback that has a data directory stays there.
     pub fn stop(&self, within: Duration) {
         self.0.exporters.stop(within);
+    }
+
+    /// What masks secrets in all that is told; whoever loads some has it learn them.
+    pub fn redactor(&self) -> &Redactor {
+        &self.0.redactor
     }
 
     /// The tracer, if tracing is on.

@@ -64,6 +64,16 @@ pub enum Field {
     Secret(Secret),
 }
 
+impl Field {
+    /// The value, if it is a secret.
+    pub fn secret(&self) -> Option<&Secret> {
+        match self {
+            Self::Secret(secret) => Some(secret),
+            Self::Plain(_) => None,
+        }
+    }
+}
+
 /// All connections of the host.
 #[derive(Clone, Debug)]
 pub struct Connections {
@@ -223,10 +233,7 @@ impl Connection {
 
     /// The value of a key that is a secret.
     pub fn secret(&self, key: &str) -> Option<&Secret> {
-        match self.get(key) {
-            Some(Field::Secret(secret)) => Some(secret),
-            Some(Field::Plain(_)) | None => None,
-        }
+        self.get(key)?.secret()
     }
 
     /// Whether the service knows us by a token of the host's identity, and not by a key.
@@ -236,10 +243,7 @@ impl Connection {
 
     /// The secrets that it holds.
     pub fn secrets(&self) -> impl Iterator<Item = &Secret> {
-        self.fields.values().filter_map(|field| match field {
-            Field::Secret(secret) => Some(secret),
-            Field::Plain(_) => None,
-        })
+        self.fields.values().filter_map(Field::secret)
     }
 }
 

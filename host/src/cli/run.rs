@@ -30,7 +30,7 @@ pub fn run(args: &RunArgs) -> Done {
     telemetry.data_dir = None;
     if args.trace {
         // Whoever asks for the trace here wants to see it here.
-        telemetry.traces = None;
+        telemetry.otlp.without_traces();
         telemetry.terminal = Some(Terminal { out: Box::new(stderr()), color: stderr().is_terminal() });
     }
     let images = Images::new(images, parts.folder.clone());

@@ -20,10 +20,13 @@ use opentelemetry_sdk::metrics::SdkMeterProvider;
 use opentelemetry_sdk::trace::{SdkTracerProvider, SpanData, SpanExporter as SdkSpanExporter};
 use tokio::runtime::{Builder, Runtime};
 
-use super::config::{Config, DISABLE_TRACING, ENDPOINT, Endpoint, Protocol};
+use super::config::{Config, DISABLE_TRACING};
+use super::console::Console;
 use super::feedback::{self, Store};
+use super::otlp::Unfit;
+use super::otlp::config::{Endpoint, GENERAL, Protocol};
+use super::outbox::parcel::Signal;
 use super::printer::Printer;
-use super::sampler::sampler;
 
 /// Why telemetry cannot start.
 #[derive(Debug, thiserror::Error)]
@@ -36,6 +39,8 @@ pub enum StartError {
         #[source]
         source: ExporterBuildError,
     },
+    #[error(transparent)]
+    Otlp(#[from] Unfit),
     #[error("cannot start a thread for telemetry")]
     Thread(#[source] std::io::Error),
     #[error("feedback cannot be kept")]
@@ -72,16 +77,17 @@ pub(super) struct Exporters {
 
 impl Exporters {
     pub(super) fn build(config: &mut Config) -> Result<Self, StartError> {
-        let connections = Connections::for_grpc([&config.traces, &config.metrics])?;
+        let (traces, metrics) = (config.otlp.given(Signal::Traces), config.otlp.given(Signal::Metrics));
+        let connections = Connections::for_grpc([traces, metrics])?;
         // The exporters of gRPC look for a runtime when they are made.
         let guard = connections.as_ref().and_then(Connections::enter);
         let resource = Resource::builder().with_service_name(config.service_name.clone()).build();
         let mut lines = Vec::new();
 
         let mut tracers =
-            SdkTracerProvider::builder().with_resource(resource.clone()).with_sampler(sampler(config.unsampled));
+            SdkTracerProvider::builder().with_resource(resource.clone()).with_sampler(config.sampler.sampler());
         let mut sink: Option<Box<dyn Sink>> = None;
-        match (&config.traces, config.terminal.take()) {
+        match (traces, config.terminal.take()) {
             (Some(endpoint), _) => {
                 tracers = tracers.with_batch_exporter(spans_to(endpoint, RetryPolicy::default())?);
                 // It is tried again and again by whoever keeps what is to be told.
@@ -91,10 +97,10 @@ impl Exporters {
                 lines.push(sent("traces", endpoint));
             }
             (None, Some(terminal)) => {
-                let printer = Printer::start(terminal).map_err(StartError::Thread)?;
+                let printer = Printer::on(Console::start(terminal).map_err(StartError::Thread)?);
                 tracers = tracers.with_span_processor(printer.clone());
                 sink = Some(Box::new(printer));
-                lines.push(format!("traces: printed here ({} is not set)", ENDPOINT.variable));
+                lines.push(format!("traces: printed here ({} is not set)", GENERAL.endpoint.variable));
             }
             (None, None) => lines.push(unsent("traces")),
         }
@@ -103,7 +109,7 @@ impl Exporters {
         }
 
         let mut meters = SdkMeterProvider::builder().with_resource(resource);
-        match &config.metrics {
+        match metrics {
             Some(endpoint) => {
                 meters = meters.with_periodic_exporter(metrics_to(endpoint)?);
                 lines.push(sent("metrics", endpoint));
@@ -182,7 +188,7 @@ fn start_stop(
 struct Connections(Option<Runtime>);
 
 impl Connections {
-    fn for_grpc(endpoints: [&Option<Endpoint>; 2]) -> Result<Option<Self>, StartError> {
+    fn for_grpc(endpoints: [Option<&Endpoint>; 2]) -> Result<Option<Self>, StartError> {
         if !endpoints.into_iter().flatten().any(|endpoint| endpoint.protocol == Protocol::Grpc) {
             return Ok(None);
         }
@@ -252,43 +258,14 @@ fn with_crypto() {
 }
 
 fn refused(signal: &'static str, endpoint: &Endpoint, source: ExporterBuildError) -> StartError {
-    StartError::Exporter { signal, url: shown(&endpoint.url), variable: endpoint.variable, source }
+    StartError::Exporter { signal, url: endpoint.shown(), variable: endpoint.decided_by(), source }
 }
 
 fn sent(signal: &str, endpoint: &Endpoint) -> String {
-    let protocol = match endpoint.protocol {
-        Protocol::HttpProtobuf => "http/protobuf",
-        Protocol::Grpc => "grpc",
-    };
-    format!("{signal}: {protocol} to {} ({})", shown(&endpoint.url), endpoint.variable)
+    let protocol = endpoint.protocol.as_str();
+    format!("{signal}: {protocol} to {} ({})", endpoint.shown(), endpoint.decided_by())
 }
 
 fn unsent(signal: &str) -> String {
-    format!("{signal}: sent nowhere ({} is not set)", ENDPOINT.variable)
-}
-
-/// An address without what may be secret in it: user, password, query.
-fn shown(url: &str) -> String {
-    let url = url.split(['?', '#']).next().unwrap_or_default();
-    let (scheme, rest) = url.split_once("://").map_or(("", url), |(scheme, rest)| (scheme, rest));
-    let (authority, path) = rest.find('/').map_or((rest, ""), |at| rest.split_at(at));
-    let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
-    if scheme.is_empty() { format!("{host}{path}") } else { format!("{scheme}://{host}{path}") }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_address_is_shown_without_its_secrets() {
-        for (url, expected) in [
-            ("http://collector:4318/v1/traces", "http://collector:4318/v1/traces"),
-            ("https://user:pass@collector/v1?key=secret#x", "https://collector/v1"),
-            ("https://collector?key=secret", "https://collector"),
-            ("user@collector:4317", "collector:4317"),
-        ] {
-            assert_eq!(shown(url), expected);
-        }
-    }
+    format!("{signal}: sent nowhere ({} is not set)", GENERAL.endpoint.variable)
 }

@@ -77,6 +77,11 @@ pub mod attribute {
     pub const FEEDBACK: &str = "feedback";
     /// The same each time a feedback is delivered.
     pub const FEEDBACK_ID: &str = "feedback.id";
+    /// Of what tail sampling kept by its share, in percent. Inside the host: Application Insights has a field for it, OTLP
+    /// the trace state.
+    pub const SAMPLE_RATE: &str = "_MS.sampleRate";
+    /// Why tail sampling kept a trace, or did not: `error`, `slow`, `feedback`, `ratio`, `dropped` or `overflow`.
+    pub const SAMPLING_DECISION: &str = "weir.sampling.decision";
     /// How many keys of a flattened feedback were left out.
     pub const FEEDBACK_TRUNCATED: &str = "feedback.truncated_keys";
 }
@@ -152,6 +157,10 @@ pub mod metric {
     /// In seconds.
     pub const GEN_AI_DURATION: &str = "gen_ai.client.operation.duration";
     pub const GEN_AI_TOKENS: &str = "gen_ai.client.token.usage";
+
+    /// Traces and spans of which tail sampling decided. Only if it is on.
+    pub const SAMPLING_TRACES: &str = "weir.sampling.traces";
+    pub const SAMPLING_SPANS: &str = "weir.sampling.spans";
 
     /// Bucket bounds of the latencies, in milliseconds. The original declares them and, by a slip of upper and lower
     /// case, exports the SDK's instead, which end at ten seconds; flows take longer.

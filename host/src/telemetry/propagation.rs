@@ -17,6 +17,7 @@ use opentelemetry::trace::TraceContextExt;
 use opentelemetry::{Context, Key, KeyValue, StringValue};
 
 use super::content::cut;
+pub(super) use baggage::decoded;
 use state::State;
 
 /// Longest entry of baggage that becomes an attribute, in bytes: whoever calls can make every one of them. A longer value

@@ -1,11 +1,31 @@
-//! Whether a request is recorded whose caller does not record its own trace (flag `00` of `traceparent`).
+//! What is recorded and what is kept of it: the standard's samplers decide when a request comes, tail sampling when its
+//! trace has ended. Metrics know nothing of either: they count every request.
+
+mod hold;
+mod ratio;
+mod tail;
+
+use std::time::Duration;
 
 use opentelemetry::Context;
 use opentelemetry::KeyValue;
 use opentelemetry::trace::{Link, SpanKind, TraceContextExt, TraceId};
-use opentelemetry_sdk::trace::{Config, SamplingResult, ShouldSample};
+use opentelemetry_sdk::trace::{Sampler, SamplingResult, ShouldSample};
 
-use crate::setting::Setting;
+pub(super) use hold::TailSampling;
+pub(super) use ratio::Ratio;
+pub(super) use tail::Policy;
+
+use crate::setting::{self, Reader, Setting};
+
+pub(super) static SAMPLER: Setting = Setting::new(
+    "OTEL_TRACES_SAMPLER",
+    "parentbased_always_on",
+    "which requests are traced: `always_on`, `always_off`, `traceidratio`, or one of these with `parentbased_` before it",
+);
+
+pub(super) static SAMPLER_ARG: Setting =
+    Setting::optional("OTEL_TRACES_SAMPLER_ARG", "`1`", "share of requests for `traceidratio`, from 0 to 1");
 
 pub(super) static UNSAMPLED: Setting = Setting::new(
     "WEIR_TRACE_UNSAMPLED",
@@ -13,26 +33,110 @@ pub(super) static UNSAMPLED: Setting = Setting::new(
     "requests whose caller does not record its trace (flag `00`): `follow` (not recorded either) or `record`",
 );
 
-pub(super) const UNSAMPLED_WORDS: [(&str, Unsampled); 2] =
-    [("follow", Unsampled::Follow), ("record", Unsampled::Record)];
+pub(super) static TAIL_RATIO: Setting = Setting::optional(
+    "WEIR_TAIL_RATIO",
+    "all traces are sent",
+    "tail sampling: share (0 to 1) of traces sent beside those that failed, were slow or got feedback",
+);
+
+pub(super) static TAIL_SLOW: Setting =
+    Setting::new("WEIR_TAIL_SLOW", "10s", "tail sampling: a request that took so long is slow");
+
+pub(super) static TAIL_WAIT: Setting =
+    Setting::new("WEIR_TAIL_WAIT", "5m", "tail sampling: how long a trace is held for feedback to come, or `0`");
+
+pub(super) static TAIL_BYTES: Setting =
+    Setting::new("WEIR_TAIL_BYTES", "64MiB", "tail sampling: memory for what is held; beyond it the oldest is decided");
+
+const UNSAMPLED_WORDS: [(&str, Unsampled); 2] = [("follow", Unsampled::Follow), ("record", Unsampled::Record)];
+
+/// A request that takes longer has run into every limit there is.
+const MAX_SLOW: Duration = Duration::from_secs(24 * 3600);
+
+/// Feedback that comes a day later finds no trace in memory; its span is sent all the same.
+const MAX_WAIT: Duration = Duration::from_secs(24 * 3600);
+
+/// Less does not hold one request with inputs and outputs.
+const LEAST_TAIL_BYTES: usize = 1024 * 1024;
+
+const MOST_TAIL_BYTES: u64 = 64 * 1024 * 1024 * 1024;
+
+/// What is recorded, and what is kept.
+#[derive(Clone, Debug)]
+pub struct Config {
+    pub(super) standard: Sampler,
+    pub(super) unsampled: Unsampled,
+    /// None: all that is recorded is kept.
+    pub(super) tail: Option<Policy>,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            standard: Sampler::ParentBased(Box::new(Sampler::AlwaysOn)),
+            unsampled: Unsampled::default(),
+            tail: None,
+        }
+    }
+}
+
+impl Config {
+    pub(super) fn read(reader: &mut Reader<'_>) -> Self {
+        let share = reader.optional(&SAMPLER_ARG, Ratio::parse).map_or(1.0, Ratio::share);
+        let name = reader.value(&SAMPLER, |text| standard(text, 1.0).map(|_| text.to_owned()));
+        let standard = standard(&name, share).unwrap_or(Self::default().standard);
+        let unsampled = reader.value(&UNSAMPLED, setting::one_of(&UNSAMPLED_WORDS));
+        let ratio = reader.optional(&TAIL_RATIO, Ratio::parse);
+        let slow = reader.value(&TAIL_SLOW, setting::time_up_to(MAX_SLOW));
+        let wait = reader.value(&TAIL_WAIT, setting::time_or_none_up_to(MAX_WAIT));
+        let max_bytes = reader.value(&TAIL_BYTES, tail_bytes);
+        Self { standard, unsampled, tail: ratio.map(|ratio| Policy { ratio, slow, wait, max_bytes }) }
+    }
+
+    /// What decides when a request comes.
+    pub(super) fn sampler(&self) -> Box<dyn ShouldSample> {
+        let standard = Box::new(self.standard.clone());
+        match self.unsampled {
+            Unsampled::Follow => standard,
+            Unsampled::Record => Box::new(AsIfFirst(standard)),
+        }
+    }
+}
+
+/// The sampler of this name.
+fn standard(name: &str, share: f64) -> Result<Sampler, String> {
+    let lower = name.to_ascii_lowercase();
+    let (bare, by_parent) = lower.strip_prefix("parentbased_").map_or((&*lower, false), |bare| (bare, true));
+    let root = match bare {
+        "always_on" => Sampler::AlwaysOn,
+        "always_off" => Sampler::AlwaysOff,
+        "traceidratio" => Sampler::TraceIdRatioBased(share),
+        "jaeger_remote" | "xray" => {
+            return Err(format!("{name:?} asks a service that this host does not ask; {SAMPLERS}"));
+        }
+        _ => return Err(format!("{name:?} is unknown; {SAMPLERS}")),
+    };
+    Ok(if by_parent { Sampler::ParentBased(Box::new(root)) } else { root })
+}
+
+const SAMPLERS: &str = "write one of: always_on, always_off, traceidratio, or one of them with parentbased_ before it";
+
+fn tail_bytes(text: &str) -> Result<usize, String> {
+    let bytes = setting::size_up_to(MOST_TAIL_BYTES)(text)?;
+    if bytes < LEAST_TAIL_BYTES {
+        return Err(format!("{text:?} is less than 1MiB, the least it may be"));
+    }
+    Ok(bytes)
+}
 
 /// What becomes of a request whose caller does not record.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Unsampled {
+pub(super) enum Unsampled {
     /// As the standard says, and as the original does.
     #[default]
     Follow,
     /// It is recorded, in the caller's trace: a gateway that sends `00` for everything leaves nothing to look at else.
     Record,
-}
-
-/// The sampler of `OTEL_TRACES_SAMPLER`, which the SDK reads, and what comes before it.
-pub(super) fn sampler(unsampled: Unsampled) -> Box<dyn ShouldSample> {
-    let standard = Config::default().sampler;
-    match unsampled {
-        Unsampled::Follow => standard,
-        Unsampled::Record => Box::new(AsIfFirst(standard)),
-    }
 }
 
 /// Asks about a request whose caller does not record as if its trace began here.
@@ -63,7 +167,7 @@ impl ShouldSample for AsIfFirst {
 #[cfg(test)]
 mod tests {
     use opentelemetry::trace::{SpanContext, SpanId, TraceFlags, TraceState};
-    use opentelemetry_sdk::trace::{Sampler, SamplingDecision};
+    use opentelemetry_sdk::trace::SamplingDecision;
 
     use super::*;
 
@@ -89,5 +193,83 @@ mod tests {
         let few = || Sampler::ParentBased(Box::new(Sampler::TraceIdRatioBased(0.0)));
         check(few(), true, TraceFlags::NOT_SAMPLED, no);
         check(few(), true, TraceFlags::SAMPLED, yes);
+    }
+
+    fn read(env: &[(&str, &str)]) -> Result<Config, Vec<String>> {
+        let env = setting::Variables(|name: &str| {
+            env.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned())
+        });
+        let mut reader = Reader::new(&env);
+        let config = Config::read(&mut reader);
+        let (_, problems) = reader.finish();
+        if problems.is_empty() { Ok(config) } else { Err(problems) }
+    }
+
+    /// What the sampler of a name decides of a request without a parent, with a parent that is recorded, and with one
+    /// that is not.
+    #[track_caller]
+    fn check_standard(name: &str, share: Option<&str>, expected: [bool; 3]) {
+        let mut env = vec![(SAMPLER.variable, name)];
+        env.extend(share.map(|share| (SAMPLER_ARG.variable, share)));
+        let sampler = read(&env).unwrap().sampler();
+        let decided = [None, Some(TraceFlags::SAMPLED), Some(TraceFlags::NOT_SAMPLED)].map(|flags| {
+            let trace = TraceId::from(1_u128 << 63);
+            let caller = |flags| SpanContext::new(trace, SpanId::from(2_u64), flags, true, TraceState::NONE);
+            let parent = flags.map(|flags| Context::new().with_remote_span_context(caller(flags)));
+            let result = sampler.should_sample(parent.as_ref(), trace, "", &SpanKind::Server, &[], &[]);
+            result.decision == SamplingDecision::RecordAndSample
+        });
+        assert_eq!(decided, expected, "{name} {share:?}");
+    }
+
+    #[test]
+    fn each_standard_sampler_decides_as_the_standard_says() {
+        // The trace id is in the middle: of a half it is not, of more it is.
+        for (name, share, expected) in [
+            ("", None, [true, true, false]),
+            ("always_on", None, [true, true, true]),
+            ("always_off", None, [false, false, false]),
+            ("traceidratio", None, [true, true, true]),
+            ("traceidratio", Some("0.4"), [false, false, false]),
+            ("traceidratio", Some("0.6"), [true, true, true]),
+            ("parentbased_always_on", None, [true, true, false]),
+            ("parentbased_always_off", None, [false, true, false]),
+            ("parentbased_traceidratio", Some("0.4"), [false, true, false]),
+            ("ParentBased_TraceIdRatio", Some("0.6"), [true, true, false]),
+        ] {
+            check_standard(name, share, expected);
+        }
+    }
+
+    #[test]
+    fn what_is_no_sampler_is_told() {
+        let problems = read(&[
+            (SAMPLER.variable, "parentbased_jaeger_remote"),
+            (SAMPLER_ARG.variable, "2"),
+            (TAIL_RATIO.variable, "10%"),
+            (TAIL_BYTES.variable, "1KiB"),
+        ]);
+        let expected = [
+            r#"OTEL_TRACES_SAMPLER_ARG: "2" must be a number from 0 to 1, such as 0.1"#,
+            r#"OTEL_TRACES_SAMPLER: "parentbased_jaeger_remote" asks a service that this host does not ask; write one of: always_on, always_off, traceidratio, or one of them with parentbased_ before it"#,
+            r#"WEIR_TAIL_RATIO: "10%" must be a number from 0 to 1, such as 0.1"#,
+            r#"WEIR_TAIL_BYTES: "1KiB" is less than 1MiB, the least it may be"#,
+        ];
+        assert_eq!(problems.unwrap_err(), expected);
+        let problems = read(&[(SAMPLER.variable, "some")]).unwrap_err();
+        assert!(problems[0].starts_with(r#"OTEL_TRACES_SAMPLER: "some" is unknown; write one of:"#), "{problems:?}");
+    }
+
+    #[test]
+    fn tail_sampling_is_off_until_its_share_is_set() {
+        assert_eq!(read(&[(TAIL_SLOW.variable, "1s")]).unwrap().tail, None);
+        let policy = read(&[(TAIL_RATIO.variable, "0.1"), (TAIL_WAIT.variable, "0")]).unwrap().tail.unwrap();
+        let expected = Policy {
+            ratio: Ratio::new(0.1).unwrap(),
+            slow: Duration::from_secs(10),
+            wait: Duration::ZERO,
+            max_bytes: 64 * 1024 * 1024,
+        };
+        assert_eq!(policy, expected);
     }
 }

@@ -1,19 +1,15 @@
-//! Puts finished spans together into whole traces. What is done with them: see printer.rs.
+//! Puts finished spans together into whole traces. What is done with them: see printer.rs and sampler/tail.rs.
 //!
 //! A trace is whole when its local root ends, the span whose parent is elsewhere or nowhere. One trace id may have
-//! several: a caller that scores and then sends feedback gets two trees. Bounded, since a trace whose root never ends
-//! must not be kept for ever.
+//! several: a caller that scores and then sends feedback gets two trees. A trace whose root never ends must not be kept
+//! for ever: whoever uses this says how much is too much, and takes the oldest out.
 
 use std::collections::{HashMap, HashSet, VecDeque};
+use std::mem::size_of;
 
 use opentelemetry::trace::{SpanId, TraceId};
+use opentelemetry::{Array, KeyValue, Value};
 use opentelemetry_sdk::trace::SpanData;
-
-use super::tree;
-
-/// Spans that are kept while their roots are open. About a thousand requests at a time; beyond that the oldest trace is
-/// given up, and what is printed is no longer read by anyone.
-const MAX_SPANS: usize = 10_000;
 
 /// The spans whose local root has not ended.
 #[derive(Debug, Default)]
@@ -22,33 +18,66 @@ pub(super) struct Store {
     /// Of `open`, the oldest first.
     order: VecDeque<TraceId>,
     spans: usize,
+    bytes: usize,
 }
 
 impl Store {
-    /// Takes a finished span; gives the trace that is whole with it.
-    pub(super) fn add(&mut self, span: SpanData) -> Option<tree::Trace> {
+    /// Takes a finished span; gives the trace that is whole with it, its root first.
+    pub(super) fn add(&mut self, span: SpanData) -> Option<Vec<SpanData>> {
         if is_local_root(&span) {
             return Some(self.take_below(span));
         }
+        self.hold(span);
+        None
+    }
+
+    /// How many spans are held.
+    pub(super) fn spans(&self) -> usize {
+        self.spans
+    }
+
+    /// About how much memory they take.
+    pub(super) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// All that is held of a trace, whether or not a root is missing.
+    pub(super) fn take(&mut self, id: TraceId) -> Vec<SpanData> {
+        let spans = self.remove(id);
+        if !spans.is_empty() {
+            self.order.retain(|it| *it != id);
+        }
+        spans
+    }
+
+    /// What is held of the trace of which something has been held longest.
+    pub(super) fn take_oldest(&mut self) -> Option<(TraceId, Vec<SpanData>)> {
+        let oldest = self.order.pop_front()?;
+        Some((oldest, self.remove(oldest)))
+    }
+
+    fn remove(&mut self, id: TraceId) -> Vec<SpanData> {
+        let spans = self.open.remove(&id).unwrap_or_default();
+        self.spans -= spans.len();
+        self.bytes -= spans.iter().map(weight).sum::<usize>();
+        spans
+    }
+
+    fn hold(&mut self, span: SpanData) {
+        self.spans += 1;
+        self.bytes += weight(&span);
         let id = span.span_context.trace_id();
         let spans = self.open.entry(id).or_insert_with(|| {
             self.order.push_back(id);
             Vec::new()
         });
         spans.push(span);
-        self.spans += 1;
-        if self.spans > MAX_SPANS {
-            self.give_up_oldest();
-        }
-        None
     }
 
     /// The root and all spans below it. Spans of other roots with the same trace id stay.
-    fn take_below(&mut self, root: SpanData) -> tree::Trace {
-        let id = root.span_context.trace_id();
+    fn take_below(&mut self, root: SpanData) -> Vec<SpanData> {
+        let mut left = self.take(root.span_context.trace_id());
         let mut taken = vec![root];
-        let mut left = self.remove(id);
-        self.order.retain(|it| *it != id);
         let mut ids: HashSet<SpanId> = taken.iter().map(|span| span.span_context.span_id()).collect();
         // Children mostly end before their parents, so from the back one pass finds them all.
         loop {
@@ -68,40 +97,48 @@ impl Store {
                 break;
             }
         }
-        if !left.is_empty() {
-            self.spans += left.len();
-            self.order.push_back(id);
-            self.open.insert(id, left);
-        }
-        tree::Trace { id: id.to_string(), spans: taken.iter().map(tree::Span::from).collect() }
-    }
-
-    fn remove(&mut self, id: TraceId) -> Vec<SpanData> {
-        let spans = self.open.remove(&id).unwrap_or_default();
-        self.spans -= spans.len();
-        spans
-    }
-
-    fn give_up_oldest(&mut self) {
-        if let Some(oldest) = self.order.pop_front() {
-            let spans = self.remove(oldest);
-            tracing::debug!(trace = %oldest, spans = spans.len(), "a trace without an end was given up");
-        }
+        left.into_iter().for_each(|span| self.hold(span));
+        taken
     }
 }
 
-fn is_local_root(span: &SpanData) -> bool {
+/// Whether the span's parent is elsewhere or nowhere.
+pub(super) fn is_local_root(span: &SpanData) -> bool {
     span.parent_span_is_remote || span.parent_span_id == SpanId::INVALID
 }
 
+/// About how much memory a span takes, in bytes.
+pub(super) fn weight(span: &SpanData) -> usize {
+    let attributes = |list: &[KeyValue]| list.iter().map(attribute_weight).sum::<usize>();
+    let events = span.events.iter().map(|event| size_of_val(event) + event.name.len() + attributes(&event.attributes));
+    let links = span.links.iter().map(|link| size_of_val(link) + attributes(&link.attributes));
+    size_of::<SpanData>()
+        + span.name.len()
+        + attributes(&span.attributes)
+        + events.sum::<usize>()
+        + links.sum::<usize>()
+}
+
+fn attribute_weight(attribute: &KeyValue) -> usize {
+    let value = match &attribute.value {
+        Value::String(text) => text.as_str().len(),
+        Value::Array(Array::String(texts)) => texts.iter().map(|it| size_of_val(it) + it.as_str().len()).sum(),
+        Value::Array(Array::Bool(values)) => size_of_val(values.as_slice()),
+        Value::Array(Array::I64(values)) => size_of_val(values.as_slice()),
+        Value::Array(Array::F64(values)) => size_of_val(values.as_slice()),
+        _ => 0,
+    };
+    size_of_val(attribute) + attribute.key.as_str().len() + value
+}
+
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use opentelemetry::trace::{SpanContext, SpanKind, Status, TraceFlags, TraceState};
     use opentelemetry_sdk::trace::{SpanEvents, SpanLinks};
 
     use super::*;
 
-    fn span(trace: u128, id: u64, parent: u64) -> SpanData {
+    pub(in crate::telemetry) fn span(trace: u128, id: u64, parent: u64) -> SpanData {
         let (trace, id) = (TraceId::from(trace), SpanId::from(id));
         SpanData {
             span_context: SpanContext::new(trace, id, TraceFlags::SAMPLED, false, TraceState::NONE),
@@ -125,15 +162,15 @@ mod tests {
     fn check(spans: &[(u64, u64)], expected: &[&[u64]]) {
         let mut store = Store::default();
         let traces = spans.iter().filter_map(|(id, parent)| store.add(span(1, *id, *parent)));
-        let found: Vec<Vec<String>> = traces
+        let found: Vec<Vec<SpanId>> = traces
             .map(|trace| {
-                let mut ids: Vec<String> = trace.spans.into_iter().map(|span| span.id).collect();
-                ids.sort();
+                let mut ids: Vec<SpanId> = trace.iter().map(|span| span.span_context.span_id()).collect();
+                ids.sort_by_key(|id| id.to_bytes());
                 ids
             })
             .collect();
-        let expected: Vec<Vec<String>> =
-            expected.iter().map(|ids| ids.iter().map(|id| format!("{id:016x}")).collect()).collect();
+        let expected: Vec<Vec<SpanId>> =
+            expected.iter().map(|ids| ids.iter().map(|id| SpanId::from(*id)).collect()).collect();
         assert_eq!(found, expected, "{spans:?}");
     }
 
@@ -154,11 +191,25 @@ mod tests {
     }
 
     #[test]
-    fn traces_whose_roots_never_end_do_not_pile_up() {
+    fn what_is_held_is_counted_and_the_oldest_comes_out_first() {
         let mut store = Store::default();
-        for trace in 0..3 * MAX_SPANS as u128 {
-            assert!(store.add(span(trace + 1, 2, 1)).is_none());
+        for trace in [1, 2, 1, 3] {
+            assert!(store.add(span(trace, 2, 1)).is_none());
         }
-        assert_eq!((store.spans, store.open.len(), store.order.len()), (MAX_SPANS, MAX_SPANS, MAX_SPANS));
+        assert_eq!((store.spans(), store.bytes()), (4, 4 * weight(&span(1, 2, 1))));
+        let (oldest, spans) = store.take_oldest().unwrap();
+        assert_eq!((oldest, spans.len()), (TraceId::from(1), 2));
+        assert_eq!(store.take(TraceId::from(3)).len(), 1);
+        assert_eq!(store.take_oldest().unwrap().0, TraceId::from(2));
+        assert!(store.take_oldest().is_none());
+        assert_eq!((store.spans(), store.bytes(), store.order.len()), (0, 0, 0));
+    }
+
+    #[test]
+    fn the_weight_of_a_span_is_that_of_its_texts() {
+        let bare = span(1, 1, 0);
+        let mut full = bare.clone();
+        full.attributes = vec![KeyValue::new("output", "x".repeat(10_000))];
+        assert!(weight(&full) >= weight(&bare) + 10_000);
     }
 }

@@ -135,6 +135,14 @@ impl Span {
     }
 }
 
+impl Trace {
+    /// The spans of one trace.
+    pub(super) fn of(spans: &[SpanData]) -> Self {
+        let id = spans.first().map(|span| span.span_context.trace_id().to_string()).unwrap_or_default();
+        Self { id, spans: spans.iter().map(Span::from).collect() }
+    }
+}
+
 impl From<&SpanData> for Span {
     fn from(span: &SpanData) -> Self {
         let parent = (span.parent_span_id != SpanId::INVALID).then(|| span.parent_span_id.to_string());

@@ -56,25 +56,13 @@ pub(crate) enum Outcome {
         why: String,
     },
     /// Not now: the destination is away, slow or overloaded. `after`: it asked for at least this pause.
-    Later {
-        after: Option<Duration>,
-        why: String,
-    },
+    Later { after: Option<Duration>, why: String },
     /// These are not taken yet, all others are, but for `rejected`.
-    Partly {
-        again: Vec<Parcel>,
-        rejected: u32,
-        after: Option<Duration>,
-        why: String,
-    },
+    Partly { again: Vec<Parcel>, rejected: u32, after: Option<Duration>, why: String },
     /// It is more than the destination takes at once.
-    TooLarge {
-        why: String,
-    },
+    TooLarge { why: String },
     /// It will never be taken.
-    Refused {
-        why: String,
-    },
+    Refused { why: String },
 }
 
 /// Makes parcels of what has ended. Must not lose or change anything that the destination can take; what it cannot take is

@@ -29,7 +29,7 @@ fn member(text: &str) -> Option<KeyValueMetadata> {
 }
 
 /// A text without its percent-encoding. A percent sign that encodes nothing stays; bytes that are no UTF-8 become U+FFFD.
-fn decoded(text: &str) -> String {
+pub(in crate::telemetry) fn decoded(text: &str) -> String {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();
     while let Some((first, after)) = rest.split_first() {
