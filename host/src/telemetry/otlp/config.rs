@@ -11,6 +11,7 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 
 use super::super::outbox::parcel::Signal;
 use super::super::propagation::decoded;
+use super::tls::Certificates;
 use crate::setting::{self, Reader, Setting};
 
 /// What is set about OTLP.
@@ -110,20 +111,17 @@ impl Config {
         let mut endpoint = |signal| {
             let variables = Variables::of(signal);
             let own = variables.read(reader);
-            let url = own.url(reader, signal, &general);
-            let tls = own.files(&general);
+            let (url, variable) = own.url(reader, signal, &general);
+            let tls = own.files(reader, &general);
             Endpoint {
-                url: url.0,
-                variable: url.1,
+                url,
+                variable,
                 protocol: own.protocol(&general),
                 headers: own.headers.or_else(|| general.headers.clone()).unwrap_or_default(),
                 timeout: own.timeout.or(general.timeout).unwrap_or(TIMEOUT),
                 compression: own.compression.or(general.compression).unwrap_or_default(),
                 insecure: own.insecure.or(general.insecure).unwrap_or_default(),
-                tls: tls.unwrap_or_else(|problem| {
-                    reader.complain_once(problem);
-                    Files::default()
-                }),
+                tls,
                 scope: scope.clone(),
             }
         };
@@ -362,9 +360,8 @@ impl Own {
         (address(base, protocol, signal), None)
     }
 
-    /// # Errors
-    /// A key without its certificate, or the other way round.
-    fn files(&self, general: &Self) -> Result<Files, String> {
+    /// The files of certificates. One that cannot be used is a problem, and so is a key without its certificate.
+    fn files(&self, reader: &mut Reader<'_>, general: &Self) -> Files {
         let certificate = self.client_certificate.as_ref().or(general.client_certificate.as_ref());
         let key = self.client_key.as_ref().or(general.client_key.as_ref());
         let client = match (certificate, key) {
@@ -372,14 +369,25 @@ impl Own {
             (None, None) => None,
             (Some(File { variable, .. }), None) => {
                 let key = variable.replace("CERTIFICATE", "KEY");
-                return Err(format!("{variable}: a certificate is of no use without its key; set {key}"));
+                let problem = format!("{variable}: a certificate is of no use without its key; set {key}");
+                reader.complain_once(problem);
+                None
             }
             (None, Some(File { variable, .. })) => {
                 let certificate = variable.replace("KEY", "CERTIFICATE");
-                return Err(format!("{variable}: a key is of no use without its certificate; set {certificate}"));
+                let problem = format!("{variable}: a key is of no use without its certificate; set {certificate}");
+                reader.complain_once(problem);
+                None
             }
         };
-        Ok(Files { authorities: self.certificate.clone().or_else(|| general.certificate.clone()), client })
+        let files = Files { authorities: self.certificate.clone().or_else(|| general.certificate.clone()), client };
+        match Certificates::read(&files) {
+            Ok(_) => files,
+            Err(problems) => {
+                problems.into_iter().for_each(|problem| reader.complain_once(problem));
+                Files::default()
+            }
+        }
     }
 }
 

@@ -166,6 +166,8 @@ fn all_problems_are_told_at_once_and_each_once() {
              OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE",
             r#"OTEL_EXPORTER_OTLP_METRICS_ENDPOINT: "ftp://collector" is no address; write http://HOST:PORT or https://HOST:PORT"#,
             r#"OTEL_EXPORTER_OTLP_LOGS_TIMEOUT: "600001" is no time; write whole milliseconds, from 1 to 600000"#,
+            r#"OTEL_EXPORTER_OTLP_LOGS_CLIENT_CERTIFICATE: "logs.pem": it cannot be read: No such file or directory (os error 2)"#,
+            r#"OTEL_EXPORTER_OTLP_CLIENT_KEY: "key.pem": it cannot be read: No such file or directory (os error 2)"#,
         ]
     );
 }

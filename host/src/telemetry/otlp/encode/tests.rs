@@ -1,0 +1,169 @@
+use std::collections::BTreeSet;
+use std::time::SystemTime;
+
+use opentelemetry::logs::{AnyValue, LogRecord, Logger, LoggerProvider};
+use opentelemetry::metrics::MeterProvider;
+use opentelemetry::trace::{SpanContext, SpanId, SpanKind, Status, TraceFlags, TraceId, TraceState};
+use opentelemetry::{InstrumentationScope, KeyValue};
+use opentelemetry_proto::tonic::metrics::v1::metric::Data;
+use opentelemetry_sdk::Resource as SdkResource;
+use opentelemetry_sdk::logs::{InMemoryLogExporter, SdkLoggerProvider};
+use opentelemetry_sdk::metrics::{InMemoryMetricExporter, PeriodicReader, SdkMeterProvider};
+
+use super::*;
+
+fn encoder() -> Encoder {
+    let resource = SdkResource::builder_empty().with_service_name("s");
+    Encoder::new(&resource.with_schema_url([KeyValue::new("host.name", "h")], "https://resource").build())
+}
+
+fn span(id: u64, scope: &'static str, bytes: usize) -> SpanData {
+    let context =
+        SpanContext::new(TraceId::from(7_u128), SpanId::from(id), TraceFlags::SAMPLED, false, TraceState::NONE);
+    SpanData {
+        span_context: context,
+        parent_span_id: SpanId::INVALID,
+        parent_span_is_remote: false,
+        span_kind: SpanKind::Internal,
+        name: format!("span {id}").into(),
+        start_time: SystemTime::UNIX_EPOCH,
+        end_time: SystemTime::UNIX_EPOCH,
+        attributes: vec![KeyValue::new("text", "x".repeat(bytes))],
+        dropped_attributes_count: 0,
+        events: Default::default(),
+        links: Default::default(),
+        status: Status::Ok,
+        instrumentation_scope: InstrumentationScope::builder(scope).with_schema_url("https://scope").build(),
+    }
+}
+
+/// Scope and span id of all spans of a parcel, after a look at what is said of all of them.
+fn read(parcel: &Parcel) -> Vec<(String, u64)> {
+    let message = ExportTraceServiceRequest::decode(parcel.body.clone()).unwrap();
+    let mut found = Vec::new();
+    for group in message.resource_spans {
+        assert_eq!(group.schema_url, "https://resource");
+        assert_eq!(group.resource.unwrap().attributes.len(), 2);
+        for group in group.scope_spans {
+            assert_eq!(group.schema_url, "https://scope");
+            let scope = group.scope.unwrap().name;
+            let id = |span: &opentelemetry_proto::tonic::trace::v1::Span| {
+                u64::from_be_bytes(span.span_id.as_slice().try_into().unwrap())
+            };
+            found.extend(group.spans.iter().map(|span| (scope.clone(), id(span))));
+        }
+    }
+    assert_eq!(u32::try_from(found.len()), Ok(parcel.items));
+    found
+}
+
+#[test]
+fn a_batch_that_fits_is_one_parcel_and_nothing_is_none() {
+    assert_eq!(encoder().spans(&[]), []);
+    assert_eq!(encoder().logs(&[]), []);
+    let spans = [span(1, "a", 1), span(2, "b", 1), span(3, "a", 1)];
+    let parcels = encoder().spans(&spans);
+    let [parcel] = parcels.as_slice() else { panic!("{parcels:?}") };
+    assert_eq!((parcel.signal, parcel.items), (Signal::Traces, 3));
+    assert_eq!(read(parcel), [("a".to_owned(), 1), ("a".to_owned(), 3), ("b".to_owned(), 2)]);
+}
+
+#[test]
+fn a_large_batch_is_split_by_spans_and_loses_none() {
+    let spans: Vec<SpanData> = (1..=100).map(|id| span(id, if id % 3 == 0 { "a" } else { "b" }, 100_000)).collect();
+    let parcels = encoder().spans(&spans);
+    assert!(parcels.iter().all(|parcel| parcel.body.len() <= PARCEL_BYTES), "{:?}", parcels.len());
+    // About ten megabytes.
+    assert!((10..=20).contains(&parcels.len()), "{}", parcels.len());
+    let found: Vec<(String, u64)> = parcels.iter().flat_map(read).collect();
+    assert_eq!(found.len(), 100);
+    let expected: BTreeSet<(String, u64)> =
+        (1..=100).map(|id| ((if id % 3 == 0 { "a" } else { "b" }).to_owned(), id)).collect();
+    assert_eq!(found.into_iter().collect::<BTreeSet<_>>(), expected);
+}
+
+#[test]
+fn a_span_alone_may_be_as_large_as_it_is() {
+    let parcels = encoder().spans(&[span(1, "a", 10), span(2, "a", 3 * PARCEL_BYTES), span(3, "a", 10)]);
+    let told: Vec<_> = parcels.iter().map(|parcel| (read(parcel).len(), parcel.body.len() > PARCEL_BYTES)).collect();
+    assert_eq!(parcels.iter().map(|parcel| parcel.items).sum::<u32>(), 3);
+    assert_eq!(told.iter().filter(|(_, large)| *large).count(), 1, "{told:?}");
+    let large = parcels.iter().find(|parcel| parcel.body.len() > PARCEL_BYTES).unwrap();
+    assert_eq!(large.items, 1);
+    assert_eq!(halve(large), None);
+}
+
+#[test]
+fn a_parcel_is_halved_until_it_holds_one_item() {
+    let spans: Vec<SpanData> = (1..=5).map(|id| span(id, "a", 10)).collect();
+    let whole = encoder().spans(&spans).remove(0);
+    let [first, second] = halve(&whole).unwrap();
+    assert_eq!((first.items, second.items), (2, 3));
+    let ids = |parcel: &Parcel| read(parcel).into_iter().map(|(_, id)| id).collect::<Vec<_>>();
+    assert_eq!((ids(&first), ids(&second)), (vec![1, 2], vec![3, 4, 5]));
+    assert_eq!(halve(&Parcel { body: Bytes::from_static(b"\xff"), ..whole }), None);
+}
+
+#[test]
+fn metrics_are_split_within_an_instrument_by_points() {
+    let exporter = InMemoryMetricExporter::default();
+    let provider = SdkMeterProvider::builder()
+        .with_resource(SdkResource::builder_empty().with_service_name("s").build())
+        .with_reader(PeriodicReader::builder(exporter.clone()).build())
+        .build();
+    let meter = provider.meter("m");
+    let counter = meter.u64_counter("counter").with_unit("{x}").build();
+    let histogram = meter.f64_histogram("histogram").build();
+    for point in 0..20 {
+        counter.add(1, &[KeyValue::new("point", format!("{point}{}", "x".repeat(100_000)))]);
+        histogram.record(1.0, &[KeyValue::new("point", format!("{point}{}", "x".repeat(100_000)))]);
+    }
+    provider.force_flush().unwrap();
+    let told = exporter.get_finished_metrics().unwrap();
+    let parcels = metrics(&told[0]);
+    assert!(parcels.len() >= 4 && parcels.iter().all(|parcel| parcel.body.len() <= PARCEL_BYTES), "{}", parcels.len());
+    assert_eq!(parcels.iter().map(|parcel| parcel.items).sum::<u32>(), 40);
+
+    let (mut counted, mut measured) = (BTreeSet::new(), BTreeSet::new());
+    for parcel in &parcels {
+        let message = ExportMetricsServiceRequest::decode(parcel.body.clone()).unwrap();
+        for metric in message.resource_metrics.into_iter().flat_map(|it| it.scope_metrics).flat_map(|it| it.metrics) {
+            match metric.data.unwrap() {
+                Data::Sum(sum) => {
+                    assert_eq!(
+                        (metric.name.as_str(), metric.unit.as_str(), sum.is_monotonic),
+                        ("counter", "{x}", true)
+                    );
+                    assert_eq!(sum.aggregation_temporality, 2);
+                    counted.extend(sum.data_points.iter().map(|point| format!("{:?}", point.attributes)));
+                }
+                Data::Histogram(histogram) => {
+                    measured.extend(histogram.data_points.iter().map(|point| format!("{:?}", point.attributes)));
+                }
+                other => panic!("{other:?}"),
+            }
+        }
+    }
+    assert_eq!((counted.len(), measured.len()), (20, 20));
+}
+
+#[test]
+fn log_records_are_grouped_by_who_made_them() {
+    let exporter = InMemoryLogExporter::default();
+    let provider = SdkLoggerProvider::builder().with_simple_exporter(exporter.clone()).build();
+    for (scope, text) in [("a", "one"), ("b", "two"), ("a", "three")] {
+        let logger = provider.logger(scope);
+        let mut record = logger.create_log_record();
+        record.set_body(AnyValue::from(text));
+        logger.emit(record);
+    }
+    let logs: Vec<Log> =
+        exporter.get_emitted_logs().unwrap().into_iter().map(|log| (log.record, log.instrumentation)).collect();
+    let parcels = encoder().logs(&logs);
+    assert_eq!(parcels.iter().map(|it| (it.signal, it.items)).collect::<Vec<_>>(), [(Signal::Logs, 3)]);
+    let message = ExportLogsServiceRequest::decode(parcels[0].body.clone()).unwrap();
+    let scopes = &message.resource_logs[0].scope_logs;
+    let told: Vec<_> =
+        scopes.iter().map(|it| (it.scope.as_ref().unwrap().name.as_str(), it.log_records.len())).collect();
+    assert_eq!(told, [("a", 2), ("b", 1)]);
+}
