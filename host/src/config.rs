@@ -133,7 +133,8 @@ impl Settings {
         let log = prompt_flow::log_level(&mut reader).filter(|_| log.is_none()).or(log);
         let log = log.unwrap_or_else(|| LOG.default.to_owned());
         let server = server::Config::read(&mut reader);
-        let telemetry = telemetry::Config::read(&mut reader);
+        let mut telemetry = telemetry::Config::read(&mut reader);
+        telemetry.app_insights.identify(&|name| layers.variable(name));
         // Read again for each flow, which may have its own; here for the list.
         reader.optional(&FLOW_INIT, setting::text);
         reader.optional(&INCLUDED_FIELDS, setting::text);

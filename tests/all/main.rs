@@ -13,6 +13,7 @@ mod scenarios;
 
 mod access;
 mod activate;
+mod app_insights;
 mod check;
 mod cli;
 mod conformance;

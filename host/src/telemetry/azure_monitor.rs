@@ -37,9 +37,8 @@ use opentelemetry_sdk::trace::SpanData;
 
 use super::outbox::parcel::{Destination, Encode, Log, Outcome, Parcel, Signal, Transmit};
 
-pub use config::Config;
 pub(super) use config::Connected;
-pub(crate) use config::{ENABLED, LINKED};
+pub use config::{Config, ENABLED, LINKED};
 pub(super) use metrics::TEMPORALITY;
 pub(crate) use transmit::StartError;
 

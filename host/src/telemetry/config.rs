@@ -4,6 +4,7 @@
 
 use std::path::PathBuf;
 
+use super::azure_monitor;
 use super::console::Terminal;
 use super::content::Content;
 use super::feedback;
@@ -18,6 +19,8 @@ use crate::setting::{self, Reader, Setting};
 pub struct Config {
     /// Where each signal goes.
     pub otlp: otlp::Config,
+    /// The Application Insights resource that everything goes to, if there is one.
+    pub app_insights: azure_monitor::Config,
     /// `service.name` of everything that is sent.
     pub service_name: String,
     pub content: Content,
@@ -39,6 +42,7 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             otlp: otlp::Config::default(),
+            app_insights: azure_monitor::Config::default(),
             service_name: names::SERVICE.to_owned(),
             content: Content::default(),
             redactor: Redactor::by_default(),
@@ -60,6 +64,7 @@ impl Config {
     pub fn read(reader: &mut Reader<'_>) -> Self {
         Self {
             otlp: otlp::Config::read(reader),
+            app_insights: azure_monitor::Config::read(reader),
             service_name: service_name(reader),
             content: reader.value(&CONTENT, setting::one_of(&CONTENTS)),
             redactor: Redactor::read(reader),

@@ -17,13 +17,13 @@ use crate::identity::Identity;
 use crate::setting::{Reader, Setting};
 
 /// The flag. A deployment's `app_insights_enabled` is a value of this setting.
-pub(crate) static ENABLED: Setting = Setting::new(
+pub static ENABLED: Setting = Setting::new(
     "WEIR_APP_INSIGHTS_ENABLED",
     "false",
     "`true`: traces, metrics and logs go to the linked resource; a deployment's `app_insights_enabled`",
 );
 /// The linked resource. An endpoint's `properties.app_insights_connection_string` is a value of this setting.
-pub(crate) static LINKED: Setting = Setting::secret(
+pub static LINKED: Setting = Setting::secret(
     "WEIR_APP_INSIGHTS_CONNECTION_STRING",
     "no resource is linked",
     "connection string of the linked Application Insights resource",
@@ -125,7 +125,8 @@ impl Config {
 
     /// Says whose tokens there are, should any be wanted; `env` is the environment that decides it.
     pub fn identify(&mut self, env: &dyn Fn(&str) -> Option<String>) {
-        if let (Decided::On(connected), Some(Authentication { client_id })) = (&mut self.decided, &self.authentication) {
+        if let (Decided::On(connected), Some(Authentication { client_id })) = (&mut self.decided, &self.authentication)
+        {
             let named = |name: &str| client_id.clone().filter(|_| name == "AZURE_CLIENT_ID").or_else(|| env(name));
             connected.identity = Some(Identity::from_env(&named));
         }

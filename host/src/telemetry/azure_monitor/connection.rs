@@ -103,8 +103,10 @@ impl<'a> Pairs<'a> {
         match self.get("Authorization") {
             None => Ok(()),
             Some(kind) if kind.eq_ignore_ascii_case("ikey") => Ok(()),
-            Some(_) => Err("`Authorization` must be `ikey`; for Entra ID see APPLICATIONINSIGHTS_AUTHENTICATION_STRING"
-                .to_owned()),
+            Some(_) => {
+                Err("`Authorization` must be `ikey`; for Entra ID see APPLICATIONINSIGHTS_AUTHENTICATION_STRING"
+                    .to_owned())
+            }
         }
     }
 
@@ -135,9 +137,12 @@ fn key_of(text: &str) -> Result<&str, String> {
 }
 
 fn address(text: &str) -> Result<Url, String> {
-    let help = || "`IngestionEndpoint` must be https://HOST (or http://HOST:PORT), with nothing but a path after it".to_owned();
+    let help = || {
+        "`IngestionEndpoint` must be https://HOST (or http://HOST:PORT), with nothing but a path after it".to_owned()
+    };
     let url = Url::parse(text).map_err(|_| help())?;
-    let is_plain = url.username().is_empty() && url.password().is_none() && url.query().is_none() && url.fragment().is_none();
+    let is_plain =
+        url.username().is_empty() && url.password().is_none() && url.query().is_none() && url.fragment().is_none();
     if matches!(url.scheme(), "http" | "https") && url.has_host() && is_plain { Ok(url) } else { Err(help()) }
 }
 
@@ -163,8 +168,10 @@ mod tests {
             (";Location=westus", "https://dc.services.visualstudio.com"),
             (";EndpointSuffix=ai.contoso.com", "https://dc.ai.contoso.com"),
             (";EndpointSuffix=ai.contoso.com;Location=westus", "https://westus.dc.ai.contoso.com"),
-            (";IngestionEndpoint=https://westeurope-5.in.applicationinsights.azure.com/;LiveEndpoint=https://x/",
-             "https://westeurope-5.in.applicationinsights.azure.com"),
+            (
+                ";IngestionEndpoint=https://westeurope-5.in.applicationinsights.azure.com/;LiveEndpoint=https://x/",
+                "https://westeurope-5.in.applicationinsights.azure.com",
+            ),
             (";ingestionendpoint=https://a;EndpointSuffix=b.com", "https://a"),
             (";IngestionEndpoint=http://127.0.0.1:18190/", "http://127.0.0.1:18190"),
             (";IngestionEndpoint=https://proxy.internal/insights/", "https://proxy.internal/insights"),
@@ -173,7 +180,11 @@ mod tests {
         ] {
             leads_to(&format!("InstrumentationKey={KEY}{rest}"), endpoint, scope);
         }
-        leads_to(&format!("instrumentationkey = {}", KEY.to_uppercase()), "https://dc.services.visualstudio.com", scope);
+        leads_to(
+            &format!("instrumentationkey = {}", KEY.to_uppercase()),
+            "https://dc.services.visualstudio.com",
+            scope,
+        );
         let us = format!("InstrumentationKey={KEY};AADAudience=https://monitor.azure.us/");
         leads_to(&us, "https://dc.services.visualstudio.com", "https://monitor.azure.us//.default");
     }
@@ -182,20 +193,30 @@ mod tests {
     fn all_that_is_wrong_is_told_without_a_value() {
         let missing = "`InstrumentationKey` is missing; copy the connection string from the resource's overview in Azure's portal";
         let uuid = "the instrumentation key must be a UUID: 00000000-0000-0000-0000-000000000000";
-        let endpoint = "`IngestionEndpoint` must be https://HOST (or http://HOST:PORT), with nothing but a path after it";
+        let endpoint =
+            "`IngestionEndpoint` must be https://HOST (or http://HOST:PORT), with nothing but a path after it";
         for (text, problems) in [
             (KEY.to_owned(), format!("part 1 has no `=`; write KEY=VALUE;KEY=VALUE; {missing}")),
             ("InstrumentationKey=abc".to_owned(), uuid.to_owned()),
             (format!("InstrumentationKey={KEY}0"), uuid.to_owned()),
             (format!("InstrumentationKee={KEY}"), missing.to_owned()),
-            (format!("InstrumentationKey={KEY};instrumentationkey={KEY}"), "part 2 has a key that is there already".to_owned()),
+            (
+                format!("InstrumentationKey={KEY};instrumentationkey={KEY}"),
+                "part 2 has a key that is there already".to_owned(),
+            ),
             (format!("InstrumentationKey={KEY};IngestionEndpoint=ftp://x"), endpoint.to_owned()),
             (format!("InstrumentationKey={KEY};IngestionEndpoint=https://user:pass@x/"), endpoint.to_owned()),
             (format!("InstrumentationKey={KEY};IngestionEndpoint=https://x/?key=secret"), endpoint.to_owned()),
-            (format!("InstrumentationKey={KEY};EndpointSuffix=x/@evil"),
-             "`EndpointSuffix` must be part of a host's name: letters, digits, `-` and `.`".to_owned()),
-            ("Authorization=aad;IngestionEndpoint=x".to_owned(),
-             format!("`Authorization` must be `ikey`; for Entra ID see APPLICATIONINSIGHTS_AUTHENTICATION_STRING; {endpoint}; {missing}")),
+            (
+                format!("InstrumentationKey={KEY};EndpointSuffix=x/@evil"),
+                "`EndpointSuffix` must be part of a host's name: letters, digits, `-` and `.`".to_owned(),
+            ),
+            (
+                "Authorization=aad;IngestionEndpoint=x".to_owned(),
+                format!(
+                    "`Authorization` must be `ikey`; for Entra ID see APPLICATIONINSIGHTS_AUTHENTICATION_STRING; {endpoint}; {missing}"
+                ),
+            ),
         ] {
             let error = Connection::parse(&text).unwrap_err();
             assert_eq!(error, problems, "{text}");

@@ -145,7 +145,8 @@ impl<'a> Thrown<'a> {
         message: Option<Cow<'a, str>>,
         stack: Option<Cow<'a, str>>,
     ) -> Self {
-        let or_exception = |text: Option<Cow<'a, str>>| text.filter(|text| !text.is_empty()).unwrap_or("Exception".into());
+        let or_exception =
+            |text: Option<Cow<'a, str>>| text.filter(|text| !text.is_empty()).unwrap_or("Exception".into());
         Self {
             type_name: super::text::cut_cow(or_exception(type_name), NAME),
             message: super::text::cut_cow(or_exception(message), MESSAGE),

@@ -9,9 +9,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use opentelemetry::logs::{AnyValue, LogRecord as _, Logger as _, LoggerProvider as _, Severity};
 use opentelemetry::metrics::MeterProvider as _;
-use opentelemetry::trace::{
-    Event, Link, SpanContext, SpanId, SpanKind, Status, TraceFlags, TraceId, TraceState,
-};
+use opentelemetry::trace::{Event, Link, SpanContext, SpanId, SpanKind, Status, TraceFlags, TraceId, TraceState};
 use opentelemetry::{Array, InstrumentationScope, KeyValue, StringValue, Value};
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::logs::SdkLoggerProvider;
@@ -186,9 +184,8 @@ fn context(trace: u64, span: u64) -> SpanContext {
 fn span(of: &Map<String, Json>) -> SpanData {
     let list = |key: &str| of.get(key).map(each).into_iter().flatten();
     let events = list("events").map(|it| Event::new(text_of(it, "name"), at(&it["at"]), pairs(&it["attributes"]), 0));
-    let links = list("links").map(|it| {
-        Link::new(context(number(it, "trace").unwrap_or(0), number(it, "span").unwrap_or(0)), Vec::new(), 0)
-    });
+    let links = list("links")
+        .map(|it| Link::new(context(number(it, "trace").unwrap_or(0), number(it, "span").unwrap_or(0)), Vec::new(), 0));
     let (mut span_events, mut span_links) = (SpanEvents::default(), SpanLinks::default());
     span_events.events = events.collect();
     span_links.links = links.collect();
@@ -247,11 +244,14 @@ fn log(of: &Map<String, Json>) -> Log {
     let severity = severities.into_iter().find(|(value, _)| Some(*value) == number(of, "severity"));
     record.set_severity_number(severity.expect("a severity").1);
     for KeyValue { key, value, .. } in pairs(&of["attributes"]) {
-        record.add_attribute(key, match value {
-            Value::I64(number) => AnyValue::Int(number),
-            Value::F64(number) => AnyValue::Double(number),
-            other => AnyValue::from(other.as_str().into_owned()),
-        });
+        record.add_attribute(
+            key,
+            match value {
+                Value::I64(number) => AnyValue::Int(number),
+                Value::F64(number) => AnyValue::Double(number),
+                other => AnyValue::from(other.as_str().into_owned()),
+            },
+        );
     }
     if let (Some(trace), Some(span)) = (number(of, "trace"), number(of, "span")) {
         let context = context(trace, span);
@@ -265,7 +265,6 @@ fn the_telemetry_has_every_shape_that_the_host_tells() {
     let telemetry: Json = serde_json::from_str(TELEMETRY).expect("telemetry.json is JSON");
     let kinds: std::collections::BTreeSet<_> =
         ours(&telemetry).values().flatten().map(|it| it["data"]["baseType"].to_string()).collect();
-    let expected =
-        ["EventData", "ExceptionData", "MessageData", "MetricData", "RemoteDependencyData", "RequestData"];
+    let expected = ["EventData", "ExceptionData", "MessageData", "MetricData", "RemoteDependencyData", "RequestData"];
     assert_eq!(json!(kinds), json!(expected.map(|kind| format!("\"{kind}\""))));
 }

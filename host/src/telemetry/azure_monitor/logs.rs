@@ -6,9 +6,7 @@ use std::time::SystemTime;
 use opentelemetry::logs::{AnyValue, Severity};
 use opentelemetry::trace::{SpanId, TraceId};
 
-use super::envelope::{
-    Data, EVENT_NAME, Envelope, Event, Exception, MESSAGE, Message, Thrown, VER,
-};
+use super::envelope::{Data, EVENT_NAME, Envelope, Event, Exception, MESSAGE, Message, Thrown, VER};
 use super::tags::Sender;
 use super::text::{Measurements, Properties, any_text, cut, cut_cow};
 use crate::telemetry::names::{event, semconv};
@@ -28,7 +26,8 @@ pub(super) fn envelope<'a>((record, scope): &'a Log, sender: &'a Sender) -> Enve
     };
     let exception = [semconv::EXCEPTION_TYPE, semconv::EXCEPTION_MESSAGE, semconv::EXCEPTION_STACKTRACE].map(attribute);
     let is_exception = exception[..2].iter().any(Option::is_some);
-    let custom = attribute(CUSTOM_EVENT).or_else(|| record.event_name().filter(|it| *it == event::EVALUATION).map(Cow::from));
+    let custom =
+        attribute(CUSTOM_EVENT).or_else(|| record.event_name().filter(|it| *it == event::EVALUATION).map(Cow::from));
 
     let mut properties = Properties::default();
     let mut measurements = Measurements::new();
@@ -63,7 +62,8 @@ pub(super) fn envelope<'a>((record, scope): &'a Log, sender: &'a Sender) -> Enve
         };
         Data::Message(Message { ver: VER, message, severity_level, properties })
     };
-    let (trace, span) = record.trace_context().map_or((TraceId::INVALID, SpanId::INVALID), |it| (it.trace_id, it.span_id));
+    let (trace, span) =
+        record.trace_context().map_or((TraceId::INVALID, SpanId::INVALID), |it| (it.trace_id, it.span_id));
     let at = record.timestamp().or(record.observed_timestamp()).unwrap_or_else(SystemTime::now);
     Envelope::new(at, sender.within(trace, span), data)
 }

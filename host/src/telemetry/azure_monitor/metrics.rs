@@ -41,7 +41,11 @@ pub(super) fn envelopes<'a>(metrics: &'a ResourceMetrics, sender: &'a Sender) ->
 }
 
 /// The attributes of the resource, as a metric without a value.
-pub(super) fn of_resource<'a>(attributes: &'a [KeyValue], application: Option<&'a str>, sender: &'a Sender) -> Envelope<'a> {
+pub(super) fn of_resource<'a>(
+    attributes: &'a [KeyValue],
+    application: Option<&'a str>,
+    sender: &'a Sender,
+) -> Envelope<'a> {
     let mut properties = Properties::of(attributes, &[]);
     if let Some(application) = application {
         properties.add("microsoft.applicationId", application);
@@ -112,8 +116,8 @@ impl<'a> Batch<'a, '_> {
 #[cfg(test)]
 mod tests {
     use opentelemetry::metrics::MeterProvider as _;
-    use opentelemetry_sdk::metrics::{InMemoryMetricExporterBuilder, PeriodicReader, SdkMeterProvider};
     use opentelemetry_sdk::Resource;
+    use opentelemetry_sdk::metrics::{InMemoryMetricExporterBuilder, PeriodicReader, SdkMeterProvider};
     use serde_json::{Value, json};
 
     use super::*;
@@ -123,7 +127,8 @@ mod tests {
     fn second(record: impl Fn(&opentelemetry::metrics::Meter)) -> Vec<Value> {
         let exporter = InMemoryMetricExporterBuilder::new().with_temporality(TEMPORALITY).build();
         let reader = PeriodicReader::builder(exporter.clone()).build();
-        let provider = SdkMeterProvider::builder().with_reader(reader).with_resource(Resource::builder_empty().build()).build();
+        let provider =
+            SdkMeterProvider::builder().with_reader(reader).with_resource(Resource::builder_empty().build()).build();
         let meter = provider.meter(names::METER);
         for _ in 0..2 {
             exporter.reset();

@@ -24,7 +24,8 @@ pub(super) fn target(from: &Url, location: Option<&str>) -> Result<Url, String> 
     let (one, other) = (hosts.0.trim_end_matches('.'), hosts.1.trim_end_matches('.'));
     let is_secure = to.scheme() == "https" || (to.scheme() == "http" && from.scheme() == "http");
     let is_plain = to.username().is_empty() && to.password().is_none();
-    let is_same = !one.is_empty() && (one == other || SUFFIXES.iter().any(|it| one.ends_with(it) && other.ends_with(it)));
+    let is_same =
+        !one.is_empty() && (one == other || SUFFIXES.iter().any(|it| one.ends_with(it) && other.ends_with(it)));
     if is_secure && is_plain && is_same {
         return Ok(to);
     }
@@ -41,21 +42,41 @@ mod tests {
         let west = "https://westeurope-5.in.applicationinsights.azure.com/v2.1/track";
         let local = "http://127.0.0.1:1/v2.1/track";
         for (from, to, expected) in [
-            (west, "https://eastus-1.in.applicationinsights.azure.com/v2.1/track",
-             Ok("https://eastus-1.in.applicationinsights.azure.com/v2.1/track")),
+            (
+                west,
+                "https://eastus-1.in.applicationinsights.azure.com/v2.1/track",
+                Ok("https://eastus-1.in.applicationinsights.azure.com/v2.1/track"),
+            ),
             (global, "https://rt.services.visualstudio.com/x", Ok("https://rt.services.visualstudio.com/x")),
             (global, "/v2.2/track", Ok("https://dc.services.visualstudio.com/v2.2/track")),
             (local, "http://127.0.0.1:2/v2.1/track", Ok("http://127.0.0.1:2/v2.1/track")),
             (local, "https://127.0.0.1:2/", Ok("https://127.0.0.1:2/")),
-            (west, "https://dc.services.visualstudio.com/", Err("a redirect to https://dc.services.visualstudio.com is not followed")),
+            (
+                west,
+                "https://dc.services.visualstudio.com/",
+                Err("a redirect to https://dc.services.visualstudio.com is not followed"),
+            ),
             (west, "https://evil.example/", Err("a redirect to https://evil.example is not followed")),
-            (west, "https://evilapplicationinsights.azure.com/", Err("a redirect to https://evilapplicationinsights.azure.com is not followed")),
-            (west, "https://in.applicationinsights.azure.com.evil.example/",
-             Err("a redirect to https://in.applicationinsights.azure.com.evil.example is not followed")),
-            (west, "http://eastus-1.in.applicationinsights.azure.com/",
-             Err("a redirect to http://eastus-1.in.applicationinsights.azure.com is not followed")),
-            (west, "https://u:p@eastus-1.in.applicationinsights.azure.com/",
-             Err("a redirect to https://eastus-1.in.applicationinsights.azure.com is not followed")),
+            (
+                west,
+                "https://evilapplicationinsights.azure.com/",
+                Err("a redirect to https://evilapplicationinsights.azure.com is not followed"),
+            ),
+            (
+                west,
+                "https://in.applicationinsights.azure.com.evil.example/",
+                Err("a redirect to https://in.applicationinsights.azure.com.evil.example is not followed"),
+            ),
+            (
+                west,
+                "http://eastus-1.in.applicationinsights.azure.com/",
+                Err("a redirect to http://eastus-1.in.applicationinsights.azure.com is not followed"),
+            ),
+            (
+                west,
+                "https://u:p@eastus-1.in.applicationinsights.azure.com/",
+                Err("a redirect to https://eastus-1.in.applicationinsights.azure.com is not followed"),
+            ),
             (local, "http://localhost:2/", Err("a redirect to http://localhost is not followed")),
             (local, "file:///etc/passwd", Err("a redirect to file:// is not followed")),
         ] {

@@ -333,13 +333,13 @@ fn path_of(url: &str) -> Cow<'static, str> {
 }
 
 fn links(links: &[Link]) -> String {
-    let linked = links.iter().filter(|link| link.span_context.span_id() != SpanId::INVALID).take(MAX_LINKS).map(|link| {
-        let (trace, span) = (link.span_context.trace_id(), link.span_context.span_id());
-        format!("{{\"operation_Id\": \"{trace}\", \"id\": \"{span}\"}}")
-    });
+    let linked =
+        links.iter().filter(|link| link.span_context.span_id() != SpanId::INVALID).take(MAX_LINKS).map(|link| {
+            let (trace, span) = (link.span_context.trace_id(), link.span_context.span_id());
+            format!("{{\"operation_Id\": \"{trace}\", \"id\": \"{span}\"}}")
+        });
     format!("[{}]", linked.collect::<Vec<_>>().join(", "))
 }
 
 #[cfg(test)]
-#[path = "spans_tests.rs"]
 mod tests;

@@ -60,7 +60,8 @@ pub(super) struct Tags<'a> {
 impl Sender {
     pub(super) fn of(resource: &Resource) -> Self {
         let machine = machine();
-        let known = |name: &'static str| resource.get(&Key::from_static_str(name)).map(|value| text(&value).into_owned());
+        let known =
+            |name: &'static str| resource.get(&Key::from_static_str(name)).map(|value| text(&value).into_owned());
         let instance = ["k8s.pod.name", "service.instance.id", "host.name"].into_iter().find_map(known);
         let instance = instance.or_else(|| machine.clone());
         let sdk = format!(

@@ -247,12 +247,8 @@ mod tests {
 
     #[test]
     fn numbers_are_measurements_too() {
-        let attributes = [
-            KeyValue::new("a", 1.5),
-            KeyValue::new("b", 2),
-            KeyValue::new("c", "3"),
-            KeyValue::new("d", f64::NAN),
-        ];
+        let attributes =
+            [KeyValue::new("a", 1.5), KeyValue::new("b", 2), KeyValue::new("c", "3"), KeyValue::new("d", f64::NAN)];
         assert_eq!(measurements(&attributes), IndexMap::from([("a", 1.5), ("b", 2.0)]));
     }
 }
