@@ -8,6 +8,7 @@
 mod arguments;
 mod file;
 mod layers;
+mod open_telemetry;
 pub mod prompt_flow;
 
 use std::net::SocketAddr;
@@ -132,6 +133,7 @@ impl Settings {
         let log = reader.optional(&LOG, setting::text);
         let log = prompt_flow::log_level(&mut reader).filter(|_| log.is_none()).or(log);
         let log = log.unwrap_or_else(|| LOG.default.to_owned());
+        let log = open_telemetry::with_log_level(&mut reader, log);
         let server = server::Config::read(&mut reader);
         let mut telemetry = telemetry::Config::read(&mut reader);
         telemetry.app_insights.identify(&|name| layers.variable(name));

@@ -38,6 +38,7 @@ pub use config::Config;
 pub use console::Terminal;
 pub use content::{CONTENT_BYTES, Content};
 pub use exporters::StartError;
+pub use logs::HostLog;
 pub use redaction::Redactor;
 pub use spans::flow::{FlowSpan, FlowStart};
 pub use spans::node::{NodeFacts, NodeKind, NodeSpan, NodeStart, PromptFacts};
@@ -48,8 +49,10 @@ pub use spans::{RequestFacts, Server};
 pub use usage::{Tokens, Usage};
 
 use exporters::Exporters;
+use logs::GuestLog;
 use metrics::Metrics;
 use names::dimension;
+use propagation::Propagators;
 
 /// The way to tell anything. Clones are the same.
 #[derive(Clone, Debug)]
@@ -60,8 +63,11 @@ struct Inner {
     tracer: SdkTracer,
     tracing_enabled: bool,
     content: Content,
+    propagators: Propagators,
     redactor: Redactor,
     metrics: Metrics,
+    /// None: nobody exports logs.
+    guest_log: Option<GuestLog>,
     exporters: Arc<Exporters>,
 }
 
@@ -77,12 +83,17 @@ impl Telemetry {
     }
 
     fn with(exporters: Exporters, config: &Config) -> Self {
+        if let Some(log) = &config.host_log {
+            log.export_by(exporters.loggers.as_ref().map(|it| (logs::host_logger(it), config.redactor.clone())));
+        }
         Self(Arc::new(Inner {
             tracer: exporters.tracers.tracer_with_scope(scope()),
             tracing_enabled: config.tracing_enabled,
             content: config.content,
+            propagators: config.propagators,
             redactor: config.redactor.clone(),
             metrics: Metrics::new(&exporters.meters, &config.common_dimensions),
+            guest_log: exporters.loggers.as_ref().map(GuestLog::new),
             exporters: Arc::new(exporters),
         }))
     }
@@ -96,8 +107,10 @@ impl Telemetry {
             tracer: self.0.tracer.clone(),
             tracing_enabled: self.0.tracing_enabled,
             content: self.0.content,
+            propagators: self.0.propagators,
             redactor: self.0.redactor.clone(),
             metrics: self.0.metrics.with(dimensions.into_iter().filter_map(|(name, value)| Some((name, value?)))),
+            guest_log: self.0.guest_log.clone(),
             exporters: self.0.exporters.clone(),
         }))
     }
@@ -118,6 +131,11 @@ impl Telemetry {
         &self.0.redactor
     }
 
+    /// What travels with requests: reads it from their headers.
+    pub fn propagators(&self) -> Propagators {
+        self.0.propagators
+    }
+
     /// The tracer, if tracing is on.
     fn tracer(&self) -> Option<&SdkTracer> {
         self.0.tracing_enabled.then_some(&self.0.tracer)
@@ -125,6 +143,10 @@ impl Telemetry {
 
     fn metrics(&self) -> &Metrics {
         &self.0.metrics
+    }
+
+    fn guest_log(&self) -> Option<&GuestLog> {
+        self.0.guest_log.as_ref()
     }
 
     fn content(&self) -> Content {

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use harness::{Collector, Span, TestHost};
 use serde_json::{Value, json};
 use weir::server::token::{Config, FeedbackTokens};
-use weir::telemetry::propagation;
+use weir::telemetry::propagation::Propagators;
 
 const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
 const PARENT: &str = "00f067aa0ba902b7";
@@ -167,7 +167,7 @@ async fn the_same_key_is_one_feedback() {
 fn token(key: &std::path::Path, ttl: u64) -> String {
     let config = Config { ttl: std::time::Duration::from_secs(ttl), key_file: Some(key.to_owned()) };
     let headers = [(http::HeaderName::from_static(TRACEPARENT.0), http::HeaderValue::from_static(TRACEPARENT.1))];
-    let span = propagation::extract(&headers.into_iter().collect());
+    let span = Propagators::default().extract(&headers.into_iter().collect());
     let tokens = FeedbackTokens::open(&config, None).expect("the key is there");
     tokens.issue(&span).expect("the span is one")
 }

@@ -2,27 +2,35 @@
 //!
 //! Spans are kept as they arrive. Of metrics the last value of each label set is kept, since they are cumulative.
 
+mod answers;
+mod logs;
 mod metrics;
 mod protocol;
 mod spans;
 
+use std::collections::VecDeque;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::{Request, Response, StatusCode};
-use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
+use http::{HeaderMap, Request, Response, StatusCode};
 use tokio::sync::watch;
+use tokio_rustls::rustls::ServerConfig;
 
+pub use self::answers::Answer;
+pub use self::logs::Log;
 pub use self::metrics::{Labels, Metric, Point};
 pub use self::protocol::Protocol;
 use self::protocol::{Export, reply};
 pub use self::spans::{Event, Span, Status, Trace};
+use crate::certificates::{Authority, Clients};
 use crate::server::{Body, HangUp, Server};
 use crate::wait::until;
 
 /// A collector that is listening.
 pub struct Collector {
     server: Server,
+    tls: Option<Arc<ServerConfig>>,
     state: Arc<watch::Sender<State>>,
 }
 
@@ -31,29 +39,65 @@ struct State {
     /// None: everything is taken.
     refuse: Option<StatusCode>,
     refused: usize,
+    /// How the next exports are answered.
+    script: VecDeque<Answer>,
+    heard: Vec<Heard>,
     spans: Vec<Span>,
     metrics: metrics::Latest,
-    logs: Vec<ExportLogsServiceRequest>,
+    logs: Vec<Log>,
 }
 
 impl Collector {
     /// Starts a collector. It listens when this returns.
     pub fn start() -> Self {
+        Self::listening(None)
+    }
+
+    /// Starts one that is spoken to over TLS, with a certificate of this authority.
+    pub fn start_tls(authority: &Authority, clients: Clients) -> Self {
+        Self::listening(Some(authority.server(clients)))
+    }
+
+    fn listening(tls: Option<Arc<ServerConfig>>) -> Self {
         let state = Arc::new(watch::Sender::new(State::default()));
-        let received = Arc::clone(&state);
-        let server = Server::start(move |request| receive(Arc::clone(&received), request));
-        Self { server, state }
+        let server = serve((Ipv4Addr::LOCALHOST, 0).into(), tls.clone(), &state);
+        Self { server, tls, state }
     }
 
     /// After [`Collector::kill`], listens again on the same address. It still has what it received before.
     pub fn revive(&mut self) {
-        let received = Arc::clone(&self.state);
-        self.server = Server::start_on(self.server.address(), move |request| receive(Arc::clone(&received), request));
+        self.server = serve(self.server.address(), self.tls.clone(), &self.state);
     }
 
     /// Value for `OTEL_EXPORTER_OTLP_ENDPOINT`, for either protocol.
     pub fn endpoint(&self) -> String {
-        format!("http://{}", self.server.address())
+        let scheme = if self.tls.is_some() { "https" } else { "http" };
+        format!("{scheme}://{}", self.server.address())
+    }
+
+    /// The address without a scheme.
+    pub fn address(&self) -> SocketAddr {
+        self.server.address()
+    }
+
+    /// Answers the next exports so, one after the other, whatever their signal.
+    pub fn script(&self, answers: impl IntoIterator<Item = Answer>) {
+        self.state.send_modify(|state| state.script.extend(answers));
+    }
+
+    /// Waits until the script has been played.
+    pub async fn played(&self) {
+        until(&self.state, "the script to be played", |state| state.script.is_empty().then_some(())).await;
+    }
+
+    /// How all exports so far came.
+    pub fn heard(&self) -> Vec<Heard> {
+        self.state.borrow().heard.clone()
+    }
+
+    /// How the exports came, as soon as they fulfil a condition.
+    pub async fn heard_when(&self, what: &str, condition: impl Fn(&[Heard]) -> bool) -> Vec<Heard> {
+        until(&self.state, what, |state| condition(&state.heard).then(|| state.heard.clone())).await
     }
 
     /// From now on refuses everything with this status (gRPC: `UNAVAILABLE`), as a collector does that is overloaded.
@@ -145,14 +189,48 @@ impl Collector {
         format!("{:?} {:?} {:?}", state.spans, state.metrics, state.logs)
     }
 
-    /// All log exports so far, as they came.
-    pub fn logs(&self) -> Vec<ExportLogsServiceRequest> {
+    /// All log records so far, in the order in which they arrived.
+    pub fn logs(&self) -> Vec<Log> {
         self.state.borrow().logs.clone()
     }
+
+    /// The log records so far, as soon as they fulfil a condition.
+    pub async fn logs_when(&self, what: &str, condition: impl Fn(&[Log]) -> bool) -> Vec<Log> {
+        until(&self.state, what, |state| condition(&state.logs).then(|| state.logs.clone())).await
+    }
+}
+
+/// How an export came.
+#[derive(Clone, Debug)]
+pub struct Heard {
+    pub path: String,
+    pub headers: HeaderMap,
+    pub protocol: Protocol,
+    /// Whether it was packed by gzip.
+    pub gzip: bool,
+}
+
+fn serve(address: SocketAddr, tls: Option<Arc<ServerConfig>>, state: &Arc<watch::Sender<State>>) -> Server {
+    let received = Arc::clone(state);
+    Server::start_with(address, tls, move |request| receive(Arc::clone(&received), request))
 }
 
 async fn receive(state: Arc<watch::Sender<State>>, request: Request<Bytes>) -> Result<Response<Body>, HangUp> {
     let protocol = Protocol::of(&request);
+    let heard = Heard {
+        path: request.uri().path().to_owned(),
+        headers: request.headers().clone(),
+        protocol,
+        gzip: protocol.is_packed(&request),
+    };
+    let mut scripted = None;
+    state.send_modify(|state| {
+        state.heard.push(heard);
+        scripted = state.script.pop_front();
+    });
+    if let Some(answer) = scripted.as_ref().filter(|answer| !answer.takes()) {
+        return answer.clone().give(protocol).await;
+    }
     let refusal = state.borrow().refuse;
     if let Some(status) = refusal {
         state.send_modify(|state| state.refused += 1);
@@ -162,7 +240,10 @@ async fn receive(state: Arc<watch::Sender<State>>, request: Request<Bytes>) -> R
     state.send_modify(|state| match export {
         Export::Traces(traces) => state.spans.extend(spans::read(traces)),
         Export::Metrics(metrics) => state.metrics.replace(metrics),
-        Export::Logs(logs) => state.logs.push(logs),
+        Export::Logs(logs) => state.logs.extend(logs::read(logs)),
     });
-    Ok(reply(protocol, StatusCode::OK))
+    match scripted {
+        Some(answer) => answer.give(protocol).await,
+        None => Ok(reply(protocol, StatusCode::OK)),
+    }
 }

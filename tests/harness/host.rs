@@ -274,8 +274,9 @@ impl HostBuilder {
     pub fn collector_by(self, protocol: Protocol, collector: &Collector) -> Self {
         self.env("OTEL_EXPORTER_OTLP_ENDPOINT", collector.endpoint())
             .env("OTEL_EXPORTER_OTLP_PROTOCOL", protocol.name())
-            // In milliseconds; the defaults are 5 and 60 seconds.
+            // In milliseconds; the defaults are 5, 1 and 60 seconds.
             .env("OTEL_BSP_SCHEDULE_DELAY", "20")
+            .env("OTEL_BLRP_SCHEDULE_DELAY", "20")
             .env("OTEL_METRIC_EXPORT_INTERVAL", "100")
     }
 

@@ -27,6 +27,7 @@
     reason = "a panic is how a test fails, its output is how it says why, and its tasks need no scheduler"
 )]
 
+mod certificates;
 mod collector;
 mod command;
 mod guests;
@@ -43,7 +44,8 @@ mod trace;
 mod wait;
 mod web;
 
-pub use collector::{Collector, Event, Labels, Metric, Point, Protocol, Span, Status, Trace};
+pub use certificates::{Authority, Clients};
+pub use collector::{Answer, Collector, Event, Heard, Labels, Log, Metric, Point, Protocol, Span, Status, Trace};
 pub use command::{Running, run};
 pub use guests::guest;
 pub use host::{CONNECTION, Exit, HostBuilder, TestHost};

@@ -5,6 +5,7 @@
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::sync::Arc;
 
 use bytes::Bytes;
 use http::{Request, Response};
@@ -15,6 +16,8 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto;
 use tokio::runtime::{Builder, Runtime};
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::rustls::ServerConfig;
 
 pub(crate) type Body = UnsyncBoxBody<Bytes, HangUp>;
 
@@ -45,13 +48,26 @@ impl Server {
         Handler: Fn(Request<Bytes>) -> Answer + Clone + Send + Sync + 'static,
         Answer: Future<Output = Result<Response<Body>, HangUp>> + Send + 'static,
     {
+        Self::start_with(address, None, handler)
+    }
+
+    /// Starts a server that is spoken to over TLS, if there is any.
+    pub(crate) fn start_with<Handler, Answer>(
+        address: SocketAddr,
+        tls: Option<Arc<ServerConfig>>,
+        handler: Handler,
+    ) -> Self
+    where
+        Handler: Fn(Request<Bytes>) -> Answer + Clone + Send + Sync + 'static,
+        Answer: Future<Output = Result<Response<Body>, HangUp>> + Send + 'static,
+    {
         let runtime =
             Builder::new_multi_thread().worker_threads(1).enable_all().build().expect("a thread can be started");
         let listener = TcpListener::bind(address).expect("loopback has a free port");
         let address = listener.local_addr().expect("a bound listener has an address");
         listener.set_nonblocking(true).expect("a listener can be made non-blocking");
         runtime.spawn(async move {
-            accept(listener, handler).await.expect("a listener on loopback accepts");
+            accept(listener, tls, handler).await.expect("a listener on loopback accepts");
         });
         Self { address, runtime: Some(runtime) }
     }
@@ -74,7 +90,11 @@ impl Drop for Server {
     }
 }
 
-async fn accept<Handler, Answer>(listener: TcpListener, handler: Handler) -> io::Result<()>
+async fn accept<Handler, Answer>(
+    listener: TcpListener,
+    tls: Option<Arc<ServerConfig>>,
+    handler: Handler,
+) -> io::Result<()>
 where
     Handler: Fn(Request<Bytes>) -> Answer + Clone + Send + Sync + 'static,
     Answer: Future<Output = Result<Response<Body>, HangUp>> + Send + 'static,
@@ -82,11 +102,18 @@ where
     let listener = tokio::net::TcpListener::from_std(listener)?;
     loop {
         let (stream, _) = listener.accept().await?;
-        let handler = handler.clone();
+        let (handler, tls) = (handler.clone(), tls.clone().map(TlsAcceptor::from));
         tokio::spawn(async move {
             let service = service_fn(move |request| answer(handler.clone(), request));
+            let server = auto::Builder::new(TokioExecutor::new());
             // Broken connections are part of the tests; who cares for one looks from the other side.
-            drop(auto::Builder::new(TokioExecutor::new()).serve_connection(TokioIo::new(stream), service).await);
+            match tls {
+                None => drop(server.serve_connection(TokioIo::new(stream), service).await),
+                Some(tls) => {
+                    let Ok(stream) = tls.accept(stream).await else { return };
+                    drop(server.serve_connection(TokioIo::new(stream), service).await);
+                }
+            }
         });
     }
 }

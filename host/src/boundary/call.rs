@@ -8,6 +8,7 @@ use std::time::Instant;
 
 use futures_util::StreamExt;
 use futures_util::stream::{self, BoxStream};
+use opentelemetry::context::FutureExt as _;
 use tokio::time::timeout_at;
 use tokio_util::task::AbortOnDropHandle;
 
@@ -93,7 +94,8 @@ impl NodeRun {
         M: FnOnce(Arc<C::Grant>, Pass) -> F,
     {
         let call = match grant {
-            Some(grant) => Ok(self.on_io(call(grant, self.pass(span)))),
+            // What is logged on the other side belongs to the call, which runs in a task of its own.
+            Some(grant) => Ok(self.on_io(call(grant, self.pass(span)).with_context(span.context()))),
             None => Err(self.not_granted::<C>()),
         };
         async move { call?.await }

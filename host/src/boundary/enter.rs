@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures_util::StreamExt;
+use opentelemetry::context::FutureExt as _;
 use tokio::time::timeout_at;
 
 use crate::bindings::Chunks;
@@ -90,6 +91,8 @@ where
         let answer = run(node_run).await?;
         settle(&node, answer, &outlet).await
     };
+    // What is logged behind this door belongs to the node.
+    let whole = whole.with_context(span.context());
     let result = match timeout_at(deadline.into(), whole).await {
         // However it ended, it was not to its end.
         _ if outlet.is_gone() => Err(NodeError::new(NodeFailure::Cancelled, "the client went away")),

@@ -8,6 +8,8 @@ use anyhow::{Context as _, anyhow};
 use tokio::runtime::{Builder, Runtime};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::oneshot;
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
 
 use crate::assembly::Parts;
 use crate::cli::{Done, Error};
@@ -15,7 +17,7 @@ use crate::config;
 use crate::sandbox::Threads;
 use crate::scheduler::Runner;
 use crate::server::drain::Ended;
-use crate::telemetry::Telemetry;
+use crate::telemetry::{HostLog, Telemetry};
 
 /// How long the last spans and metrics may take to leave.
 const FLUSH_TIMEOUT: Duration = Duration::from_secs(5);
@@ -143,12 +145,15 @@ impl StopSignals {
     }
 }
 
-/// The host's own log goes to standard error, so that standard output has what was asked for only.
-pub(super) fn start_log(filter: &str) -> Done {
+/// The host's own log goes to standard error, so that standard output has what was asked for only; and to whoever exports
+/// logs, once telemetry has started with what this gives.
+pub(super) fn start_log(filter: &str) -> Result<HostLog, Error> {
     let filter = tracing_subscriber::EnvFilter::try_new(filter)
         .map_err(|error| Error::wrong(format_args!("{}: {filter:?}: {error}", config::LOG.variable)))?;
-    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(stderr).with_ansi(stderr().is_terminal());
+    let shown = tracing_subscriber::fmt::layer().with_writer(stderr).with_ansi(stderr().is_terminal());
+    let log = HostLog::default();
+    let layers = tracing_subscriber::registry().with(filter).with(shown).with(log.layer());
     // A second start in one process, as tests may do, keeps the first log.
-    let _ = log.try_init();
-    Ok(())
+    let _ = layers.try_init();
+    Ok(log)
 }

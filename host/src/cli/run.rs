@@ -23,11 +23,12 @@ use crate::telemetry::{Telemetry, Terminal, Usage};
 
 pub fn run(args: &RunArgs) -> Done {
     let settings = settings(&args.flow.given)?;
-    start_log(&settings.log)?;
+    let log = start_log(&settings.log)?;
     let parts = load(&args.flow, &settings)?;
     let Settings { mut telemetry, images, .. } = settings;
     // It belongs to a host that takes feedback, which may be running.
     telemetry.data_dir = None;
+    telemetry.host_log = Some(log);
     if args.trace {
         // Whoever asks for the trace here wants to see it here.
         telemetry.otlp.without_traces();

@@ -20,7 +20,7 @@ use crate::server::drain::Drain;
 use crate::server::endpoint::Endpoint;
 use crate::server::token::FeedbackTokens;
 use crate::server::{App, Server};
-use crate::telemetry::{self, Telemetry, Terminal};
+use crate::telemetry::{self, HostLog, Telemetry, Terminal};
 
 pub(super) use asked::Asked;
 use reload::{Reload, Seen};
@@ -30,7 +30,7 @@ pub fn run(args: ServeArgs) -> Done {
     // At once: compiling takes a while, and what changes meanwhile is a change.
     let seen = Seen::now(asked.files(&args));
     let settings = asked.settings(&args)?;
-    start_log(&settings.log)?;
+    let log = start_log(&settings.log)?;
     config::prompt_flow::notes(&config::variable).iter().for_each(warn);
 
     let access = Access::open(settings.server.access.clone(), settings.listen).map_err(Error::wrong)?;
@@ -39,7 +39,7 @@ pub fn run(args: ServeArgs) -> Done {
 
     let tokens = FeedbackTokens::open(&settings.server.tokens, settings.telemetry.data_dir.as_deref());
     let tokens = tokens.context("feedback tokens cannot be made")?;
-    let telemetry = start(settings.telemetry)?;
+    let telemetry = start(settings.telemetry, log)?;
     telemetry.describe().iter().for_each(say);
     say(tokens.describe());
 
@@ -95,9 +95,9 @@ fn prepare(asked: &Asked, args: &ServeArgs, workshop: &Arc<Workshop>) -> Result<
     Ok(prepared)
 }
 
-fn start(config: telemetry::Config) -> Result<Telemetry, Error> {
+fn start(config: telemetry::Config, log: HostLog) -> Result<Telemetry, Error> {
     let terminal = Some(Terminal { out: Box::new(stdout()), color: stdout().is_terminal() });
-    let config = telemetry::Config { terminal, ..config };
+    let config = telemetry::Config { terminal, host_log: Some(log), ..config };
     Ok(Telemetry::start(config).context("telemetry cannot be started")?)
 }
 

@@ -1,4 +1,4 @@
-//! Variables of prompt flow that mean something else here, or nothing: told at start, so that nobody looks for their effect.
+//! Variables of prompt flow and OpenTelemetry that mean something else here, or nothing: told at start, so that nobody looks for their effect.
 
 use crate::setting::{Reader, Setting};
 
@@ -10,7 +10,7 @@ pub static LOGGING_LEVEL: Setting = Setting::optional(
 );
 
 /// What has no effect here, and what has.
-const WITHOUT_EFFECT: [(&str, &str); 10] = [
+const WITHOUT_EFFECT: [(&str, &str); 17] = [
     ("PROMPTFLOW_SERVING_ENGINE", "there is one engine"),
     ("PROMPTFLOW_WORKER_NUM", "one process serves all requests; WEIR_MAX_CONCURRENCY says how many at a time"),
     ("PROMPTFLOW_WORKER_THREADS", "one process serves all requests; WEIR_MAX_CONCURRENCY says how many at a time"),
@@ -18,6 +18,16 @@ const WITHOUT_EFFECT: [(&str, &str); 10] = [
     ("PF_CONNECTION_PROVIDER", "connections come from files and the environment; see WEIR_CONNECTIONS"),
     ("PF_HTTP_CONNECTION_PROVIDER_ENDPOINT", "connections come from files and the environment; see WEIR_CONNECTIONS"),
     ("PF_BUILTIN_TRACE_EXPORTERS_DISABLE", "traces go where OTEL_EXPORTER_OTLP_* says; PF_DISABLE_TRACING makes none"),
+    (
+        "OTEL_METRIC_EXPORT_TIMEOUT",
+        "metrics are read into an outbox at once; OTEL_EXPORTER_OTLP_TIMEOUT is for sending",
+    ),
+    ("OTEL_BSP_EXPORT_TIMEOUT", "spans go into an outbox at once; OTEL_EXPORTER_OTLP_TIMEOUT is for sending"),
+    ("OTEL_BLRP_EXPORT_TIMEOUT", "log records go into an outbox at once; OTEL_EXPORTER_OTLP_TIMEOUT is for sending"),
+    ("OTEL_METRICS_EXEMPLAR_FILTER", "points have no exemplars"),
+    ("OTEL_CONFIG_FILE", "settings come from the environment and from weir.yaml"),
+    ("OTEL_EXPORTER_ZIPKIN_ENDPOINT", "there is no exporter for Zipkin; its collector takes OTLP"),
+    ("OTEL_EXPORTER_JAEGER_ENDPOINT", "there is no exporter for Jaeger; its collector takes OTLP"),
     ("PF_LONG_RUNNING_LOGGING_INTERVAL", "how long a node runs is on its span"),
     ("PF_LOG_FORMAT", "the log has one form; see WEIR_LOG"),
     ("PF_LOG_DATETIME_FORMAT", "the log has one form; see WEIR_LOG"),

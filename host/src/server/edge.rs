@@ -11,6 +11,7 @@ use axum::middleware::Next;
 use axum::response::Response;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use hyper::body::{Body as HttpBody, Frame, SizeHint};
+use opentelemetry::context::FutureExt as _;
 
 use crate::id::RequestId;
 use crate::server::access::Stranger;
@@ -19,7 +20,7 @@ use crate::server::endpoint::{self, Deployment};
 use crate::server::problem::Problem;
 use crate::server::request_id::RequestIds;
 use crate::server::{App, Peer};
-use crate::telemetry::{FinishRequest, RequestSpan, RequestStart, propagation};
+use crate::telemetry::{FinishRequest, RequestSpan, RequestStart};
 
 /// What the edge knows of a request; handlers find it among the request's extensions.
 #[derive(Clone, Debug)]
@@ -70,7 +71,7 @@ impl Served {
 
 /// Opens the request span, and ends it with the last byte of the reply.
 pub async fn edge(State(app): State<Arc<App>>, mut request: Request, next: Next) -> Response {
-    let parent = propagation::extract(request.headers());
+    let parent = app.telemetry.propagators().extract(request.headers());
     let ids = request.extensions().get::<RequestIds>().cloned();
     let RequestIds { id, from_caller: id_from_caller, .. } = ids.unwrap_or_else(|| RequestIds::of(request.headers()));
     let endpoint = app.endpoint();
@@ -89,8 +90,13 @@ pub async fn edge(State(app): State<Arc<App>>, mut request: Request, next: Next)
     let started = Instant::now();
     let cx = span.context();
     let mut correlation = Correlation::of(&cx, &app.feedback_tokens);
-    let arrived =
-        Arrived { deployment: deployment.clone(), span: cx, id, id_from_caller, correlation: correlation.clone() };
+    let arrived = Arrived {
+        deployment: deployment.clone(),
+        span: cx.clone(),
+        id,
+        id_from_caller,
+        correlation: correlation.clone(),
+    };
     request.extensions_mut().insert(arrived);
     // From here on the span ends, whatever happens: with the reply, or as given up when the client goes away first.
     let open = Open {
@@ -105,7 +111,8 @@ pub async fn edge(State(app): State<Arc<App>>, mut request: Request, next: Next)
     if let Err(unknown) = &picked {
         request.extensions_mut().insert(Astray(unknown.clone()));
     }
-    let response = next.run(request).await;
+    // What is logged behind this door belongs to the request; the same of its body, below.
+    let response = next.run(request).with_context(cx.clone()).await;
     let (mut parts, body) = response.into_parts();
     // A stranger learns no deployment's name, and gets no token.
     if parts.extensions.remove::<Stranger>().is_some() {
@@ -118,7 +125,7 @@ pub async fn edge(State(app): State<Arc<App>>, mut request: Request, next: Next)
     let mut open = open.0.take().expect("set just above");
     open.status = parts.status;
     open.served = parts.extensions.remove::<Served>().unwrap_or_default();
-    Response::from_parts(parts, Body::new(Watched::new(body, open)))
+    Response::from_parts(parts, Body::new(Watched::new(body, open, cx)))
 }
 
 fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
@@ -175,14 +182,15 @@ impl Drop for Abandoned {
 struct Watched {
     body: Body,
     open: Open,
+    cx: opentelemetry::Context,
 }
 
 impl Watched {
-    fn new(body: Body, mut open: Open) -> Self {
+    fn new(body: Body, mut open: Open, cx: opentelemetry::Context) -> Self {
         if body.is_end_stream() {
             open.end();
         }
-        Self { body, open }
+        Self { body, open, cx }
     }
 }
 
@@ -191,7 +199,10 @@ impl HttpBody for Watched {
     type Error = axum::Error;
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
-        let frame = std::task::ready!(Pin::new(&mut self.body).poll_frame(cx));
+        let attached = self.cx.clone().attach();
+        let frame = Pin::new(&mut self.body).poll_frame(cx);
+        drop(attached);
+        let frame = std::task::ready!(frame);
         match &frame {
             Some(Ok(_)) => {
                 self.open.first_byte.get_or_insert_with(Instant::now);

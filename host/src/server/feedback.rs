@@ -21,7 +21,6 @@ use crate::server::App;
 use crate::server::correlation;
 use crate::server::problem::Problem;
 use crate::telemetry::feedback::{Durability, Feedback};
-use crate::telemetry::propagation;
 
 /// By which a feedback that is sent again is known; OpenTelemetry has no name for it, the IETF's draft has this one.
 const KEY_HEADER: &str = "idempotency-key";
@@ -48,11 +47,13 @@ pub(super) async fn feedback(
     let body = app.bodies.feedback(&headers, body).await?;
     let text = String::from_utf8_lossy(&body);
     let json = serde_json::from_str(&text).ok();
-    let feedback = Feedback {
-        evaluation: evaluation::recognised(&text, json.as_ref()),
-        attributes: attributes::of(&text, json, wants_flat(&query)),
-        idempotency_key,
+    let evaluation = evaluation::recognised(&text, json.as_ref());
+    let attributes = {
+        // What is logged of it belongs to what it is about.
+        let _attached = about.clone().attach();
+        attributes::of(&text, json, wants_flat(&query))
     };
+    let feedback = Feedback { evaluation, attributes, idempotency_key };
     let durability = store(app, about, feedback).await?;
     let headers =
         [(header::CONTENT_TYPE, "application/json"), (HeaderName::from_static(DURABILITY_HEADER), durability.as_str())];
@@ -72,7 +73,7 @@ async fn store(app: Arc<App>, about: Context, feedback: Feedback) -> Result<Dura
 
 /// The span that the feedback is about, with the caller's baggage.
 fn about(app: &App, headers: &HeaderMap, query: &str) -> Result<Context, Problem> {
-    let caller = propagation::extract(headers);
+    let caller = app.telemetry.propagators().extract(headers);
     let Some(token) = correlation::token(headers, query) else { return Ok(caller) };
     let about = app.feedback_tokens.verify(token)?;
     Ok(caller.with_remote_span_context(about.span().span_context().clone()))

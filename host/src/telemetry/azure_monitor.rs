@@ -93,7 +93,7 @@ impl Encode for AzureMonitor {
     }
 
     fn logs(&self, logs: &[Log]) -> Vec<Parcel> {
-        parcels::bundle(Signal::Logs, logs.iter().map(|log| logs::envelope(log, &self.encoder.sender)))
+        parcels::bundle(Signal::Logs, logs.iter().filter_map(|log| logs::envelope(log, &self.encoder.sender)))
     }
 }
 

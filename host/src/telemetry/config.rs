@@ -2,17 +2,25 @@
 //!
 //! Where something is sent over OTLP, and how, is in otlp/config.rs.
 
+mod limits;
+mod reading;
+mod resource;
+
 use std::path::PathBuf;
 
 use super::azure_monitor;
 use super::console::Terminal;
 use super::content::Content;
 use super::feedback;
-use super::names::{self, dimension};
+use super::logs::HostLog;
+use super::names::dimension;
 use super::otlp::config as otlp;
+use super::propagation::{PROPAGATORS, Propagators};
 use super::redaction::Redactor;
 use super::sampler;
 use crate::setting::{self, Reader, Setting};
+pub(crate) use limits::Limits;
+pub(crate) use reading::Reading;
 
 /// Settings of telemetry.
 #[derive(Debug)]
@@ -21,8 +29,13 @@ pub struct Config {
     pub otlp: otlp::Config,
     /// The Application Insights resource that everything goes to, if there is one.
     pub app_insights: azure_monitor::Config,
-    /// `service.name` of everything that is sent.
-    pub service_name: String,
+    /// Nothing is told to anyone.
+    pub disabled: bool,
+    /// Who is told of.
+    pub resource: resource::Attributes,
+    pub propagators: Propagators,
+    pub limits: Limits,
+    pub reading: Reading,
     pub content: Content,
     /// Masks what must be told to nobody. It learns the secrets of the host when they are known.
     pub redactor: Redactor,
@@ -33,6 +46,8 @@ pub struct Config {
     pub sampler: sampler::Config,
     /// Prints each finished trace, unless spans are sent somewhere.
     pub terminal: Option<Terminal>,
+    /// The log of this process, which is told to whoever is told logs.
+    pub host_log: Option<HostLog>,
     /// Where feedback is safe until it is delivered; none: in memory. For a host that takes feedback.
     pub data_dir: Option<PathBuf>,
     pub feedback: feedback::Config,
@@ -43,13 +58,18 @@ impl Default for Config {
         Self {
             otlp: otlp::Config::default(),
             app_insights: azure_monitor::Config::default(),
-            service_name: names::SERVICE.to_owned(),
+            disabled: false,
+            resource: resource::Attributes::default(),
+            propagators: Propagators::default(),
+            limits: Limits::default(),
+            reading: Reading::default(),
             content: Content::default(),
             redactor: Redactor::by_default(),
             common_dimensions: Vec::new(),
             tracing_enabled: true,
             sampler: sampler::Config::default(),
             terminal: None,
+            host_log: None,
             data_dir: None,
             feedback: feedback::Config::default(),
         }
@@ -59,28 +79,35 @@ impl Default for Config {
 impl Config {
     /// Reads the settings.
     ///
-    /// By the standard an empty variable is one that is not set. `terminal` is not set here: it belongs to whoever has
-    /// one.
+    /// By the standard an empty variable is one that is not set. `terminal` and `host_log` are not set here: they
+    /// belong to whoever has them.
     pub fn read(reader: &mut Reader<'_>) -> Self {
         Self {
             otlp: otlp::Config::read(reader),
             app_insights: azure_monitor::Config::read(reader),
-            service_name: service_name(reader),
+            disabled: reader.value(&DISABLED, only_true),
+            resource: resource::Attributes::read(reader),
+            propagators: reader.value(&PROPAGATORS, Propagators::parse),
+            limits: Limits::read(reader),
+            reading: Reading::read(reader),
             content: reader.value(&CONTENT, setting::one_of(&CONTENTS)),
             redactor: Redactor::read(reader),
             common_dimensions: reader.optional(&COMMON_DIMENSIONS, common_dimensions).unwrap_or_default(),
             tracing_enabled: !reader.value(&DISABLE_TRACING, only_true),
             sampler: sampler::Config::read(reader),
             terminal: None,
+            host_log: None,
             data_dir: reader.optional(&feedback::DATA_DIR, setting::path),
             feedback: feedback::Config::read(reader),
         }
     }
 }
 
-static SERVICE_NAME: Setting = Setting::optional("OTEL_SERVICE_NAME", "`promptflow`", "who is told of");
-static RESOURCE_ATTRIBUTES: Setting =
-    Setting::optional("OTEL_RESOURCE_ATTRIBUTES", "none", "likewise, `service.name=NAME,…`");
+static DISABLED: Setting = Setting::new(
+    "OTEL_SDK_DISABLED",
+    "false",
+    "`true`: nothing is told to anyone; feedback waits in the data directory",
+);
 static CONTENT: Setting = Setting::new(
     "WEIR_TRACE_CONTENT",
     "truncated",
@@ -93,16 +120,6 @@ pub(super) static DISABLE_TRACING: Setting =
 
 const CONTENTS: [(&str, Content); 3] =
     [("none", Content::None), ("truncated", Content::Truncated), ("full", Content::Full)];
-
-fn service_name(reader: &mut Reader<'_>) -> String {
-    let own = reader.optional(&SERVICE_NAME, given);
-    let attributes = reader.optional(&RESOURCE_ATTRIBUTES, given);
-    let of_resource = || {
-        let mut pairs = attributes.as_ref()?.split(',').filter_map(|pair| pair.split_once('='));
-        pairs.find(|(key, _)| key.trim() == "service.name").map(|(_, value)| value.trim().to_owned())
-    };
-    own.or_else(of_resource).unwrap_or_else(|| names::SERVICE.to_owned())
-}
 
 fn common_dimensions(text: &str) -> Result<Vec<(String, String)>, String> {
     let Ok(dimensions) = serde_json::from_str::<serde_json::Map<String, serde_json::Value>>(text) else {
@@ -123,10 +140,6 @@ fn only_true(text: &str) -> Result<bool, String> {
     Ok(text.eq_ignore_ascii_case("true"))
 }
 
-fn given(text: &str) -> Result<String, String> {
-    Ok(text.to_owned())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -139,17 +152,6 @@ mod tests {
         let config = Config::read(&mut reader);
         let (_, problems) = reader.finish();
         if problems.is_empty() { Ok(config) } else { Err(problems) }
-    }
-
-    #[test]
-    fn the_service_is_promptflow_unless_the_environment_says_otherwise() {
-        for (env, expected) in [
-            (&[][..], "promptflow"),
-            (&[(RESOURCE_ATTRIBUTES.variable, "a=b, service.name = chat")][..], "chat"),
-            (&[(RESOURCE_ATTRIBUTES.variable, "service.name=chat"), (SERVICE_NAME.variable, "mine")][..], "mine"),
-        ] {
-            assert_eq!(read(env).unwrap().service_name, expected, "{env:?}");
-        }
     }
 
     #[test]

@@ -14,8 +14,8 @@ use opentelemetry_otlp::{
     ExporterBuildError, MetricExporter, Protocol as OtlpProtocol, RetryPolicy, SpanExporter, WithExportConfig,
     WithHttpConfig, WithTonicConfig,
 };
-use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::error::OTelSdkResult;
+use opentelemetry_sdk::logs::SdkLoggerProvider;
 use opentelemetry_sdk::metrics::SdkMeterProvider;
 use opentelemetry_sdk::trace::{SdkTracerProvider, SpanData, SpanExporter as SdkSpanExporter};
 use tokio::runtime::{Builder, Runtime};
@@ -68,6 +68,8 @@ impl<E: SdkSpanExporter> Sink for Exporting<E> {
 pub(super) struct Exporters {
     pub(super) tracers: SdkTracerProvider,
     pub(super) meters: SdkMeterProvider,
+    /// None: nobody is told logs.
+    pub(super) loggers: Option<SdkLoggerProvider>,
     pub(super) feedback: Store,
     /// What goes where, one line each.
     pub(super) lines: Vec<String>,
@@ -81,7 +83,7 @@ impl Exporters {
         let connections = Connections::for_grpc([traces, metrics])?;
         // The exporters of gRPC look for a runtime when they are made.
         let guard = connections.as_ref().and_then(Connections::enter);
-        let resource = Resource::builder().with_service_name(config.service_name.clone()).build();
+        let resource = config.resource.resource();
         let mut lines = Vec::new();
 
         let mut tracers =
@@ -120,13 +122,20 @@ impl Exporters {
         lines.push(Store::describe(config.data_dir.as_deref()));
         drop(guard);
         let feedback = Store::start(config.data_dir.as_deref(), &config.feedback, sink)?;
-        Ok(Self { tracers: tracers.build(), meters: meters.build(), feedback, lines, _connections: connections })
+        Ok(Self {
+            tracers: tracers.build(),
+            meters: meters.build(),
+            loggers: None,
+            feedback,
+            lines,
+            _connections: connections,
+        })
     }
 
     /// Exporters that were made elsewhere.
     #[cfg(test)]
     pub(super) fn of(tracers: SdkTracerProvider, meters: SdkMeterProvider, feedback: Store) -> Self {
-        Self { tracers, meters, feedback, lines: Vec::new(), _connections: None }
+        Self { tracers, meters, loggers: None, feedback, lines: Vec::new(), _connections: None }
     }
 
     /// Sends what is left and ends. Returns when that is done or `within` is over, whichever is sooner: the SDK's own

@@ -69,7 +69,7 @@ pub mod attribute {
     pub const METRICS: &str = "metrics";
     /// Notes of a guest that were over their bounds.
     pub const NOTES_LEFT_OUT: &str = "weir.notes_left_out";
-    /// Of a `log` event.
+    /// Of a `log` event, and the last of a log record of a guest.
     pub const LOG_SEVERITY: &str = "log.severity";
     pub const LOG_MESSAGE: &str = "log.message";
     pub const LOG_CONTEXT: &str = "log.context";
@@ -92,6 +92,10 @@ pub mod semconv {
     pub const EXCEPTION_TYPE: &str = "exception.type";
     pub const EXCEPTION_MESSAGE: &str = "exception.message";
     pub const EXCEPTION_STACKTRACE: &str = "exception.stacktrace";
+
+    /// Where in the source of the host a line of its log was written.
+    pub const CODE_FILE_PATH: &str = "code.file.path";
+    pub const CODE_LINE_NUMBER: &str = "code.line.number";
 
     pub const HTTP_METHOD: &str = "http.request.method";
     pub const HTTP_ROUTE: &str = "http.route";

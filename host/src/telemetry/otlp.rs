@@ -58,8 +58,8 @@ pub(crate) fn destination(
 ) -> Result<Arc<dyn Destination>, StartError> {
     let token = endpoint.scope.clone().map(|scope| Token { identity: identity.clone(), scope });
     let way = match endpoint.protocol {
-        Protocol::HttpProtobuf => http::Http::new(endpoint, token).map(Way::Http),
-        Protocol::Grpc => grpc::Grpc::new(endpoint, token).map(Way::Grpc),
+        Protocol::HttpProtobuf => http::Http::new(endpoint, token).map(Box::new).map(Way::Http),
+        Protocol::Grpc => grpc::Grpc::new(endpoint, token).map(Box::new).map(Way::Grpc),
     };
     let unfit = |why| Unfit { signal: signal.as_str(), url: endpoint.shown(), variable: endpoint.decided_by(), why };
     let way = way.map_err(unfit)?;
@@ -90,8 +90,8 @@ struct Collector {
 
 #[derive(Debug)]
 enum Way {
-    Http(http::Http),
-    Grpc(grpc::Grpc),
+    Http(Box<http::Http>),
+    Grpc(Box<grpc::Grpc>),
 }
 
 impl Encode for Collector {

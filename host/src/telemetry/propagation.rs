@@ -8,6 +8,7 @@
 //! the wrong length, two states for one key) and warn of each bad header, in the words of whoever sent it.
 
 mod baggage;
+mod chosen;
 mod parent;
 mod state;
 
@@ -18,6 +19,8 @@ use opentelemetry::{Context, Key, KeyValue, StringValue};
 
 use super::content::cut;
 pub(super) use baggage::decoded;
+pub(super) use chosen::PROPAGATORS;
+pub use chosen::Propagators;
 use state::State;
 
 /// Longest entry of baggage that becomes an attribute, in bytes: whoever calls can make every one of them. A longer value
@@ -25,28 +28,30 @@ use state::State;
 const BAGGAGE_KEY: usize = 100;
 const BAGGAGE_VALUE: usize = 256;
 
-/// What the headers of a request say about the trace it belongs to.
-pub fn extract(headers: &HeaderMap) -> Context {
-    let mut cx = Context::new();
-    if let Some(parent) = parent::read(headers) {
-        let state = state::read(headers);
-        cx = cx.with_remote_span_context(parent.span_context(state.as_ref()));
-        if let Some(state) = state {
-            cx = cx.with_value(state);
+impl Propagators {
+    /// What the headers of a request say about the trace it belongs to.
+    pub fn extract(self, headers: &HeaderMap) -> Context {
+        let mut cx = Context::new();
+        if let Some(parent) = parent::read(headers).filter(|_| self.trace_context) {
+            let state = state::read(headers);
+            cx = cx.with_remote_span_context(parent.span_context(state.as_ref()));
+            if let Some(state) = state {
+                cx = cx.with_value(state);
+            }
         }
+        if self.baggage { cx.with_baggage(baggage::read(headers)) } else { cx }
     }
-    cx.with_baggage(baggage::read(headers))
-}
 
-/// The headers by which another service continues the trace below the span of `cx`. None if there is no trace.
-pub fn headers(cx: &Context) -> HeaderMap {
-    let parent = traceparent(cx);
-    let state = cx.get::<State>().filter(|_| !parent.is_empty()).map(State::as_str);
-    let given = [("traceparent", parent.as_str()), ("tracestate", state.unwrap_or_default())];
-    let given = given.into_iter().filter(|(_, value)| !value.is_empty());
-    given
-        .filter_map(|(name, value)| Some((HeaderName::from_static(name), HeaderValue::from_str(value).ok()?)))
-        .collect()
+    /// The headers by which another service continues the trace below the span of `cx`. None if there is no trace.
+    pub(super) fn headers(self, cx: &Context) -> HeaderMap {
+        let parent = if self.trace_context { traceparent(cx) } else { String::new() };
+        let state = cx.get::<State>().filter(|_| !parent.is_empty()).map(State::as_str);
+        let given = [("traceparent", parent.as_str()), ("tracestate", state.unwrap_or_default())];
+        let given = given.into_iter().filter(|(_, value)| !value.is_empty());
+        given
+            .filter_map(|(name, value)| Some((HeaderName::from_static(name), HeaderValue::from_str(value).ok()?)))
+            .collect()
+    }
 }
 
 /// The span of `cx` as the text of a `traceparent` header; empty if there is no trace.
@@ -77,6 +82,10 @@ pub(super) fn baggage(cx: &Context) -> Vec<KeyValue> {
 mod tests {
     use super::*;
 
+    fn extract(headers: &HeaderMap) -> Context {
+        Propagators::default().extract(headers)
+    }
+
     const PARENT: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
 
     fn request(headers: &[(&'static str, &str)]) -> HeaderMap {
@@ -86,7 +95,7 @@ mod tests {
     /// What comes in, and what would go out.
     #[track_caller]
     fn check(incoming: &[(&'static str, &str)], outgoing: &[(&'static str, &str)]) {
-        assert_eq!(headers(&extract(&request(incoming))), request(outgoing), "{incoming:?}");
+        assert_eq!(Propagators::default().headers(&extract(&request(incoming))), request(outgoing), "{incoming:?}");
     }
 
     #[test]
@@ -151,6 +160,24 @@ mod tests {
         check_baggage(&format!("{}=1,{}=2", "k".repeat(101), "l".repeat(100)), &[(&"l".repeat(100), "2")]);
         let many: Vec<String> = (0..100).map(|n| format!("k{n}=v")).collect();
         assert_eq!(baggage(&extract(&request(&[("baggage", &many.join(","))]))).len(), 64);
+    }
+
+    #[test]
+    fn what_is_not_chosen_is_neither_read_nor_passed_on() {
+        let incoming = request(&[("traceparent", PARENT), ("tracestate", "a=1"), ("baggage", "k=v")]);
+        for (chosen, is_traced, members, outgoing) in [
+            ("tracecontext", true, 0, request(&[("traceparent", PARENT), ("tracestate", "a=1")])),
+            ("baggage", false, 1, HeaderMap::new()),
+            ("none", false, 0, HeaderMap::new()),
+        ] {
+            let chosen = Propagators::parse(chosen).unwrap();
+            let cx = chosen.extract(&incoming);
+            let told = (trace_id(&cx).is_some(), baggage(&cx).len(), chosen.headers(&cx));
+            assert_eq!(told, (is_traced, members, outgoing), "{chosen:?}");
+        }
+        // Nor is a trace that began here.
+        let own = extract(&incoming);
+        assert_eq!(Propagators::parse("none").unwrap().headers(&own), HeaderMap::new());
     }
 
     #[test]

@@ -9,6 +9,7 @@ mod traced;
 use std::collections::BTreeMap;
 
 use opentelemetry::{Context, KeyValue};
+use opentelemetry_sdk::logs::SdkLoggerProvider;
 use opentelemetry_sdk::metrics::data::{AggregatedMetrics, MetricData, ResourceMetrics, ScopeMetrics};
 use opentelemetry_sdk::metrics::{InMemoryMetricExporter, SdkMeterProvider};
 use opentelemetry_sdk::trace::{InMemorySpanExporter, SdkTracerProvider, SpanData};
@@ -36,12 +37,18 @@ impl Rig {
     }
 
     fn with(config: &Config) -> Self {
+        Self::of(config, None)
+    }
+
+    fn of(config: &Config, loggers: Option<SdkLoggerProvider>) -> Self {
         let (spans, metrics) = (InMemorySpanExporter::default(), InMemoryMetricExporter::default());
         let tracers = SdkTracerProvider::builder().with_simple_exporter(spans.clone()).build();
         let meters = SdkMeterProvider::builder().with_periodic_exporter(metrics.clone()).build();
         let sink: Box<dyn exporters::Sink> = Box::new(exporters::Exporting(spans.clone()));
         let feedback = feedback::Store::start(None, &config.feedback, Some(sink)).unwrap();
-        let telemetry = Telemetry::with(Exporters::of(tracers, meters, feedback), config);
+        let mut exporters = Exporters::of(tracers, meters, feedback);
+        exporters.loggers = loggers;
+        let telemetry = Telemetry::with(exporters, config);
         Self {
             telemetry,
             flow: FlowId::new("chat-basic"),

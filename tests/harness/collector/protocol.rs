@@ -52,6 +52,16 @@ impl Protocol {
     }
 }
 
+impl Protocol {
+    /// Whether an export is packed by gzip.
+    pub(super) fn is_packed(self, request: &Request<Bytes>) -> bool {
+        match self {
+            Self::Http => request.headers().get(http::header::CONTENT_ENCODING).is_some_and(|value| value == "gzip"),
+            Self::Grpc => request.body().first() == Some(&1),
+        }
+    }
+}
+
 impl Export {
     /// None, if the request is none that a collector understands.
     pub(super) fn decode(protocol: Protocol, request: &Request<Bytes>) -> Option<Self> {

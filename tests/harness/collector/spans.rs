@@ -154,7 +154,7 @@ pub(super) fn attributes(list: Vec<KeyValue>) -> BTreeMap<String, Value> {
     list.into_iter().map(|pair| (pair.key, value(pair.value))).collect()
 }
 
-fn value(any: Option<AnyValue>) -> Value {
+pub(super) fn value(any: Option<AnyValue>) -> Value {
     match any.and_then(|any| any.value) {
         Some(Any::StringValue(text)) => Value::String(text),
         Some(Any::BoolValue(truth)) => Value::Bool(truth),
@@ -168,7 +168,7 @@ fn value(any: Option<AnyValue>) -> Value {
     }
 }
 
-fn hex(bytes: &[u8]) -> String {
+pub(super) fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 

@@ -1,4 +1,6 @@
 //! Log records as items: messages, exceptions and custom events. Pure.
+//!
+//! An evaluation is told once: as an event of the feedback's span (spans.rs), which goes wherever its record does.
 
 use std::borrow::Cow;
 use std::time::SystemTime;
@@ -19,15 +21,18 @@ const LOGGER: &str = "logger_name";
 /// Instead of a message that is empty: none would be refused.
 const NO_MESSAGE: &str = "n/a";
 
-pub(super) fn envelope<'a>((record, scope): &'a Log, sender: &'a Sender) -> Envelope<'a> {
+/// None for what is told otherwise.
+pub(super) fn envelope<'a>((record, scope): &'a Log, sender: &'a Sender) -> Option<Envelope<'a>> {
+    if record.event_name() == Some(event::EVALUATION) {
+        return None;
+    }
     let attribute = |wanted: &str| {
         let found = record.attributes_iter().find(|(key, _)| key.as_str() == wanted);
         found.map(|(_, value)| any_text(value)).filter(|text| !text.is_empty())
     };
     let exception = [semconv::EXCEPTION_TYPE, semconv::EXCEPTION_MESSAGE, semconv::EXCEPTION_STACKTRACE].map(attribute);
     let is_exception = exception[..2].iter().any(Option::is_some);
-    let custom =
-        attribute(CUSTOM_EVENT).or_else(|| record.event_name().filter(|it| *it == event::EVALUATION).map(Cow::from));
+    let custom = attribute(CUSTOM_EVENT);
 
     let mut properties = Properties::default();
     let mut measurements = Measurements::new();
@@ -65,7 +70,7 @@ pub(super) fn envelope<'a>((record, scope): &'a Log, sender: &'a Sender) -> Enve
     let (trace, span) =
         record.trace_context().map_or((TraceId::INVALID, SpanId::INVALID), |it| (it.trace_id, it.span_id));
     let at = record.timestamp().or(record.observed_timestamp()).unwrap_or_else(SystemTime::now);
-    Envelope::new(at, sender.within(trace, span), data)
+    Some(Envelope::new(at, sender.within(trace, span), data))
 }
 
 fn is_of_exception(key: &str) -> bool {
@@ -109,7 +114,7 @@ mod tests {
         make(&mut record);
         let log: Log = (record, InstrumentationScope::builder("weir").build());
         let sender = Sender::of(&Resource::builder_empty().build());
-        let mut envelope = serde_json::to_value(envelope(&log, &sender)).unwrap();
+        let mut envelope = serde_json::to_value(envelope(&log, &sender).expect("an item")).unwrap();
         let tags = envelope["tags"].as_object_mut().unwrap();
         tags.retain(|tag, _| tag.starts_with("ai.operation"));
         json!({"tags": tags.clone(), "data": envelope["data"]})
@@ -168,21 +173,22 @@ mod tests {
         });
         assert_eq!(found, data("ExceptionData", expected));
 
-        for by_attribute in [true, false] {
-            let found = told(|record| {
-                if by_attribute {
-                    record.add_attribute(CUSTOM_EVENT, event::EVALUATION);
-                } else {
-                    record.set_event_name(event::EVALUATION);
-                }
-                record.add_attribute("gen_ai.evaluation.score.value", 0.5);
-            });
-            let expected = json!({
-                "ver": 2, "name": "gen_ai.evaluation.result",
-                "properties": {"gen_ai.evaluation.score.value": "0.5", "logger_name": "weir"},
-                "measurements": {"gen_ai.evaluation.score.value": 0.5}
-            });
-            assert_eq!(found, data("EventData", expected));
-        }
+        let found = told(|record| {
+            record.add_attribute(CUSTOM_EVENT, "an event");
+            record.add_attribute("score", 0.5);
+        });
+        let expected = json!({
+            "ver": 2, "name": "an event", "properties": {"score": "0.5", "logger_name": "weir"}, "measurements": {"score": 0.5}
+        });
+        assert_eq!(found, data("EventData", expected));
+    }
+
+    #[test]
+    fn an_evaluation_is_told_with_its_span_alone() {
+        let logger = SdkLoggerProvider::builder().build().logger("");
+        let mut record = logger.create_log_record();
+        record.set_event_name(event::EVALUATION);
+        let log: Log = (record, InstrumentationScope::builder("weir").build());
+        assert!(envelope(&log, &Sender::of(&Resource::builder_empty().build())).is_none());
     }
 }

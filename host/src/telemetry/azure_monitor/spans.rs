@@ -235,8 +235,8 @@ impl<'a> Item<'a> {
         let (scheme, authority) = url.map(authority_of).unwrap_or_default();
         let usual = match scheme {
             "http" => "80",
-            "https" => "443",
-            _ => "",
+            // What is called without an address to tell is called over TLS.
+            _ => "443",
         };
         let Some(address) = self.attributes.text(semconv::SERVER_ADDRESS) else {
             let host = authority.strip_suffix(&format!(":{usual}")).unwrap_or(authority);
@@ -262,20 +262,25 @@ impl<'a> Item<'a> {
 }
 
 /// An event of a span, below it.
-fn of_event<'a>(event: &'a SpanEvent, span: &'a SpanData, sender: &'a Sender) -> Envelope<'a> {
+fn of_event<'a>(told: &'a SpanEvent, span: &'a SpanData, sender: &'a Sender) -> Envelope<'a> {
     let context = &span.span_context;
-    let mut tags = sender.within(context.trace_id(), context.span_id());
-    let own = tags.carry(SESSION, &event.attributes, SESSION_ID);
+    // An evaluation belongs to what it judges, which is what its feedback is below.
+    let parent = match span.parent_span_id {
+        judged if told.name == event::EVALUATION && judged != SpanId::INVALID => judged,
+        _ => context.span_id(),
+    };
+    let mut tags = sender.within(context.trace_id(), parent);
+    let own = tags.carry(SESSION, &told.attributes, SESSION_ID);
     if !own {
         tags.carry(SESSION, &span.attributes, SESSION_ID);
     }
-    let attributes = Attributes(&event.attributes);
+    let attributes = Attributes(&told.attributes);
     let session = own.then_some(SESSION_ID);
     let properties = |carried: &[&'static str]| {
         let carried: Vec<_> = carried.iter().copied().chain(session).collect();
-        Properties::of(&event.attributes, &carried)
+        Properties::of(&told.attributes, &carried)
     };
-    let data = match &*event.name {
+    let data = match &*told.name {
         event::EXCEPTION => Data::Exception(Exception {
             ver: VER,
             exceptions: [Thrown::new(
@@ -292,9 +297,9 @@ fn of_event<'a>(event: &'a SpanEvent, span: &'a SpanData, sender: &'a Sender) ->
         }),
         event::EVALUATION => Data::Event(Event {
             ver: VER,
-            name: cut(&event.name, EVENT_NAME).into(),
+            name: cut(&told.name, EVENT_NAME).into(),
             properties: properties(&[]),
-            measurements: measurements(&event.attributes),
+            measurements: measurements(&told.attributes),
         }),
         name => Data::Message(Message {
             ver: VER,
@@ -303,7 +308,7 @@ fn of_event<'a>(event: &'a SpanEvent, span: &'a SpanData, sender: &'a Sender) ->
             properties: properties(&[]),
         }),
     };
-    Envelope::new(event.timestamp, tags, data)
+    Envelope::new(told.timestamp, tags, data)
 }
 
 fn took(span: &SpanData) -> Duration {

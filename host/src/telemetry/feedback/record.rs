@@ -10,7 +10,9 @@ use opentelemetry_sdk::trace::{IdGenerator, RandomIdGenerator, SpanData, SpanEve
 use serde::{Deserialize, Serialize};
 
 use super::{Evaluation, Feedback, attribute_key, cut_value};
+use crate::telemetry::logs::evaluation;
 use crate::telemetry::names::{attribute, event, semconv, span};
+use crate::telemetry::outbox::parcel::Log;
 use crate::telemetry::{propagation, scope};
 
 /// Members of a caller's baggage that become attributes. The standard's limit, which the reader of the header keeps as
@@ -94,6 +96,17 @@ impl Record {
 
     pub(super) fn key(&self) -> Option<&str> {
         self.key.as_deref()
+    }
+
+    /// The evaluation as a log record of the span that was judged, or, if nobody knows which, of the feedback's own.
+    pub(super) fn evaluation(&self) -> Option<Log> {
+        let mut attributes = key_values(self.evaluation.as_ref()?);
+        attributes.push(KeyValue::new(attribute::FEEDBACK_ID, self.id.clone()));
+        let trace = TraceId::from_hex(&self.trace).ok()?;
+        let span = SpanId::from_hex(self.parent.as_ref().unwrap_or(&self.span)).ok()?;
+        let judged =
+            SpanContext::new(trace, span, TraceFlags::new(self.flags), self.parent.is_some(), TraceState::NONE);
+        Some(evaluation(&judged, UNIX_EPOCH + Duration::from_nanos(self.time), &attributes))
     }
 
     /// The span; none if its ids are none.
@@ -272,6 +285,33 @@ mod tests {
             KeyValue::new("gen_ai.evaluation.explanation", "so"),
         ];
         assert_eq!(span.events.events, [Event::new("gen_ai.evaluation.result", span.start_time, expected, 0)]);
+    }
+
+    #[test]
+    fn an_evaluation_is_a_log_record_of_the_span_that_was_judged() {
+        let judged = |parent: &Context| {
+            let evaluation = Evaluation { name: "tone".to_owned(), value: Some(0.1), label: None, explanation: None };
+            let record = Record::new(parent, Feedback { evaluation: Some(evaluation), ..Feedback::default() });
+            (record.evaluation().unwrap(), record)
+        };
+        let ((log, scope), record) = judged(&about(TraceFlags::NOT_SAMPLED));
+        assert_eq!(scope.name(), "promptflow");
+        assert_eq!(log.event_name(), Some("gen_ai.evaluation.result"));
+        let of = log.trace_context().unwrap();
+        assert_eq!((of.trace_id, of.span_id), (TraceId::from(7), SpanId::from(8)));
+        let attributes: Vec<_> = log.attributes_iter().cloned().collect();
+        let expected: [(opentelemetry::Key, opentelemetry::logs::AnyValue); 3] = [
+            ("gen_ai.evaluation.name".into(), "tone".into()),
+            ("gen_ai.evaluation.score.value".into(), 0.1.into()),
+            ("feedback.id".into(), record.id.clone().into()),
+        ];
+        assert_eq!(attributes, expected);
+        assert_eq!(record.evaluation().unwrap().0, log, "each delivery says the same");
+
+        let ((log, _), record) = judged(&Context::new());
+        let of = log.trace_context().unwrap();
+        assert_eq!((of.trace_id.to_string(), of.span_id.to_string()), (record.trace.clone(), record.span.clone()));
+        assert!(Record::new(&Context::new(), Feedback::default()).evaluation().is_none());
     }
 
     #[test]

@@ -48,11 +48,13 @@ pub(super) fn http(parcel: &Parcel, status: StatusCode, headers: &HeaderMap, bod
         | StatusCode::TOO_MANY_REQUESTS
         | StatusCode::BAD_GATEWAY
         | StatusCode::SERVICE_UNAVAILABLE
-        | StatusCode::GATEWAY_TIMEOUT => later(why),
+        | StatusCode::GATEWAY_TIMEOUT
         // The standard would have these dropped. A key that has changed must not cost what is told until someone sees it.
-        StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN | StatusCode::PROXY_AUTHENTICATION_REQUIRED => later(why),
+        | StatusCode::UNAUTHORIZED
+        | StatusCode::FORBIDDEN
+        | StatusCode::PROXY_AUTHENTICATION_REQUIRED => later(why),
         // Nobody is followed, since the headers hold keys; so nobody has taken or refused it.
-        status if status.is_redirection() => later(why),
+        _ if status.is_redirection() => later(why),
         _ => Outcome::Refused { why },
     }
 }

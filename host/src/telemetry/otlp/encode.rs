@@ -15,11 +15,12 @@ use opentelemetry_proto::tonic::metrics::v1::{
     ExponentialHistogram, Gauge, Histogram, Metric, ResourceMetrics, ScopeMetrics, Sum, Summary,
 };
 use opentelemetry_proto::tonic::resource::v1::Resource;
-use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, ScopeSpans};
+use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, ScopeSpans, Span};
 use opentelemetry_sdk::metrics::data;
 use opentelemetry_sdk::trace::SpanData;
 use prost::Message;
 
+use super::super::names::attribute;
 use super::super::outbox::parcel::{Log, PARCEL_BYTES, Parcel, Signal};
 
 /// Makes parcels of what one resource tells.
@@ -37,7 +38,9 @@ impl Encoder {
     pub(super) fn spans(&self, spans: &[SpanData]) -> Vec<Parcel> {
         let mut scope_spans: Vec<ScopeSpans> = Vec::new();
         for span in spans {
-            let told = span.clone().into();
+            let mut told: Span = span.clone().into();
+            // Its trace state says it by OpenTelemetry's own name.
+            told.attributes.retain(|it| it.key != attribute::SAMPLE_RATE);
             let (scope, schema_url) = ((&span.instrumentation_scope, None).into(), &span.instrumentation_scope);
             let schema_url = schema_url.schema_url().unwrap_or_default();
             let scope = Some(scope);

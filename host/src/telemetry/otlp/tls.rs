@@ -102,10 +102,12 @@ fn told(file: &File, what: &str) -> String {
     format!("{}: {:?}: {what}", file.variable, file.path)
 }
 
+type Make<C> = dyn Fn(&Certificates) -> Result<C, String> + Send + Sync;
+
 /// Something that is made of certificates, and made anew when their files have changed.
 pub(super) struct Renewed<C> {
     files: Files,
-    make: Box<dyn Fn(&Certificates) -> Result<C, String> + Send + Sync>,
+    make: Box<Make<C>>,
     made: Mutex<Made<C>>,
 }
 

@@ -85,7 +85,7 @@ impl Telemetry {
             tell_prompt(&open, prompt, start.inputs);
         }
         open.tell(attribute::INPUTS, event::INPUTS, start.inputs);
-        let notes = NodeNotes::on(&open);
+        let notes = NodeNotes::on(&open, self, node);
         NodeSpan { telemetry: self.clone(), flow: flow.clone(), node: node.clone(), usage: start.usage, notes, open }
     }
 

@@ -9,9 +9,11 @@ use opentelemetry::trace::TraceContextExt;
 use opentelemetry::{Context, KeyValue, Value};
 
 use super::{Clock, Open};
-use crate::telemetry::content::{cut, marked};
+use crate::id::NodeId;
+use crate::telemetry::content::{Content, cut, marked};
+use crate::telemetry::logs::{GuestLines, GuestLog};
 use crate::telemetry::names::{self, attribute, event};
-use crate::telemetry::propagation;
+use crate::telemetry::{Redactor, Telemetry, propagation};
 
 /// Longest key of an attribute, and longest name of an event, in bytes.
 pub(in crate::telemetry) const MAX_KEY: usize = 100;
@@ -24,7 +26,7 @@ pub(in crate::telemetry) const MAX_ATTRIBUTES: usize = 32;
 pub(in crate::telemetry) const MAX_METRICS: usize = 64;
 /// Events that one run may add.
 pub(in crate::telemetry) const MAX_EVENTS: usize = 32;
-/// Log lines of one run that are kept. With [`MAX_EVENTS`] and the host's own events they stay below the 128 that the
+/// Log lines of one run that are kept as events, where nobody exports logs. With [`MAX_EVENTS`] and the host's own events they stay below the 128 that the
 /// SDK keeps of a span, so that a talkative guest cannot push out the node's output.
 pub(in crate::telemetry) const MAX_LOG_LINES: usize = 64;
 
@@ -53,6 +55,8 @@ pub enum LogLevel {
 pub struct NodeNotes {
     cx: Context,
     clock: Clock,
+    content: Content,
+    redactor: Redactor,
     kept: Arc<Mutex<Kept>>,
 }
 
@@ -63,13 +67,39 @@ struct Kept {
     /// Written with them.
     metrics: Vec<KeyValue>,
     events: usize,
-    log_lines: usize,
+    log: LogLines,
     left_out: i64,
+    /// The span has ended.
+    closed: bool,
+}
+
+/// Where log lines go.
+#[derive(Debug)]
+enum LogLines {
+    /// Events of the span, of which there are so many: nobody exports logs.
+    Events(usize),
+    /// Records, and how many lines were left out.
+    Records(GuestLines, usize),
+}
+
+impl Default for LogLines {
+    fn default() -> Self {
+        Self::Events(0)
+    }
 }
 
 impl NodeNotes {
-    pub(super) fn on(open: &Open) -> Self {
-        Self { cx: open.context().clone(), clock: open.clock(), kept: Arc::default() }
+    pub(super) fn on(open: &Open, telemetry: &Telemetry, node: &NodeId) -> Self {
+        let cx = open.context().clone();
+        let records = |log: &GuestLog| LogLines::Records(log.lines(node.as_str(), cx.span().span_context()), 0);
+        let kept = Kept { log: telemetry.guest_log().map(records).unwrap_or_default(), ..Kept::default() };
+        Self {
+            clock: open.clock(),
+            content: open.content,
+            redactor: telemetry.redactor().clone(),
+            kept: Arc::new(Mutex::new(kept)),
+            cx,
+        }
     }
 
     /// Sets an attribute; a later value replaces an earlier one.
@@ -117,23 +147,49 @@ impl NodeNotes {
         self.event(name.to_owned(), attributes);
     }
 
-    /// Adds a log line. `context` is what the guest calls the place it comes from; may be empty.
+    /// Adds a log line: a record with the ids of the span if logs are exported, else an event of it. `context` is what the
+    /// guest calls the place it comes from; may be empty.
     pub fn log(&self, level: LogLevel, context: &str, message: &str) {
         let mut kept = self.kept();
-        if kept.log_lines == MAX_LOG_LINES {
-            kept.left_out += 1;
+        if kept.closed {
             return;
         }
-        kept.log_lines += 1;
-        drop(kept);
+        let context = cut(context, MAX_KEY);
+        match &mut kept.log {
+            LogLines::Events(MAX_LOG_LINES) => kept.left_out += 1,
+            LogLines::Events(count) => {
+                *count += 1;
+                drop(kept);
+                self.log_event(level, context, self.logged(message));
+            }
+            LogLines::Records(lines, _) if lines.has_room() => {
+                lines.tell(self.clock.wall(Instant::now()), level, context, self.logged(message));
+            }
+            LogLines::Records(_, left_out) => {
+                *left_out += 1;
+                kept.left_out += 1;
+            }
+        }
+    }
+
+    fn log_event(&self, level: LogLevel, context: &str, message: Arc<str>) {
         let mut attributes = vec![
             KeyValue::new(attribute::LOG_SEVERITY, level.as_str()),
-            KeyValue::new(attribute::LOG_MESSAGE, marked(message, MAX_TEXT)),
+            KeyValue::new(attribute::LOG_MESSAGE, message),
         ];
         if !context.is_empty() {
-            attributes.push(KeyValue::new(attribute::LOG_CONTEXT, cut(context, MAX_KEY).to_owned()));
+            attributes.push(KeyValue::new(attribute::LOG_CONTEXT, context.to_owned()));
         }
         self.event(event::LOG.to_owned(), attributes);
+    }
+
+    /// As much of a line as may be told. A guest may well write its inputs, so where no content is told only that there
+    /// was a line is.
+    fn logged(&self, message: &str) -> Arc<str> {
+        match self.content {
+            Content::None => format!("[{} bytes]", message.len()).into(),
+            Content::Truncated | Content::Full => marked(&self.redactor.text(message), MAX_TEXT),
+        }
     }
 
     /// The span as the text of a `traceparent` header; empty if there is no trace.
@@ -144,6 +200,10 @@ impl NodeNotes {
     /// Puts on the span what waited for its end.
     pub(super) fn write(&self) {
         let mut kept = self.kept();
+        kept.closed = true;
+        if let LogLines::Records(lines, left_out @ 1..) = &kept.log {
+            lines.left_out(self.clock.wall(Instant::now()), *left_out);
+        }
         let span = self.cx.span();
         span.set_attributes(std::mem::take(&mut kept.attributes));
         span.set_attributes(std::mem::take(&mut kept.metrics));
@@ -154,6 +214,11 @@ impl NodeNotes {
 
     fn event(&self, name: String, attributes: Vec<KeyValue>) {
         self.cx.span().add_event_with_timestamp(name, self.clock.wall(Instant::now()), attributes);
+    }
+
+    #[cfg(test)]
+    pub(in crate::telemetry) fn redactor(&self) -> &Redactor {
+        &self.redactor
     }
 
     fn kept(&self) -> MutexGuard<'_, Kept> {

@@ -16,7 +16,7 @@ use crate::telemetry::names::{attribute, semconv, value};
 /// What is known of a request when its head has been read.
 #[derive(Debug)]
 pub struct RequestStart<'a> {
-    /// What the headers said: see [`propagation::extract`](crate::telemetry::propagation::extract).
+    /// What the headers said: see [`Propagators::extract`](crate::telemetry::propagation::Propagators::extract).
     pub parent: &'a Context,
     pub method: &'a str,
     /// The route as the server has it, such as `/score`: a small set, unlike paths.

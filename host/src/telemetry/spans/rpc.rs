@@ -14,7 +14,7 @@ use crate::telemetry::content::{LABEL_BYTES, cut};
 use crate::telemetry::metrics::{Consumption, RpcCall};
 use crate::telemetry::names::{attribute, event, semconv, value};
 use crate::telemetry::usage::whole;
-use crate::telemetry::{Telemetry, Tokens, Usage, propagation};
+use crate::telemetry::{Telemetry, Tokens, Usage};
 
 /// What kind of call it is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -141,7 +141,7 @@ impl RpcSpan {
 
     /// The headers by which the service that is called continues the trace.
     pub fn headers(&self) -> HeaderMap {
-        propagation::headers(self.open.context())
+        self.telemetry.0.propagators.headers(self.open.context())
     }
 
     /// Ends the span with what came back; of a stream, after the last piece.

@@ -1,6 +1,10 @@
 //! What guests say on their spans, and its bounds.
 
+use opentelemetry::logs::{AnyValue, Severity};
+use opentelemetry_sdk::logs::{InMemoryLogExporter, SdkLogRecord, SdkLoggerProvider};
+
 use super::*;
+use crate::telemetry::logs::{MAX_BYTES, MAX_LINES};
 use crate::telemetry::spans::notes::{MAX_ATTRIBUTES, MAX_EVENTS, MAX_LOG_LINES, MAX_METRICS, MAX_TEXT};
 
 /// The attributes that a guest's notes left on its span, beside the host's own.
@@ -141,4 +145,72 @@ fn a_guest_knows_its_own_span() {
     let node = rig.node(&Context::new(), &Usage::default());
     assert_eq!(node.notes().traceparent(), propagation::traceparent(&node.context()));
     assert!(node.notes().traceparent().starts_with("00-"));
+}
+
+/// The log records that a node's run left, and its span.
+fn logged(content: Content, note: impl FnOnce(&NodeNotes)) -> (Vec<SdkLogRecord>, SpanData) {
+    let exporter = InMemoryLogExporter::default();
+    let loggers = SdkLoggerProvider::builder().with_simple_exporter(exporter.clone()).build();
+    let rig = Rig::of(&Config { content, ..Config::default() }, Some(loggers));
+    let node = rig.node(&Context::new(), &Usage::default());
+    let notes = node.notes();
+    note(&notes);
+    node.finish("1");
+    notes.log(LogLevel::Info, "", "after the end");
+    (exporter.get_emitted_logs().unwrap().into_iter().map(|it| it.record).collect(), rig.span("chat"))
+}
+
+fn body(record: &SdkLogRecord) -> String {
+    match record.body() {
+        Some(AnyValue::String(text)) => text.to_string(),
+        other => format!("{other:?}"),
+    }
+}
+
+#[test]
+fn where_logs_are_exported_a_line_is_a_record_of_the_span_and_no_event() {
+    let (records, span) = logged(Content::default(), |notes| notes.log(LogLevel::Critical, "here", "careful"));
+    let [record] = &records[..] else { panic!("{records:?}") };
+    let of = record.trace_context().unwrap();
+    assert_eq!((of.trace_id, of.span_id), (span.span_context.trace_id(), span.span_context.span_id()));
+    assert_eq!((record.severity_text(), record.severity_number()), (Some("CRITICAL"), Some(Severity::Fatal)));
+    assert_eq!(body(record), "careful");
+    let attributes: Vec<_> = record.attributes_iter().map(|(key, value)| (key.as_str(), value.clone())).collect();
+    assert_eq!(attributes, [("node_name", "chat".into()), ("log.context", "here".into())]);
+    assert!(span.start_time <= record.timestamp().unwrap() && record.timestamp().unwrap() <= span.end_time);
+    assert!(!span.events.iter().any(|event| event.name == "log"));
+}
+
+#[test]
+fn records_of_a_run_have_bounds_of_their_own_and_the_last_says_what_is_left_out() {
+    let (records, span) = logged(Content::default(), |notes| {
+        (0..MAX_LINES + 5).for_each(|n| notes.log(LogLevel::Info, "", &n.to_string()));
+    });
+    assert_eq!(records.len(), MAX_LINES + 1);
+    assert_eq!(body(&records[MAX_LINES - 1]), (MAX_LINES - 1).to_string());
+    assert_eq!(body(&records[MAX_LINES]), "5 more lines of this node are left out");
+    assert_eq!(texts(&span.attributes)["weir.notes_left_out"], "5");
+
+    let long = "x".repeat(MAX_TEXT);
+    let (records, _) = logged(Content::Full, |notes| (0..100).for_each(|_| notes.log(LogLevel::Info, "", &long)));
+    assert_eq!(records.len(), MAX_BYTES / MAX_TEXT + 1);
+}
+
+#[test]
+fn a_line_is_masked_and_cut_and_without_content_only_counted() {
+    let secret = "sk-0123456789";
+    let line = format!("{} {secret} {}", "x".repeat(MAX_TEXT - 4), "y".repeat(MAX_TEXT));
+    let told = |content| {
+        let (records, _) = logged(content, |notes| {
+            notes.redactor().learn([secret]);
+            notes.log(LogLevel::Info, "", &line);
+        });
+        body(&records[0])
+    };
+    for content in [Content::Truncated, Content::Full] {
+        let told = told(content);
+        assert!(told.starts_with("xxx") && told.ends_with(" bytes]"), "{told}");
+        assert!(!told.contains("sk-"), "half of a secret is a secret");
+    }
+    assert_eq!(told(Content::None), format!("[{} bytes]", line.len()));
 }

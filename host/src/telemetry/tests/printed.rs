@@ -114,7 +114,7 @@ fn each_root_is_printed_as_a_tree_of_its_own_once_it_is_whole() {
     let mut headers = http::HeaderMap::new();
     let parent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
     headers.insert("traceparent", parent.parse().unwrap());
-    let parent = propagation::extract(&headers);
+    let parent = Propagators::default().extract(&headers);
 
     // Two requests of one trace at the same time, and two feedbacks in between.
     let (first, second) = (rig.request(&parent), rig.request(&parent));

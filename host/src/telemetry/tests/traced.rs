@@ -27,7 +27,7 @@ fn caller(flags: &str) -> Context {
     let parent = format!("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-{flags}");
     headers.insert("traceparent", parent.parse().unwrap());
     headers.insert("baggage", "user=alice".parse().unwrap());
-    propagation::extract(&headers)
+    Propagators::default().extract(&headers)
 }
 
 #[track_caller]

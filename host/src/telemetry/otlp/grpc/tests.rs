@@ -6,7 +6,7 @@ use std::thread;
 
 use futures_util::stream;
 use http::{Method, Response};
-use http_body_util::{Full, StreamBody};
+use http_body_util::StreamBody;
 use hyper::body::{Frame, Incoming};
 use hyper::server::conn::http2;
 use hyper::service::service_fn;
