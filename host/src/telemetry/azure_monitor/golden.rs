@@ -94,7 +94,9 @@ fn our_envelopes_are_those_of_the_exporter_for_python_but_for_what_is_listed() {
             places.sort();
             places.dedup();
             for place in places.into_iter().filter(|place| ours.get(*place) != theirs.get(*place)) {
-                let text = |leaves: &BTreeMap<String, String>| leaves.get(place).cloned().unwrap_or_else(|| NOTHING.to_owned());
+                let text = |leaves: &BTreeMap<String, String>| {
+                    leaves.get(place).cloned().unwrap_or_else(|| NOTHING.to_owned())
+                };
                 found.push((label.clone(), place.clone(), text(&theirs), text(&ours)));
             }
         }
@@ -120,7 +122,10 @@ fn ours(telemetry: &Json) -> BTreeMap<String, Vec<Json>> {
     BTreeMap::from([
         ("spans".to_owned(), of_spans.map(|it| told(&it)).collect()),
         ("metrics".to_owned(), metrics::envelopes(&measured, &sender).iter().map(told).collect()),
-        ("logs".to_owned(), records.iter().filter_map(|record| logs::envelope(record, &sender)).map(|it| told(&it)).collect()),
+        (
+            "logs".to_owned(),
+            records.iter().filter_map(|record| logs::envelope(record, &sender)).map(|it| told(&it)).collect(),
+        ),
     ])
 }
 
