@@ -13,7 +13,6 @@ mod scenarios;
 
 mod access;
 mod activate;
-mod app_insights;
 mod check;
 mod cli;
 mod conformance;

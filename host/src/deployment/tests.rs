@@ -1,4 +1,5 @@
 use super::*;
+use crate::secret::Secret;
 
 #[track_caller]
 fn parse(text: &str) -> (Document, Vec<String>) {
@@ -106,7 +107,7 @@ fn an_endpoint_may_have_a_linked_resource_among_its_properties() {
     ] {
         let (document, notes) = parse(&format!("name: e\ntraffic: {{}}\nproperties: {properties}\n"));
         let Document::Endpoint(endpoint) = document else { panic!("an endpoint") };
-        assert_eq!(endpoint.linked.as_ref().map(|linked| linked.expose()), expected, "{properties}");
+        assert_eq!(endpoint.linked.as_ref().map(Secret::expose), expected, "{properties}");
         assert_eq!(notes, Vec::<String>::new());
     }
     refused(

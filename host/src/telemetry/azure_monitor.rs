@@ -37,8 +37,9 @@ use opentelemetry_sdk::trace::SpanData;
 
 use super::outbox::parcel::{Destination, Encode, Log, Outcome, Parcel, Signal, Transmit};
 
+pub(super) use config::Config;
 pub(super) use config::Connected;
-pub use config::{Config, ENABLED, LINKED};
+pub use config::{ENABLED, LINKED};
 pub(super) use metrics::TEMPORALITY;
 pub(crate) use transmit::StartError;
 

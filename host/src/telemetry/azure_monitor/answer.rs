@@ -80,7 +80,7 @@ impl Answer<'_> {
             }
             // This endpoint is not the resource's: what waits goes to the one that is set next.
             (404 | 421, _) => Outcome::Later { after, why: self.why() },
-            (status, _) if RETRYABLE.contains(&status) || status >= 500 || status < 400 => {
+            (status, _) if RETRYABLE.contains(&status) || !(400..500).contains(&status) => {
                 Outcome::Later { after, why: self.why() }
             }
             _ => Outcome::Refused { why: self.why() },

@@ -176,7 +176,7 @@ pub(super) struct Metric<'a> {
     pub(super) properties: Properties<'a>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Clone, Copy, Debug, Serialize)]
 pub(super) struct Point<'a> {
     pub(super) name: &'a str,
     #[serde(rename = "ns", skip_serializing_if = "Option::is_none")]

@@ -120,7 +120,7 @@ mod tests {
         json!({"tags": tags.clone(), "data": envelope["data"]})
     }
 
-    fn data(kind: &str, data: Value) -> Value {
+    fn data(kind: &str, data: &Value) -> Value {
         json!({"tags": {}, "data": {"baseType": kind, "baseData": data}})
     }
 
@@ -142,12 +142,12 @@ mod tests {
             });
             let properties = json!({"n": "1", "logger_name": "weir"});
             let expected = json!({"ver": 2, "message": "a line", "severityLevel": level, "properties": properties});
-            assert_eq!(found, data("MessageData", expected), "{severity:?}");
+            assert_eq!(found, data("MessageData", &expected), "{severity:?}");
         }
         let found = told(|record| record.set_target("weir::server"));
         let expected =
             json!({"ver": 2, "message": "n/a", "severityLevel": 0, "properties": {"logger_name": "weir::server"}});
-        assert_eq!(found, data("MessageData", expected));
+        assert_eq!(found, data("MessageData", &expected));
     }
 
     #[test]
@@ -171,7 +171,7 @@ mod tests {
         let expected = json!({
             "ver": 2, "exceptions": [thrown], "severityLevel": 3, "properties": {"logger_name": "weir"}
         });
-        assert_eq!(found, data("ExceptionData", expected));
+        assert_eq!(found, data("ExceptionData", &expected));
 
         let found = told(|record| {
             record.add_attribute(CUSTOM_EVENT, "an event");
@@ -180,7 +180,7 @@ mod tests {
         let expected = json!({
             "ver": 2, "name": "an event", "properties": {"score": "0.5", "logger_name": "weir"}, "measurements": {"score": 0.5}
         });
-        assert_eq!(found, data("EventData", expected));
+        assert_eq!(found, data("EventData", &expected));
     }
 
     #[test]

@@ -3,7 +3,6 @@
 //! Histograms arrive as sum, count, least and greatest: Application Insights has no buckets. The name of the meter is the
 //! namespace, so the eight metrics are found under `promptflow standard metrics`.
 
-use std::borrow::Cow;
 use std::time::SystemTime;
 
 use opentelemetry::KeyValue;
@@ -12,7 +11,7 @@ use opentelemetry_sdk::metrics::data::{AggregatedMetrics, MetricData, ResourceMe
 
 use super::envelope::{Data, Envelope, Metric, NAME, NAMESPACE, Point, VER};
 use super::tags::Sender;
-use super::text::{Properties, cut};
+use super::text::{Properties, cut, text};
 
 /// What is asked of the SDK: what was added since the last time, for counters and histograms; what there is, for all
 /// others.
@@ -106,7 +105,7 @@ impl<'a> Batch<'a, '_> {
         let point = Point { min: point.min.filter(finite), max: point.max.filter(finite), ..point };
         let mut properties = Properties::default();
         for KeyValue { key, value, .. } in attributes {
-            properties.add(key.as_str(), Cow::from(super::text::text(value)));
+            properties.add(key.as_str(), text(value));
         }
         let data = Metric { ver: VER, metrics: [point], properties };
         self.envelopes.push(Envelope::new(at, self.sender.tags(), Data::Metric(data)));
@@ -141,7 +140,7 @@ mod tests {
         envelopes.iter().map(|envelope| serde_json::to_value(envelope).unwrap()["data"].clone()).collect()
     }
 
-    fn one(name: &str, more: Value) -> Value {
+    fn one(name: &str, more: &Value) -> Value {
         let mut point = json!({"name": name, "ns": "promptflow standard metrics"});
         point.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
         json!({"baseType": "MetricData", "baseData": {"ver": 2, "metrics": [point]}})
@@ -150,17 +149,17 @@ mod tests {
     #[test]
     fn counters_and_histograms_tell_what_was_added_and_others_what_there_is() {
         let told = second(|meter| meter.u64_counter("node_request").build().add(3, &[]));
-        assert_eq!(told, [one("node_request", json!({"value": 3.0, "count": 1}))]);
+        assert_eq!(told, [one("node_request", &json!({"value": 3.0, "count": 1}))]);
         let told = second(|meter| {
             let latency = meter.f64_histogram("node_latency").build();
             latency.record(1.5, &[]);
             latency.record(3.0, &[]);
         });
-        assert_eq!(told, [one("node_latency", json!({"value": 4.5, "count": 2, "min": 1.5, "max": 3.0}))]);
+        assert_eq!(told, [one("node_latency", &json!({"value": 4.5, "count": 2, "min": 1.5, "max": 3.0}))]);
         let told = second(|meter| meter.i64_up_down_counter("active").build().add(-2, &[]));
-        assert_eq!(told, [one("active", json!({"value": -4.0, "count": 1}))]);
+        assert_eq!(told, [one("active", &json!({"value": -4.0, "count": 1}))]);
         let told = second(|meter| meter.f64_gauge("size").build().record(0.5, &[]));
-        assert_eq!(told, [one("size", json!({"value": 0.5, "count": 1}))]);
+        assert_eq!(told, [one("size", &json!({"value": 0.5, "count": 1}))]);
     }
 
     #[test]

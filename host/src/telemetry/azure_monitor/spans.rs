@@ -113,10 +113,8 @@ impl<'a> Item<'a> {
         if let Some(method) = self.attributes.text(semconv::HTTP_METHOD) {
             self.carry(USER_AGENT, semconv::USER_AGENT);
             url = self.request_url();
-            let route = self.attributes.text(semconv::HTTP_ROUTE).map(|route| {
-                self.carried.push(semconv::HTTP_ROUTE);
-                route
-            });
+            let route = self.attributes.text(semconv::HTTP_ROUTE);
+            self.carried.extend(route.is_some().then_some(semconv::HTTP_ROUTE));
             if let Some(path) = route.or_else(|| url.as_deref().map(path_of)) {
                 self.carried.push(semconv::HTTP_METHOD);
                 name = Cow::Owned(format!("{method} {path}"));
