@@ -124,6 +124,11 @@ pub fn prepare(folder: &Folder, workshop: &Arc<Workshop>, settings: &Settings<'_
 }
 
 impl Parts {
+    /// Where its components were compiled.
+    pub fn workshop(&self) -> &Arc<Workshop> {
+        &self.workshop
+    }
+
     /// A runner of this flow on these threads.
     pub fn runner(self, telemetry: Telemetry, threads: Threads) -> Runner {
         telemetry.redactor().learn(self.secrets.iter().map(Secret::expose));

@@ -28,7 +28,7 @@ use crate::id::{FlowId, NodeId, RequestId};
 use crate::telemetry::{self, Telemetry};
 
 use error::{CallError, NodeError};
-use facts::{RpcReply, RpcRequest};
+use facts::{NodeUse, RpcReply, RpcRequest};
 use grants::{Ask, AskError, Grants};
 use metrics::LoggedMetrics;
 use notes::Notes;
@@ -103,6 +103,11 @@ pub trait StreamCall: Send + 'static {
 
     /// Called for every piece, in order.
     fn see(seen: &mut Self::Seen, item: &Self::Item);
+
+    /// Whether the piece is a chunk of what a model answers, whose time is of interest.
+    fn is_chunk(_: &Self::Item) -> bool {
+        false
+    }
 
     /// Called once, when the stream has ended well.
     fn reply_facts(seen: Self::Seen) -> RpcReply;
@@ -192,6 +197,8 @@ pub struct NodeRun {
     pub deadline: Instant,
     pub outlet: Outlet,
     pub notes: Notes,
+    /// What the run takes, told when it ends.
+    pub used: NodeUse,
     grants: Arc<Grants>,
     /// The node's span: parent of the spans of its calls.
     span: Context,

@@ -13,6 +13,7 @@ mod process;
 mod progress;
 pub mod run;
 pub mod serve;
+mod watch;
 
 use std::path::PathBuf;
 use std::process::ExitCode;

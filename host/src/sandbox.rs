@@ -12,6 +12,7 @@ mod store;
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Instant;
 
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
@@ -95,7 +96,9 @@ impl Node {
     async fn answer(&self, run: NodeRun, inputs: String) -> Result<Answer, NodeError> {
         let mut store = store::new(&self.component, run, &self.limits);
         let result = async {
+            let began = Instant::now();
             let node = self.component.instance.instantiate_async(&mut store).await?;
+            store.data().instantiated(began.elapsed());
             node.weir_flow_handler().call_run(&mut store, &inputs).await
         }
         .await;
@@ -132,7 +135,29 @@ impl Node {
             Some(_) => (NodeFailure::Trap, format!("node {id:?} trapped")),
             None => (NodeFailure::Host, format!("node {id:?} could not be run")),
         };
-        NodeError::new(failure, message).with_detail(format_args!("{error:?}"))
+        let failed = NodeError::new(failure, message).with_detail(format_args!("{error:?}"));
+        match error.downcast_ref::<Trap>() {
+            Some(trap) => failed.with_trap(kind(*trap)),
+            None => failed,
+        }
+    }
+}
+
+/// The trap as metrics name it: one of a few, since most that WebAssembly knows cannot happen to what is accepted here.
+fn kind(trap: Trap) -> &'static str {
+    match trap {
+        Trap::StackOverflow => "stack_overflow",
+        Trap::MemoryOutOfBounds => "memory_out_of_bounds",
+        Trap::TableOutOfBounds => "table_out_of_bounds",
+        Trap::IndirectCallToNull => "indirect_call_to_null",
+        Trap::BadSignature => "bad_signature",
+        Trap::IntegerOverflow => "integer_overflow",
+        Trap::IntegerDivisionByZero => "integer_division_by_zero",
+        Trap::BadConversionToInteger => "bad_conversion_to_integer",
+        Trap::UnreachableCodeReached => "unreachable",
+        Trap::Interrupt => "interrupt",
+        Trap::CannotEnterComponent => "cannot_enter_component",
+        _ => "other",
     }
 }
 

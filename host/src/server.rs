@@ -20,6 +20,7 @@ pub mod rate;
 pub mod reply;
 pub mod request_id;
 mod score;
+mod scrape;
 pub mod swagger;
 pub mod token;
 
@@ -39,6 +40,7 @@ use body::Bodies;
 use config::Config;
 use drain::{Drain, Draining, Ended};
 use endpoint::Endpoint;
+use listener::Budget;
 use problem::Problem;
 use token::FeedbackTokens;
 
@@ -62,6 +64,9 @@ pub struct App {
     pub draining: Draining,
     /// Whether the files that say what to serve were wrong when they were last read.
     reload_failed: AtomicBool,
+    /// The connections of the two listeners: how many there are, and may be.
+    pub public: Arc<Budget>,
+    pub admin: Arc<Budget>,
 }
 
 impl App {
@@ -75,8 +80,20 @@ impl App {
         draining: Draining,
     ) -> Self {
         let (endpoint, bodies) = (RwLock::new(Arc::new(endpoint)), Bodies::new(config.bodies.clone()));
-        let reload_failed = AtomicBool::new(false);
-        Self { endpoint, telemetry, config, bodies, feedback_tokens, access, build_info, draining, reload_failed }
+        let (public, admin) = (config.listener.budget(), config.listener.for_admin().budget());
+        Self {
+            endpoint,
+            telemetry,
+            config,
+            bodies,
+            feedback_tokens,
+            access,
+            build_info,
+            draining,
+            reload_failed: AtomicBool::new(false),
+            public,
+            admin,
+        }
     }
 
     /// What is served now.
@@ -136,10 +153,12 @@ impl Server {
     pub async fn serve(self, config: &Config, drain: Drain, stop: impl AsyncFnMut()) -> Ended {
         let Self { public, admin, app } = self;
         let listen = &config.listener;
-        let public = listener::serve(public, public_routes(app.clone()), listen.clone(), drain.watch());
+        let (places, routes) = (app.public.clone(), public_routes(app.clone()));
+        let public = listener::serve(public, routes, listen.clone(), places, drain.watch());
         // Ends last, so that probes are answered until the end: it watches nobody.
         let nobody = Drain::default();
-        let admin = listener::serve(admin, admin_routes(app.clone()), listen.for_admin(), nobody.watch());
+        let (places, routes) = (app.admin.clone(), admin_routes(app.clone()));
+        let admin = listener::serve(admin, routes, listen.for_admin(), places, nobody.watch());
         tokio::select! {
             ended = drain.conduct(&config.drain, stop, public) => ended,
             () = admin => Ended::Hurried,
@@ -185,8 +204,10 @@ fn public_routes(app: Arc<App>) -> Router {
         .fallback_service(routes)
         // The edge asks for it.
         .layer(middleware::from_fn(request_id::assign))
-        // Outside of everything, so that a page can read whatever the answer is.
-        .layer(middleware::from_fn_with_state(app, cors::cors))
+        // Outside of nearly everything, so that a page can read whatever the answer is.
+        .layer(middleware::from_fn_with_state(app.clone(), cors::cors))
+        // Outermost: every request is measured, whatever becomes of it.
+        .layer(middleware::from_fn_with_state(app, edge::measure))
 }
 
 /// The routes an operator sees.
@@ -195,6 +216,7 @@ fn admin_routes(app: Arc<App>) -> Router {
         .route("/livez", get(probes::live))
         .route("/readyz", get(probes::ready))
         .route("/startupz", get(probes::live))
+        .route("/metrics", get(scrape::metrics))
         .fallback(Problem::no_such_route)
         .method_not_allowed_fallback(Problem::no_such_method)
         .with_state(app)

@@ -39,6 +39,8 @@ pub use console::Terminal;
 pub use content::{CONTENT_BYTES, Content};
 pub use exporters::StartError;
 pub use logs::HostLog;
+pub use metrics::{Compiled, Connections, HttpRequestTimer, Listener, NodeUse, Pool, Queue, Refused, Slots};
+pub use prometheus::SCRAPE_TYPE;
 pub use redaction::Redactor;
 pub use spans::flow::{FlowSpan, FlowStart};
 pub use spans::node::{NodeFacts, NodeKind, NodeSpan, NodeStart, PromptFacts};
@@ -79,7 +81,9 @@ impl Telemetry {
     /// If an exporter cannot be made of its settings.
     pub fn start(mut config: Config) -> Result<Self, StartError> {
         let exporters = Exporters::build(&mut config)?;
-        Ok(Self::with(exporters, &config))
+        let telemetry = Self::with(exporters, &config);
+        telemetry.watch_host();
+        Ok(telemetry)
     }
 
     fn with(exporters: Exporters, config: &Config) -> Self {

@@ -9,6 +9,7 @@
 mod architecture;
 mod contract;
 mod floors;
+mod readme;
 mod scenarios;
 
 mod access;
@@ -25,11 +26,13 @@ mod fuzz;
 mod hostile_clients;
 mod http;
 mod images;
+mod metrics;
 mod models;
 mod models_fail;
 mod openapi;
 mod overload;
 mod page;
+mod prometheus;
 mod prompties;
 mod run;
 mod sandbox;

@@ -8,6 +8,8 @@ use harness::TestHost;
 use serde_json::{Value, json};
 use weir::config::documented;
 
+use crate::readme;
+
 /// What `weir config --json` says with these settings: value and origin by name.
 async fn config(host: harness::HostBuilder) -> BTreeMap<String, (Value, String)> {
     let exit = host.arg("--json").start_verb("config").exit().await;
@@ -122,17 +124,13 @@ nodes:
 /// The tables of the README that have the columns variable and default.
 #[test]
 fn the_readme_has_every_setting_with_its_real_default() {
-    let readme = Path::new(env!("CARGO_MANIFEST_DIR")).join("../README.md");
-    let readme = fs::read_to_string(readme).expect("the README can be read");
-    let rows: BTreeMap<String, String> = readme
-        .lines()
-        .filter_map(|line| {
-            let cells: Vec<_> = line.trim_matches('|').split(" | ").map(str::trim).collect();
-            let name = cells.first()?.strip_prefix('`')?.strip_suffix('`')?;
+    let rows: BTreeMap<String, String> = readme::rows()
+        .into_iter()
+        .filter_map(|cells| {
+            let name = readme::name(&cells)?;
             let is_setting =
                 !name.is_empty() && name.chars().all(|c| c.is_ascii_uppercase() || matches!(c, '_' | '0'..='9'));
-            let default = (*cells.last()?).to_owned();
-            (is_setting && cells.len() >= 3).then_some((name.to_owned(), default))
+            (is_setting && cells.len() >= 3).then(|| Some((name.to_owned(), cells.last()?.clone()))).flatten()
         })
         .collect();
     let mut missing = Vec::new();

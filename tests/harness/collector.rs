@@ -19,7 +19,7 @@ use tokio_rustls::rustls::ServerConfig;
 
 pub use self::answers::Answer;
 pub use self::logs::Log;
-pub use self::metrics::{Labels, Metric, Point};
+pub use self::metrics::{Form, Labels, Metric, Point};
 pub use self::protocol::Protocol;
 use self::protocol::{Export, reply};
 pub use self::spans::{Event, Span, Status, Trace};

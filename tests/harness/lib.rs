@@ -36,6 +36,7 @@ mod http;
 mod identity;
 mod ingestion;
 mod model;
+pub mod prometheus;
 mod raw;
 pub mod scenario;
 mod server;
@@ -45,7 +46,7 @@ mod wait;
 mod web;
 
 pub use certificates::{Authority, Clients};
-pub use collector::{Answer, Collector, Event, Heard, Labels, Log, Metric, Point, Protocol, Span, Status, Trace};
+pub use collector::{Answer, Collector, Event, Form, Heard, Labels, Log, Metric, Point, Protocol, Span, Status, Trace};
 pub use command::{Running, run};
 pub use guests::guest;
 pub use host::{CONNECTION, Exit, HostBuilder, TestHost};

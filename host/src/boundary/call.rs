@@ -28,7 +28,7 @@ impl GuestCalls<'_> {
             self.run.granted::<C::Capability, _, _, _>(grant, &span, |grant, pass| call.run(grant, pass)).await;
         match &result {
             Ok(reply) => span.finish(&C::reply_facts(reply)),
-            Err(error) => span.fail(error.kind.code(), &error.message),
+            Err(error) => failed::<C::Capability>(span, error),
         }
         result
     }
@@ -61,7 +61,7 @@ impl NodeRun {
             match result.await {
                 Ok(items) => Ok(traced::<C>(items, span, deadline)),
                 Err(error) => {
-                    span.fail(error.kind.code(), &error.message);
+                    failed::<C::Capability>(span, &error);
                     Err(error)
                 }
             }
@@ -177,6 +177,11 @@ fn traced<C: StreamCall>(
         let item = timeout_at(deadline.into(), open.items.next()).await.unwrap_or_else(|_| Some(Err(past_deadline())));
         match item {
             Some(Ok(item)) => {
+                if C::is_chunk(&item)
+                    && let Some(span) = &mut open.span
+                {
+                    span.chunk();
+                }
                 C::see(&mut open.seen, &item);
                 Some((Ok(item), Some(open)))
             }
@@ -196,6 +201,14 @@ fn traced<C: StreamCall>(
         }
     })
     .boxed()
+}
+
+/// Ends the span of a call that was not made, or failed.
+fn failed<C: Capability>(span: RpcSpan, error: &CallError) {
+    if error.kind == CallErrorKind::NotGranted {
+        span.denied(C::NAME);
+    }
+    span.fail(error.kind.code(), &error.message);
 }
 
 fn past_deadline() -> CallError {

@@ -72,7 +72,7 @@ impl From<types::NodeError> for NodeError {
             types::Blame::System => NodeFailure::System,
         };
         let code = if is_code(&error.code) { error.code } else { "NodeError".to_owned() };
-        Self { failure, code, message: cut(error.message), detail: None }
+        Self { code, ..Self::new(failure, cut(error.message)) }
     }
 }
 

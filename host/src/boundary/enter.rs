@@ -82,6 +82,7 @@ where
         deadline,
         outlet: outlet.clone(),
         notes: span.notes(),
+        used: span.used(),
         grants,
         span: span.context(),
         usage,
@@ -106,7 +107,12 @@ where
     match &result {
         Ok(_) if outlet.has_emitted() => span.finish_streamed(outlet.listed().as_str()),
         Ok(value) => span.finish(value.as_str()),
-        Err(error) => span.fail(&error.code, &error.message, error.detail.as_deref()),
+        Err(error) => {
+            if let Some(kind) = error.trap() {
+                span.trapped(kind);
+            }
+            span.fail(&error.code, &error.message, error.detail.as_deref());
+        }
     }
     result
 }
@@ -165,7 +171,7 @@ fn upstream(error: CallError) -> NodeError {
         | CallErrorKind::Protocol
         | CallErrorKind::Internal => NodeFailure::System,
     };
-    NodeError { failure, code: error.kind.code().to_owned(), message: error.message, detail: None }
+    NodeError { code: error.kind.code().to_owned(), ..NodeError::new(failure, error.message) }
 }
 
 fn broken(node: &NodeId, what: &str) -> NodeError {

@@ -128,16 +128,38 @@ pub struct NodeError {
     pub message: String,
     /// For the operator: the trap with its frames. On the span, never in a reply.
     pub detail: Option<String>,
+    /// Of a [`NodeFailure::Trap`], which: one of a small set.
+    pub trapped: Option<&'static str>,
 }
 
 impl NodeError {
     /// An error that weir itself finds: its code is that of the failure.
     pub fn new(failure: NodeFailure, message: impl Into<String>) -> Self {
-        Self { failure, code: failure.code().to_owned(), message: message.into(), detail: None }
+        Self { failure, code: failure.code().to_owned(), message: message.into(), detail: None, trapped: None }
     }
 
     pub fn with_detail(self, detail: impl fmt::Display) -> Self {
         Self { detail: Some(detail.to_string()), ..self }
+    }
+
+    pub fn with_trap(self, kind: &'static str) -> Self {
+        Self { trapped: Some(kind), ..self }
+    }
+
+    /// How the sandbox ended the run, if it did: the trap, or the limit that was reached.
+    pub fn trap(&self) -> Option<&'static str> {
+        match self.failure {
+            NodeFailure::Trap => Some(self.trapped.unwrap_or("other")),
+            NodeFailure::Memory => Some("memory_limit"),
+            NodeFailure::Stack => Some("stack_overflow"),
+            NodeFailure::Timeout => Some("timeout"),
+            NodeFailure::User
+            | NodeFailure::System
+            | NodeFailure::Protocol
+            | NodeFailure::OutputTooLarge
+            | NodeFailure::Cancelled
+            | NodeFailure::Host => None,
+        }
     }
 
     pub fn blame(&self) -> Blame {

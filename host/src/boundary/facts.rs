@@ -2,5 +2,5 @@
 //! nothing beyond the boundary needs to know telemetry.
 
 pub use crate::telemetry::{
-    HttpRequest, LogLevel, NodeFacts, NoteValue, RpcKind, RpcReply, RpcRequest, Server as RpcServer, Tokens,
+    HttpRequest, LogLevel, NodeFacts, NodeUse, NoteValue, RpcKind, RpcReply, RpcRequest, Server as RpcServer, Tokens,
 };

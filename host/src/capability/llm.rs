@@ -187,6 +187,10 @@ impl StreamCall for StreamChat {
         }
     }
 
+    fn is_chunk(item: &backend::ChatEvent) -> bool {
+        matches!(item, backend::ChatEvent::Delta(_))
+    }
+
     fn reply_facts(seen: Seen) -> RpcReply {
         RpcReply {
             output: format!("[{}]", seen.deltas.join(",")),

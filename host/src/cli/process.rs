@@ -12,7 +12,7 @@ use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 
 use crate::assembly::Parts;
-use crate::cli::{Done, Error};
+use crate::cli::{Done, Error, watch};
 use crate::config;
 use crate::sandbox::Threads;
 use crate::scheduler::Runner;
@@ -55,6 +55,7 @@ impl Process {
 
     /// A runner of these parts on these threads.
     pub(super) fn runner(&self, parts: Parts) -> Runner {
+        watch::workshop(&self.telemetry, parts.workshop());
         parts.runner(self.telemetry.clone(), self.threads())
     }
 

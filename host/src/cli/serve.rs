@@ -11,7 +11,7 @@ use anyhow::Context as _;
 
 use crate::assembly::endpoint::{Prepared, Unserved};
 use crate::cli::process::{Process, start_log};
-use crate::cli::{Done, Error, say, warn, workshop, wrong};
+use crate::cli::{Done, Error, say, warn, watch, workshop, wrong};
 use crate::config::{self, ServeArgs};
 use crate::sandbox::Threads;
 use crate::sandbox::component::Workshop;
@@ -40,6 +40,7 @@ pub fn run(args: ServeArgs) -> Done {
     let tokens = FeedbackTokens::open(&settings.server.tokens, settings.telemetry.data_dir.as_deref());
     let tokens = tokens.context("feedback tokens cannot be made")?;
     let telemetry = start(settings.telemetry, log)?;
+    watch::workshop(&telemetry, &workshop);
     telemetry.describe().iter().for_each(say);
     say(tokens.describe());
 
@@ -51,6 +52,7 @@ pub fn run(args: ServeArgs) -> Done {
     let (drain, config) = (Drain::default(), settings.server);
     let app = App::new(endpoint, telemetry, config.clone(), tokens, access, settings.build_info, drain.watch());
     let app = Arc::new(app);
+    watch::app(&app.telemetry, &app);
     process.serve(config.drain.flush, async |signals| {
         let reload = Reload::new(loader, app.clone(), settings.reload_interval, seen)?;
         let server = Server::bind(settings.listen, settings.admin_listen, app)?;

@@ -12,8 +12,8 @@ use wasmtime::component::Linker;
 
 use crate::bindings::NodePre;
 use crate::capability::Capabilities;
-use crate::sandbox::engine::{self, Ticker};
-use crate::sandbox::precompiled::Cache;
+use crate::sandbox::engine::{self, PoolUse, Ticker};
+use crate::sandbox::precompiled::{Cache, Lookups};
 use crate::sandbox::refused;
 use crate::sandbox::store::State;
 
@@ -121,6 +121,16 @@ impl Workshop {
         loaded.retain(|_, component| component.strong_count() > 0);
         loaded.insert(digest, Arc::downgrade(&component));
         Ok(component)
+    }
+
+    /// How the pool of instances is used at this moment.
+    pub fn pool(&self) -> PoolUse {
+        engine::pool_use(&self.engine)
+    }
+
+    /// How components became machine code so far.
+    pub fn lookups(&self) -> Lookups {
+        self.cache.lookups()
     }
 
     fn loaded(&self) -> MutexGuard<'_, HashMap<Digest, Weak<Component>>> {

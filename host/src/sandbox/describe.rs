@@ -8,6 +8,7 @@ use wasmtime::component::{Linker, ResourceTable};
 use wasmtime::{Store, format_err};
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 
+use crate::boundary::facts::NodeUse;
 use crate::sandbox::component::Component;
 use crate::sandbox::limits::{Limiter, Limits};
 use crate::sandbox::refused;
@@ -58,7 +59,7 @@ impl Component {
         let state = State {
             table: ResourceTable::new(),
             wasi: WasiCtx::builder().build(),
-            limiter: Limiter::new(&Limits::default()),
+            limiter: Limiter::new(&Limits::default(), NodeUse::default()),
         };
         let mut store = Store::new(&self.engine, state);
         store.limiter(|state| &mut state.limiter);

@@ -75,6 +75,36 @@ fn pool(pagemap_scan: Enabled, keep_resident: usize) -> PoolingAllocationConfig 
     pool
 }
 
+/// How the pool is used at this moment.
+#[derive(Clone, Debug, Default)]
+pub struct PoolUse {
+    /// Components that have an instance.
+    pub instances: u64,
+    /// How many slots are taken, by what they hold.
+    pub slots: [(&'static str, u64); 5],
+    /// How many of each there are.
+    pub all: u64,
+    /// What stays resident in free slots, in bytes.
+    pub resident: u64,
+}
+
+/// Asks the pool; costs a few reads.
+pub fn pool_use(engine: &Engine) -> PoolUse {
+    let Some(pool) = engine.pooling_allocator_metrics() else { return PoolUse::default() };
+    PoolUse {
+        instances: pool.component_instances(),
+        slots: [
+            ("component", pool.component_instances()),
+            ("core_instance", pool.core_instances()),
+            ("memory", pool.memories() as u64),
+            ("table", pool.tables() as u64),
+            ("stack", pool.stacks() as u64),
+        ],
+        all: POOL.into(),
+        resident: (pool.unused_memory_bytes_resident() + pool.unused_table_bytes_resident()) as u64,
+    }
+}
+
 /// The thread that moves the epoch on. Ends with this value.
 #[derive(Debug)]
 pub struct Ticker {

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use wasmtime::ResourceLimiter;
 
+use crate::boundary::facts::NodeUse;
 use crate::units::Bytes;
 
 /// Linear memory of one instance. Holds any prompt and the JSON around it; a Python or JavaScript guest needs most
@@ -36,6 +37,9 @@ pub struct Limits {
 #[derive(Debug)]
 pub struct Limiter {
     memory: usize,
+    /// Bytes of all memories of the store.
+    taken: usize,
+    used: NodeUse,
     pub refused_memory: bool,
 }
 
@@ -68,15 +72,20 @@ impl Limits {
 }
 
 impl Limiter {
-    pub fn new(limits: &Limits) -> Self {
-        Self { memory: usize::try_from(limits.memory.0).unwrap_or(usize::MAX), refused_memory: false }
+    pub fn new(limits: &Limits, used: NodeUse) -> Self {
+        let memory = usize::try_from(limits.memory.0).unwrap_or(usize::MAX);
+        Self { memory, taken: 0, used, refused_memory: false }
     }
 }
 
 impl ResourceLimiter for Limiter {
-    fn memory_growing(&mut self, _: usize, desired: usize, _: Option<usize>) -> wasmtime::Result<bool> {
+    fn memory_growing(&mut self, current: usize, desired: usize, _: Option<usize>) -> wasmtime::Result<bool> {
         let allowed = desired <= self.memory;
         self.refused_memory |= !allowed;
+        if allowed {
+            self.taken += desired.saturating_sub(current);
+            self.used.memory(self.taken as u64);
+        }
         Ok(allowed)
     }
 

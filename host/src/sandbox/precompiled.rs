@@ -17,6 +17,7 @@
 use std::fs::{self, Metadata};
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use wasmtime::Engine;
 use wasmtime::component::Component;
@@ -29,6 +30,17 @@ pub(super) struct Cache {
     dir: Option<PathBuf>,
     /// Engine, settings and CPU.
     fingerprint: u64,
+    found: AtomicU64,
+    anew: AtomicU64,
+}
+
+/// How components became machine code since the start.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Lookups {
+    /// They were in the folder.
+    pub found: u64,
+    /// They were compiled.
+    pub anew: u64,
 }
 
 impl Cache {
@@ -41,21 +53,30 @@ impl Cache {
                 false
             }
         });
-        Self { dir: usable, fingerprint }
+        Self { dir: usable, fingerprint, found: AtomicU64::new(0), anew: AtomicU64::new(0) }
     }
 
     /// The compiled form of `bytes`, whose digest is `digest`.
     pub(super) fn load(&self, engine: &Engine, digest: &Digest, bytes: &[u8]) -> wasmtime::Result<Component> {
-        let Some(dir) = &self.dir else { return Component::new(engine, bytes) };
+        let Some(dir) = &self.dir else {
+            self.anew.fetch_add(1, Ordering::Relaxed);
+            return Component::new(engine, bytes);
+        };
         let path = dir.join(format!("{digest}-{:016x}.cwasm", self.fingerprint));
         if let Some(component) = self.read(engine, &path) {
+            self.found.fetch_add(1, Ordering::Relaxed);
             return Ok(component);
         }
+        self.anew.fetch_add(1, Ordering::Relaxed);
         let component = Component::new(engine, bytes)?;
         if let Err(error) = write(&path, &component) {
             tracing::warn!(path = %path.display(), %error, "a compiled component could not be kept");
         }
         Ok(component)
+    }
+
+    pub(super) fn lookups(&self) -> Lookups {
+        Lookups { found: self.found.load(Ordering::Relaxed), anew: self.anew.load(Ordering::Relaxed) }
     }
 
     fn read(&self, engine: &Engine, path: &Path) -> Option<Component> {

@@ -10,6 +10,8 @@
 //! arguments, no files, no sockets and no standard input. Whatever else it can do it does through a capability that its
 //! flow grants: see capability.rs.
 
+use std::time::Duration;
+
 use wasmtime::Store;
 use wasmtime::component::{Resource, ResourceTable};
 use wasmtime_wasi::{WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
@@ -41,12 +43,13 @@ pub(super) fn new(component: &Component, run: NodeRun, limits: &Limits) -> Store
     if let Some(settings) = run.held::<Settings>() {
         settings.variables().for_each(|(name, value)| _ = wasi.env(name, value));
     }
+    let limiter = Limiter::new(limits, run.used.clone());
     let state = State {
         run,
         table: ResourceTable::new(),
         wasi: wasi.build(),
         http: WasiHttpCtx::new(),
-        limiter: Limiter::new(limits),
+        limiter,
         stdio: [stdout, stderr],
     };
     let mut store = Store::new(&component.engine, state);
@@ -61,6 +64,11 @@ impl State {
     /// Takes a stream out of the store, so that the store can go.
     pub(super) fn take(&mut self, chunks: Resource<Chunks>) -> wasmtime::Result<Chunks> {
         Ok(self.table.delete(chunks)?)
+    }
+
+    /// It took so long to make the instance of this run.
+    pub(super) fn instantiated(&self, took: Duration) {
+        self.run.used.instantiated(took);
     }
 
     pub(super) fn wanted_more_memory(&self) -> bool {

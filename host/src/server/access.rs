@@ -20,6 +20,7 @@ use crate::server::problem::Problem;
 use crate::server::rate::{self, Quota, retry_after};
 use crate::server::{App, Peer};
 use crate::setting::Reader;
+use crate::telemetry;
 
 /// What an operator says about who may call.
 #[derive(Clone, Debug, Default)]
@@ -147,7 +148,8 @@ fn source(request: &Request) -> Source {
 /// The same for whatever is wrong with a key, or its being missing.
 fn unauthenticated() -> Response {
     let message = "a valid key is needed; send it as `Authorization: Bearer KEY`";
-    let mut response = Problem::new(StatusCode::UNAUTHORIZED, "Unauthenticated", message).into_response();
+    let problem = Problem::new(StatusCode::UNAUTHORIZED, "Unauthenticated", message);
+    let mut response = problem.because(telemetry::Refused::Unauthenticated).into_response();
     response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
     response
 }
@@ -155,6 +157,7 @@ fn unauthenticated() -> Response {
 fn too_often(what: &str, wait: Duration) -> Response {
     let seconds = retry_after(wait);
     let message = format!("too many {what}; try again in {seconds} s");
-    let problem = Problem::new(StatusCode::TOO_MANY_REQUESTS, "RateLimited", message);
+    let problem =
+        Problem::new(StatusCode::TOO_MANY_REQUESTS, "RateLimited", message).because(telemetry::Refused::RateLimited);
     Problem { retry_after: Some(seconds), ..problem }.into_response()
 }

@@ -19,6 +19,7 @@ use tokio::time::timeout;
 
 use crate::server::problem::Problem;
 use crate::setting::{self, Setting};
+use crate::telemetry::Refused;
 
 /// Flows mostly wait for models, so many more can run than there are cores. The most is about what the pool of instances
 /// has: of more that run, some would fail for want of one. Clients that only wait in line need no more either.
@@ -109,6 +110,11 @@ impl Admission {
         self.0.config.concurrency - self.0.free.available_permits()
     }
 
+    /// How many may run at the same time.
+    pub fn limit(&self) -> usize {
+        self.0.config.concurrency
+    }
+
     /// How many requests wait for a place.
     pub fn waiting(&self) -> usize {
         self.0.waiting.load(Ordering::Relaxed)
@@ -123,7 +129,7 @@ impl Admission {
         if places.free.available_permits() > 0 || (places.may_wait() && self.waiting() < places.config.queue) {
             return Ok(());
         }
-        Err(places.refuse())
+        Err(places.refuse(Refused::QueueFull))
     }
 
     /// Takes a place, or waits a little for one.
@@ -135,9 +141,9 @@ impl Admission {
         let place = match places.free.clone().try_acquire_owned() {
             Ok(place) => place,
             Err(_) => {
-                let _waiting = places.wait().ok_or_else(|| places.refuse())?;
+                let _waiting = places.wait().ok_or_else(|| places.refuse(Refused::QueueFull))?;
                 let place = timeout(places.config.queue_wait, places.free.clone().acquire_owned()).await;
-                place.ok().and_then(Result::ok).ok_or_else(|| places.refuse())?
+                place.ok().and_then(Result::ok).ok_or_else(|| places.refuse(Refused::QueueTimeout))?
             }
         };
         Ok(Permit { places: places.clone(), since: Instant::now(), _place: place })
@@ -166,12 +172,12 @@ impl Places {
     }
 
     /// Nothing is logged: refusals must stay cheap. They are counted as requests.
-    fn refuse(&self) -> Problem {
+    fn refuse(&self, reason: Refused) -> Problem {
         // When a place will be free again, as requests went so far.
         let ahead = self.waiting.load(Ordering::Relaxed) as u64 + 1;
         let millis = self.mean.load(Ordering::Relaxed) * ahead / self.config.concurrency as u64;
         let seconds = millis.div_ceil(1000).clamp(1, MAX_RETRY_AFTER);
-        Problem::overloaded("the host has as many requests as it can serve; try again", seconds)
+        Problem::overloaded(reason, "the host has as many requests as it can serve; try again", seconds)
     }
 }
 

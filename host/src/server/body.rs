@@ -15,6 +15,7 @@ use tokio::time::{Instant, timeout_at};
 
 use crate::server::problem::Problem;
 use crate::setting::{self, Setting};
+use crate::telemetry::Refused;
 
 /// The original has no limit; larger inputs belong in object storage.
 pub static MAX_SCORE: Setting =
@@ -147,7 +148,8 @@ impl Bodies {
 
     fn hold(&self, bytes: usize) -> Result<SemaphorePermit<'_>, Problem> {
         let bytes = u32::try_from(bytes).unwrap_or(u32::MAX);
-        let full = |_| Problem::overloaded("too many request bodies are on their way; try again", 1);
+        let full =
+            |_| Problem::overloaded(Refused::BodiesFull, "too many request bodies are on their way; try again", 1);
         self.memory.try_acquire_many(bytes).map_err(full)
     }
 }

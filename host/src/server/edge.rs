@@ -1,16 +1,15 @@
-//! DOOR 1, the request edge: trace context in, the request span, and the flow's metrics when the last byte has left.
+//! DOOR 1, the request edge: trace context in, the request span, and the metrics when the last byte has left: of all of HTTP,
+//! and of the flow.
 
-use std::pin::Pin;
+mod watched;
+
 use std::sync::{Arc, Mutex, PoisonError};
-use std::task::{Context, Poll};
 use std::time::Instant;
 
-use axum::body::{Body, Bytes};
 use axum::extract::{Request, State};
 use axum::middleware::Next;
 use axum::response::Response;
-use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
-use hyper::body::{Body as HttpBody, Frame, SizeHint};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Version};
 use opentelemetry::context::FutureExt as _;
 
 use crate::id::RequestId;
@@ -20,7 +19,12 @@ use crate::server::endpoint::{self, Deployment};
 use crate::server::problem::Problem;
 use crate::server::request_id::RequestIds;
 use crate::server::{App, Peer};
-use crate::telemetry::{FinishRequest, RequestSpan, RequestStart};
+use crate::telemetry::{FinishRequest, HttpRequestTimer, Refused, RequestSpan, RequestStart};
+
+use watched::{Watched, Watcher};
+
+/// The routes of the public listener, as metrics name them: what a caller may write in a path must not.
+const ROUTES: [&str; 6] = ["/score", "/feedback", "/health", "/version", "/swagger.json", "/"];
 
 /// What the edge knows of a request; handlers find it among the request's extensions.
 #[derive(Clone, Debug)]
@@ -50,6 +54,7 @@ struct Verdict {
     exception: String,
     message: String,
     streaming: bool,
+    refused: Option<Refused>,
 }
 
 impl Served {
@@ -64,9 +69,28 @@ impl Served {
         message.clone_into(&mut verdict.message);
     }
 
+    /// The request was refused before its flow ran.
+    pub fn refused(&self, reason: Refused) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).refused = Some(reason);
+    }
+
     fn verdict(&self) -> Verdict {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
+}
+
+/// Measures a request of any route, to the last byte of its answer.
+pub async fn measure(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
+    let version = match request.version() {
+        Version::HTTP_10 => "1.0",
+        _ => "1.1",
+    };
+    let route = ROUTES.into_iter().find(|route| *route == request.uri().path());
+    let timer = Some(app.telemetry.http_request(request.method().as_str(), version));
+    let mut timed = Timed { timer, route, status: None };
+    let response = next.run(request).await;
+    timed.status = Some(response.status().as_u16());
+    response.map(|body| Watched::body(body, timed))
 }
 
 /// Opens the request span, and ends it with the last byte of the reply.
@@ -102,10 +126,12 @@ pub async fn edge(State(app): State<Arc<App>>, mut request: Request, next: Next)
     let open = Open {
         deployment,
         span: Some(span),
+        cx: cx.clone(),
         started,
         first_byte: None,
         status: StatusCode::OK,
         served: Served::default(),
+        astray: picked.is_err(),
     };
     let mut open = Abandoned(Some(open));
     if let Err(unknown) = &picked {
@@ -125,43 +151,94 @@ pub async fn edge(State(app): State<Arc<App>>, mut request: Request, next: Next)
     let mut open = open.0.take().expect("set just above");
     open.status = parts.status;
     open.served = parts.extensions.remove::<Served>().unwrap_or_default();
-    Response::from_parts(parts, Body::new(Watched::new(body, open, cx)))
+    Response::from_parts(parts, Watched::body(body, open))
 }
 
 fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
     headers.get(name).and_then(|value| value.to_str().ok())
 }
 
+/// A request that is measured.
+struct Timed {
+    timer: Option<HttpRequestTimer>,
+    route: Option<&'static str>,
+    /// None: there is no answer yet.
+    status: Option<u16>,
+}
+
+impl Watcher for Timed {
+    fn part(&mut self) {}
+
+    fn end(&mut self) {
+        if let (Some(timer), Some(status)) = (self.timer.take(), self.status) {
+            timer.finish(self.route, status);
+        }
+    }
+
+    fn give_up(&mut self) {
+        if let Some(timer) = self.timer.take() {
+            timer.give_up(self.route, self.status);
+        }
+    }
+}
+
+impl Drop for Timed {
+    fn drop(&mut self) {
+        // There was no answer yet, or it was seen to its end.
+        self.give_up();
+    }
+}
+
 /// A request whose span is open.
 struct Open {
     deployment: Arc<Deployment>,
     span: Option<RequestSpan>,
+    /// What is logged on the way belongs to it.
+    cx: opentelemetry::Context,
     started: Instant,
     first_byte: Option<Instant>,
     status: StatusCode,
     served: Served,
+    /// Whether it asked for a deployment that there is not.
+    astray: bool,
 }
 
-impl Open {
+impl Watcher for Open {
+    fn part(&mut self) {
+        self.first_byte.get_or_insert_with(Instant::now);
+    }
+
     fn end(&mut self) {
-        let verdict = self.served.verdict();
-        self.finish(self.status.as_u16(), &verdict.exception, &verdict.message, verdict.streaming);
+        if let Some(span) = self.span.take() {
+            self.finish(span, self.status.as_u16(), &self.served.verdict());
+        }
     }
 
     /// The client went away. The status is the one proxies log for it; nobody sees it on the wire.
     fn give_up(&mut self) {
-        let streaming = self.served.verdict().streaming;
-        self.finish(499, "ClientDisconnect", "the client went away", streaming);
+        if let Some(span) = self.span.take() {
+            let (exception, message) = ("ClientDisconnect".to_owned(), "the client went away".to_owned());
+            let verdict = Verdict { exception, message, refused: None, ..self.served.verdict() };
+            self.finish(span, 499, &verdict);
+        }
     }
 
-    fn finish(&mut self, status: u16, exception: &str, message: &str, streaming: bool) {
-        let Some(span) = self.span.take() else { return };
+    fn around<T>(&self, poll: impl FnOnce() -> T) -> T {
+        let _attached = self.cx.clone().attach();
+        poll()
+    }
+}
+
+impl Open {
+    fn finish(&self, span: RequestSpan, status: u16, verdict: &Verdict) {
+        let Verdict { exception, message, streaming, refused } = verdict;
         span.finish(FinishRequest {
-            flow: self.deployment.runner.flow.id(),
+            flow: (!self.astray).then(|| self.deployment.runner.flow.id()),
             status,
             exception,
             message,
-            streaming,
+            streaming: *streaming,
+            refused: *refused,
             first_byte: self.first_byte.map(|first| first.duration_since(self.started)),
         });
     }
@@ -175,60 +252,5 @@ impl Drop for Abandoned {
         if let Some(open) = &mut self.0 {
             open.give_up();
         }
-    }
-}
-
-/// A reply's body that sees its first and its last byte.
-struct Watched {
-    body: Body,
-    open: Open,
-    cx: opentelemetry::Context,
-}
-
-impl Watched {
-    fn new(body: Body, mut open: Open, cx: opentelemetry::Context) -> Self {
-        if body.is_end_stream() {
-            open.end();
-        }
-        Self { body, open, cx }
-    }
-}
-
-impl HttpBody for Watched {
-    type Data = Bytes;
-    type Error = axum::Error;
-
-    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
-        let attached = self.cx.clone().attach();
-        let frame = Pin::new(&mut self.body).poll_frame(cx);
-        drop(attached);
-        let frame = std::task::ready!(frame);
-        match &frame {
-            Some(Ok(_)) => {
-                self.open.first_byte.get_or_insert_with(Instant::now);
-                // hyper does not ask again when a body says that this was its last frame.
-                if self.body.is_end_stream() {
-                    self.open.end();
-                }
-            }
-            Some(Err(_)) => self.open.give_up(),
-            None => self.open.end(),
-        }
-        Poll::Ready(frame)
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
-    }
-}
-
-impl Drop for Watched {
-    fn drop(&mut self) {
-        // Nothing to do if the last frame was seen.
-        self.open.give_up();
     }
 }

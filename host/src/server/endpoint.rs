@@ -81,6 +81,11 @@ impl Endpoint {
         self.deployments.iter().find(|deployment| deployment.name.as_deref() == Some(name))
     }
 
+    /// All of them, in the order of their files.
+    pub fn deployments(&self) -> &[Arc<Deployment>] {
+        &self.deployments
+    }
+
     /// The deployment that stands for the endpoint.
     pub fn first(&self) -> &Arc<Deployment> {
         &self.deployments[0]

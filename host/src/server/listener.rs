@@ -25,7 +25,7 @@ use crate::server::drain::{Draining, Phase};
 use crate::setting::{self, Setting};
 
 use accept::Acceptor;
-use budget::Budget;
+pub use budget::Budget;
 use connection::Shared;
 
 /// Each costs a descriptor and some 30 KiB. Also never more than half of the descriptors that the process may have: the
@@ -124,6 +124,11 @@ impl Config {
     pub fn for_admin(&self) -> Self {
         Self { connections: ADMIN_CONNECTIONS, connections_each: None, favoured: true, ..self.clone() }
     }
+
+    /// The places that connections have.
+    pub fn budget(&self) -> Arc<Budget> {
+        Budget::new(self.connections.min(accept::half_of_descriptors()), self.connections_each)
+    }
 }
 
 impl Default for Config {
@@ -157,8 +162,7 @@ pub fn bind(address: SocketAddr) -> std::io::Result<TcpListener> {
 }
 
 /// Serves connections until the host closes, and then those that are left, until they end or everything is cancelled.
-pub async fn serve(listener: TcpListener, routes: Router, config: Config, mut draining: Draining) {
-    let budget = Budget::new(config.connections.min(accept::half_of_descriptors()), config.connections_each);
+pub async fn serve(listener: TcpListener, routes: Router, config: Config, budget: Arc<Budget>, mut draining: Draining) {
     let mut acceptor = Acceptor::new(listener, budget, config.favoured);
     let shared = Shared { routes, config: Arc::new(config), draining: draining.clone() };
     let mut connections = JoinSet::new();

@@ -17,6 +17,7 @@ use crate::scheduler::outcome::Failure;
 use crate::scheduler::plan::InvalidReferenceProperty;
 use crate::server::edge::Served;
 use crate::server::token::TokenError;
+use crate::telemetry::Refused;
 use crate::telemetry::feedback::StoreError;
 use crate::units;
 
@@ -37,11 +38,19 @@ pub struct Problem {
     pub exception: String,
     /// After how many seconds the caller may try again: `Retry-After`, on 429 and 503.
     pub retry_after: Option<u64>,
+    /// If it was refused before its flow ran, why.
+    pub refused: Option<Refused>,
 }
 
 impl Problem {
     pub fn new(status: StatusCode, code: &'static str, message: impl Into<String>) -> Self {
-        Self { status, code, message: message.into(), node: None, exception: code.to_owned(), retry_after: None }
+        let (message, exception) = (message.into(), code.to_owned());
+        Self { status, code, message, node: None, exception, retry_after: None, refused: None }
+    }
+
+    /// The same of a request that was refused before its flow ran.
+    pub fn because(self, reason: Refused) -> Self {
+        Self { refused: Some(reason), ..self }
     }
 
     /// The head of the request breaks a rule of HTTP, or one by which requests are smuggled.
@@ -60,12 +69,12 @@ impl Problem {
 
     /// The request did not come in time.
     pub fn read_timeout(message: impl Into<String>) -> Self {
-        Self::new(StatusCode::REQUEST_TIMEOUT, "RequestReadTimeout", message)
+        Self::new(StatusCode::REQUEST_TIMEOUT, "RequestReadTimeout", message).because(Refused::BodyTooSlow)
     }
 
     pub fn body_too_large(limit: usize) -> Self {
         let message = format!("the request body is larger than {}", units::Bytes(limit as u64));
-        Self::new(StatusCode::PAYLOAD_TOO_LARGE, "BodyTooLarge", message)
+        Self::new(StatusCode::PAYLOAD_TOO_LARGE, "BodyTooLarge", message).because(Refused::BodyTooLarge)
     }
 
     /// The body ended before its end, or its chunks are none.
@@ -79,8 +88,8 @@ impl Problem {
     }
 
     /// More requests than the host takes on; the caller may come again after so many seconds.
-    pub fn overloaded(message: impl Into<String>, retry_after: u64) -> Self {
-        let problem = Self::new(StatusCode::SERVICE_UNAVAILABLE, "Overloaded", message);
+    pub fn overloaded(reason: Refused, message: impl Into<String>, retry_after: u64) -> Self {
+        let problem = Self::new(StatusCode::SERVICE_UNAVAILABLE, "Overloaded", message).because(reason);
         Self { retry_after: Some(retry_after), ..problem }
     }
 
@@ -161,6 +170,9 @@ impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let served = Served::default();
         served.failed(&self.exception, &self.message);
+        if let Some(reason) = self.refused {
+            served.refused(reason);
+        }
         let body = self.body().to_string();
         let mut response = (self.status, [(header::CONTENT_TYPE, "application/json")], body).into_response();
         if let Some(seconds) = self.retry_after {

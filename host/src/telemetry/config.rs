@@ -125,8 +125,21 @@ fn common_dimensions(text: &str) -> Result<Vec<(String, String)>, String> {
     let Ok(dimensions) = serde_json::from_str::<serde_json::Map<String, serde_json::Value>>(text) else {
         return Err("not a JSON object; write {\"NAME\": \"VALUE\"}".to_owned());
     };
-    if let Some(name) = dimensions.keys().find(|name| dimension::ALL.contains(&name.as_str())) {
-        return Err(format!("{name:?} is a dimension of its own; take another name"));
+    for name in dimensions.keys() {
+        // Prometheus knows letters, digits and underscores; other characters become one.
+        let there = name.replace(|c: char| !c.is_ascii_alphanumeric(), "_");
+        if dimension::ALL.contains(&there.as_str()) {
+            return Err(format!("{name:?} is a dimension of its own; take another name"));
+        }
+        if there.is_empty()
+            || there.starts_with(|c: char| c.is_ascii_digit())
+            || there.starts_with("__")
+            || there == "le"
+        {
+            return Err(format!(
+                "{name:?} cannot be a label of Prometheus; begin with a letter, and do not write `le`"
+            ));
+        }
     }
     let text = |value| match value {
         serde_json::Value::String(text) => text,

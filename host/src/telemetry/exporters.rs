@@ -14,7 +14,7 @@ use opentelemetry_otlp::{
     ExporterBuildError, MetricExporter, Protocol as OtlpProtocol, RetryPolicy, SpanExporter, WithExportConfig,
     WithHttpConfig, WithTonicConfig,
 };
-use opentelemetry_sdk::error::OTelSdkResult;
+use opentelemetry_sdk::error::{OTelSdkError, OTelSdkResult};
 use opentelemetry_sdk::logs::SdkLoggerProvider;
 use opentelemetry_sdk::metrics::SdkMeterProvider;
 use opentelemetry_sdk::trace::{SdkTracerProvider, SpanData, SpanExporter as SdkSpanExporter};
@@ -27,6 +27,7 @@ use super::otlp::Unfit;
 use super::otlp::config::{Endpoint, GENERAL, Protocol};
 use super::outbox::parcel::Signal;
 use super::printer::Printer;
+use super::prometheus::Scrape;
 
 /// Why telemetry cannot start.
 #[derive(Debug, thiserror::Error)]
@@ -45,6 +46,8 @@ pub enum StartError {
     Thread(#[source] std::io::Error),
     #[error("feedback cannot be kept")]
     Feedback(#[from] feedback::StartError),
+    #[error("metrics cannot be read by Prometheus")]
+    Prometheus(#[from] OTelSdkError),
 }
 
 /// Where spans are told that must arrive: whoever gives them keeps them until this says that they have.
@@ -71,6 +74,8 @@ pub(super) struct Exporters {
     /// None: nobody is told logs.
     pub(super) loggers: Option<SdkLoggerProvider>,
     pub(super) feedback: Store,
+    /// None: nobody comes to read metrics.
+    pub(super) scrape: Option<Scrape>,
     /// What goes where, one line each.
     pub(super) lines: Vec<String>,
     // After the providers: what they still have to send goes over its connections.
@@ -118,6 +123,8 @@ impl Exporters {
             }
             None => lines.push(unsent("metrics")),
         }
+        let (scrape, reader) = Scrape::start()?;
+        meters = meters.with_reader(reader);
 
         lines.push(Store::describe(config.data_dir.as_deref()));
         drop(guard);
@@ -127,6 +134,7 @@ impl Exporters {
             meters: meters.build(),
             loggers: None,
             feedback,
+            scrape: Some(scrape),
             lines,
             _connections: connections,
         })
@@ -135,7 +143,7 @@ impl Exporters {
     /// Exporters that were made elsewhere.
     #[cfg(test)]
     pub(super) fn of(tracers: SdkTracerProvider, meters: SdkMeterProvider, feedback: Store) -> Self {
-        Self { tracers, meters, loggers: None, feedback, lines: Vec::new(), _connections: None }
+        Self { tracers, meters, feedback, loggers: None, scrape: None, lines: Vec::new(), _connections: None }
     }
 
     /// Sends what is left and ends. Returns when that is done or `within` is over, whichever is sooner: the SDK's own

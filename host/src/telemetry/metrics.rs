@@ -1,20 +1,33 @@
 //! The instruments, and what each point of them must say. When they are recorded: see spans.rs.
 //!
 //! Labels are structs: a dimension that is forgotten does not compile. Values are names of things or codes, never
-//! messages; those that come from outside are cut, and the SDK folds a stream's points together beyond 2000 sets.
+//! messages; of those that somebody else chooses, only so many are told: see words.rs. Prompt flow's eight are here, the
+//! others in the files below.
 
+mod gauges;
+mod http;
+mod models;
+mod sandbox;
+mod words;
+
+use std::sync::Arc;
 use std::time::Duration;
 
-use opentelemetry::KeyValue;
-use opentelemetry::metrics::{Counter, Histogram, Meter, MeterProvider};
+use opentelemetry::metrics::{Counter, Histogram, Meter, MeterProvider, UpDownCounter};
+use opentelemetry::{InstrumentationScope, KeyValue, StringValue};
 
 use crate::id::{FlowId, NodeId};
 
-use super::content::{LABEL_BYTES, cut};
-use super::names::{self, dimension, metric, semconv};
+use super::names::{self, dimension, metric};
 use super::usage::Tokens;
+use words::Words;
 
-/// The eight metrics of prompt flow, and the two of the GenAI conventions.
+pub use gauges::{Compiled, Connections, Listener, Pool, Queue, Slots};
+pub use http::HttpRequestTimer;
+pub(super) use models::ModelCall;
+pub use sandbox::NodeUse;
+
+/// All that is recorded when something happens. What is asked for when somebody looks is in gauges.rs.
 #[derive(Clone, Debug)]
 pub(super) struct Metrics {
     flow_request: Counter<u64>,
@@ -25,10 +38,23 @@ pub(super) struct Metrics {
     rpc_request: Counter<u64>,
     rpc_latency: Histogram<f64>,
     token_consumption: Counter<u64>,
-    gen_ai_duration: Histogram<f64>,
-    gen_ai_tokens: Histogram<u64>,
+    refused: Counter<u64>,
+    pub(super) http: http::Http,
+    models: models::Models,
+    sandbox: sandbox::Sandbox,
     /// On every point of the eight.
     common: Vec<KeyValue>,
+    /// Which deployment of which endpoint it is, on metrics of ours.
+    served: Vec<KeyValue>,
+    names: Arc<Names>,
+}
+
+/// What labels have been told whose text comes from elsewhere.
+#[derive(Debug, Default)]
+struct Names {
+    exceptions: Words,
+    models: Words,
+    answered: Words,
 }
 
 /// One request that was answered, or whose client went away.
@@ -49,6 +75,22 @@ pub(super) enum ResponseType {
     FirstByte,
     /// From the request to the last byte of a stream.
     LastByte,
+}
+
+/// Why a request was refused before its flow ran.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refused {
+    /// All places were taken, and those in the queue.
+    QueueFull,
+    /// It waited, and no place became free in time.
+    QueueTimeout,
+    /// Too many bytes of bodies were on their way.
+    BodiesFull,
+    BodyTooLarge,
+    /// Its body did not come in time.
+    BodyTooSlow,
+    Unauthenticated,
+    RateLimited,
 }
 
 /// One run of a node, or one that did not come to be.
@@ -74,7 +116,7 @@ pub(super) enum RunStatus {
 pub(super) struct RpcCall<'a> {
     pub(super) flow: &'a FlowId,
     pub(super) node: &'a NodeId,
-    pub(super) api_call: &'a str,
+    pub(super) api_call: &'static str,
     pub(super) exception: &'a str,
 }
 
@@ -90,41 +132,37 @@ pub(super) struct Consumption<'a> {
 impl Metrics {
     pub(super) fn new(provider: &impl MeterProvider, common: &[(String, String)]) -> Self {
         let ours = provider.meter(names::METER);
-        let scope = opentelemetry::InstrumentationScope::builder(names::CONVENTIONS_METER)
-            .with_version(env!("CARGO_PKG_VERSION"))
-            .with_schema_url(names::SCHEMA_URL)
-            .build();
-        let conventions = provider.meter_with_scope(scope);
+        let conventions = conventions(provider);
         Self {
-            flow_request: ours.u64_counter(metric::FLOW_REQUEST).build(),
-            flow_latency: latency(&ours, metric::FLOW_LATENCY),
-            flow_streaming_response_duration: latency(&ours, metric::FLOW_STREAMING_RESPONSE_DURATION),
-            node_request: ours.u64_counter(metric::NODE_REQUEST).build(),
-            node_latency: latency(&ours, metric::NODE_LATENCY),
-            rpc_request: ours.u64_counter(metric::RPC_REQUEST).build(),
-            rpc_latency: latency(&ours, metric::RPC_LATENCY),
-            token_consumption: ours.u64_counter(metric::TOKEN_CONSUMPTION).build(),
-            gen_ai_duration: conventions
-                .f64_histogram(metric::GEN_AI_DURATION)
-                .with_unit("s")
-                .with_boundaries(metric::GEN_AI_DURATION_BOUNDS.into())
-                .build(),
-            gen_ai_tokens: conventions
-                .u64_histogram(metric::GEN_AI_TOKENS)
-                .with_unit("{token}")
-                .with_boundaries(metric::GEN_AI_TOKEN_BOUNDS.into())
-                .build(),
+            flow_request: counter(&ours, metric::FLOW_REQUEST),
+            flow_latency: histogram(&ours, metric::FLOW_LATENCY),
+            flow_streaming_response_duration: histogram(&ours, metric::FLOW_STREAMING_RESPONSE_DURATION),
+            node_request: counter(&ours, metric::NODE_REQUEST),
+            node_latency: histogram(&ours, metric::NODE_LATENCY),
+            rpc_request: counter(&ours, metric::RPC_REQUEST),
+            rpc_latency: histogram(&ours, metric::RPC_LATENCY),
+            token_consumption: counter(&ours, metric::TOKEN_CONSUMPTION),
+            refused: counter(&conventions, metric::REQUEST_REFUSED),
+            http: http::Http::new(&conventions),
+            models: models::Models::new(&conventions),
+            sandbox: sandbox::Sandbox::new(&conventions),
             common: common.iter().map(|(key, value)| KeyValue::new(key.clone(), value.clone())).collect(),
+            served: Vec::new(),
+            names: Arc::default(),
         }
     }
 
     /// The same instruments with further common dimensions. What is there already stays.
+    ///
+    /// Names that come from elsewhere are counted anew, so that a node of one deployment takes no place of another's.
     pub(super) fn with<'a>(&self, dimensions: impl Iterator<Item = (&'static str, &'a str)>) -> Self {
-        let mut with = self.clone();
+        let mut with = Self { names: Arc::default(), ..self.clone() };
         for (name, value) in dimensions {
+            let label = KeyValue::new(name, Arc::<str>::from(value));
             if with.common.iter().all(|it| it.key.as_str() != name) {
-                with.common.push(KeyValue::new(name, value.to_owned()));
+                with.common.push(label.clone());
             }
+            with.served.push(label);
         }
         with
     }
@@ -132,7 +170,7 @@ impl Metrics {
     /// Counts a request.
     pub(super) fn flow_request(&self, request: FlowRequest<'_>) {
         let mut labels = self.flow_labels(request);
-        labels.push(KeyValue::new(dimension::EXCEPTION, label(request.exception)));
+        labels.push(self.exception(request.exception));
         self.flow_request.add(1, &labels);
     }
 
@@ -145,83 +183,73 @@ impl Metrics {
 
     /// Records how long the stream of an answer lasted, from its first byte to its last.
     pub(super) fn flow_streaming_response_duration(&self, flow: &FlowId, took: Duration) {
-        let labels = self.labels([(dimension::FLOW, flow.to_string())]);
-        self.flow_streaming_response_duration.record(millis(took), &labels);
+        self.flow_streaming_response_duration.record(millis(took), &self.labels([of_flow(flow)]));
+    }
+
+    /// Counts a request that was refused before its flow ran.
+    pub(super) fn refused(&self, flow: &FlowId, reason: Refused) {
+        let mut labels = vec![of_flow(flow), KeyValue::new(dimension::REASON, reason.as_str())];
+        labels.extend(self.served.iter().cloned());
+        self.refused.add(1, &labels);
     }
 
     /// Counts a run of a node; records how long it took, if it ran.
     pub(super) fn node_run(&self, run: NodeRun<'_>, took: Option<Duration>) {
         let mut labels = self.labels([
-            (dimension::FLOW, run.flow.to_string()),
-            (dimension::NODE, run.node.to_string()),
-            (dimension::RUN_STATUS, run.run_status.as_str().to_owned()),
+            of_flow(run.flow),
+            of_node(run.node),
+            KeyValue::new(dimension::RUN_STATUS, run.run_status.as_str()),
         ]);
         if let Some(took) = took {
             self.node_latency.record(millis(took), &labels);
         }
-        labels.push(KeyValue::new(dimension::EXCEPTION, label(run.exception)));
+        labels.push(self.exception(run.exception));
         self.node_request.add(1, &labels);
     }
 
     /// Counts a call, and records how long it took.
     pub(super) fn rpc_call(&self, call: RpcCall<'_>, took: Duration) {
-        let mut labels = self.labels([
-            (dimension::FLOW, call.flow.to_string()),
-            (dimension::NODE, call.node.to_string()),
-            (dimension::API_CALL, label(call.api_call)),
-        ]);
+        let mut labels =
+            self.labels([of_flow(call.flow), of_node(call.node), KeyValue::new(dimension::API_CALL, call.api_call)]);
         self.rpc_latency.record(millis(took), &labels);
-        labels.push(KeyValue::new(dimension::EXCEPTION, label(call.exception)));
+        labels.push(self.exception(call.exception));
         self.rpc_request.add(1, &labels);
     }
 
     /// Counts the tokens of a call, by type. What is zero has no point.
     pub(super) fn token_consumption(&self, spent: Consumption<'_>) {
         let Tokens { prompt, completion, total } = spent.tokens;
+        let engine = KeyValue::new(dimension::LLM_ENGINE, self.names.models.told(spent.llm_engine));
+        let mut labels = self.labels([of_flow(spent.flow), of_node(spent.node), engine]);
         for (token_type, count) in
             [("prompt_tokens", prompt), ("completion_tokens", completion), ("total_tokens", total)]
         {
             if count > 0 {
-                let labels = self.labels([
-                    (dimension::FLOW, spent.flow.to_string()),
-                    (dimension::NODE, spent.node.to_string()),
-                    (dimension::LLM_ENGINE, label(spent.llm_engine)),
-                    (dimension::TOKEN_TYPE, token_type.to_owned()),
-                ]);
+                labels.push(KeyValue::new(dimension::TOKEN_TYPE, token_type));
                 self.token_consumption.add(count, &labels);
-            }
-        }
-    }
-
-    /// Records a call of a model as the GenAI conventions want it; `labels` are the attributes of the call.
-    pub(super) fn gen_ai(
-        &self,
-        mut labels: Vec<KeyValue>,
-        tokens: Option<Tokens>,
-        error: Option<&str>,
-        took: Duration,
-    ) {
-        for (token_type, count) in tokens.iter().flat_map(|it| [("input", it.prompt), ("output", it.completion)]) {
-            if count > 0 {
-                labels.push(KeyValue::new(semconv::TOKEN_TYPE, token_type));
-                self.gen_ai_tokens.record(count, &labels);
                 labels.pop();
             }
         }
-        labels.extend(error.map(|code| KeyValue::new(semconv::ERROR_TYPE, label(code))));
-        self.gen_ai_duration.record(took.as_secs_f64(), &labels);
     }
 
     fn flow_labels(&self, request: FlowRequest<'_>) -> Vec<KeyValue> {
         self.labels([
-            (dimension::FLOW, request.flow.to_string()),
-            (dimension::RESPONSE_CODE, request.response_code.to_string()),
-            (dimension::STREAMING, if request.streaming { "True" } else { "False" }.to_owned()),
+            of_flow(request.flow),
+            KeyValue::new(dimension::RESPONSE_CODE, response_code(request.response_code)),
+            KeyValue::new(dimension::STREAMING, if request.streaming { "True" } else { "False" }),
         ])
     }
 
-    fn labels<const N: usize>(&self, own: [(&'static str, String); N]) -> Vec<KeyValue> {
-        own.into_iter().map(|(key, value)| KeyValue::new(key, value)).chain(self.common.iter().cloned()).collect()
+    fn exception(&self, code: &str) -> KeyValue {
+        KeyValue::new(dimension::EXCEPTION, self.names.exceptions.told(code))
+    }
+
+    /// Room for one more, which all of them have.
+    fn labels<const N: usize>(&self, own: [KeyValue; N]) -> Vec<KeyValue> {
+        let mut labels = Vec::with_capacity(N + 1 + self.common.len());
+        labels.extend(own);
+        labels.extend_from_slice(&self.common);
+        labels
     }
 }
 
@@ -231,6 +259,20 @@ impl ResponseType {
             Self::Default => "default",
             Self::FirstByte => "firstbyte",
             Self::LastByte => "lastbyte",
+        }
+    }
+}
+
+impl Refused {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::QueueFull => "queue_full",
+            Self::QueueTimeout => "queue_timeout",
+            Self::BodiesFull => "bodies_full",
+            Self::BodyTooLarge => "body_too_large",
+            Self::BodyTooSlow => "body_too_slow",
+            Self::Unauthenticated => "unauthenticated",
+            Self::RateLimited => "rate_limited",
         }
     }
 }
@@ -246,16 +288,56 @@ impl RunStatus {
     }
 }
 
-fn latency(meter: &Meter, name: &'static str) -> Histogram<f64> {
-    // No unit: the original declares none, and a unit would rename the metric in Prometheus.
-    meter.f64_histogram(name).with_boundaries(metric::LATENCY_BOUNDS.into()).build()
+/// The meter of all but prompt flow's.
+pub(super) fn conventions(provider: &impl MeterProvider) -> Meter {
+    let scope = InstrumentationScope::builder(names::CONVENTIONS_METER)
+        .with_version(env!("CARGO_PKG_VERSION"))
+        .with_schema_url(names::SCHEMA_URL)
+        .build();
+    provider.meter_with_scope(scope)
+}
+
+pub(super) fn counter(meter: &Meter, name: &'static str) -> Counter<u64> {
+    let promised = metric::of(name);
+    meter.u64_counter(name).with_unit(promised.unit).with_description(promised.meaning).build()
+}
+
+fn up_down_counter(meter: &Meter, name: &'static str) -> UpDownCounter<i64> {
+    let promised = metric::of(name);
+    meter.i64_up_down_counter(name).with_unit(promised.unit).with_description(promised.meaning).build()
+}
+
+fn histogram(meter: &Meter, name: &'static str) -> Histogram<f64> {
+    let promised = metric::of(name);
+    let histogram = meter.f64_histogram(name).with_unit(promised.unit).with_description(promised.meaning);
+    histogram.with_boundaries(promised.bounds.into()).build()
+}
+
+fn whole_histogram(meter: &Meter, name: &'static str) -> Histogram<u64> {
+    let promised = metric::of(name);
+    let histogram = meter.u64_histogram(name).with_unit(promised.unit).with_description(promised.meaning);
+    histogram.with_boundaries(promised.bounds.into()).build()
+}
+
+fn of_flow(flow: &FlowId) -> KeyValue {
+    KeyValue::new(dimension::FLOW, StringValue::from(flow.shared()))
+}
+
+fn of_node(node: &NodeId) -> KeyValue {
+    KeyValue::new(dimension::NODE, StringValue::from(node.shared()))
+}
+
+/// A status as text; nothing is made anew for those that nearly all answers have.
+fn response_code(status: u16) -> StringValue {
+    match status {
+        200 => "200".into(),
+        400 => "400".into(),
+        500 => "500".into(),
+        503 => "503".into(),
+        other => other.to_string().into(),
+    }
 }
 
 fn millis(took: Duration) -> f64 {
     took.as_secs_f64() * 1_000.0
-}
-
-/// A value that may come from a guest, a caller or a service: it must not make points of any size.
-fn label(value: &str) -> String {
-    cut(value, LABEL_BYTES).to_owned()
 }

@@ -5,6 +5,9 @@
 //! semantic conventions 1.41.1, the last release before the GenAI names began to move. Which span carries what is
 //! decided in spans.rs, not here.
 
+pub mod code;
+pub mod metric;
+
 /// Tracer name. Prompt flow's own, so that filters on it keep working.
 pub const TRACER: &str = "promptflow";
 
@@ -147,54 +150,7 @@ pub mod event {
     pub const EVALUATION: &str = "gen_ai.evaluation.result";
 }
 
-/// Instruments. The first eight are prompt flow's; durations among them are in milliseconds.
-pub mod metric {
-    pub const FLOW_REQUEST: &str = "flow_request";
-    pub const FLOW_LATENCY: &str = "flow_latency";
-    pub const FLOW_STREAMING_RESPONSE_DURATION: &str = "flow_streaming_response_duration";
-    pub const NODE_REQUEST: &str = "node_request";
-    pub const NODE_LATENCY: &str = "node_latency";
-    pub const RPC_REQUEST: &str = "rpc_request";
-    pub const RPC_LATENCY: &str = "rpc_latency";
-    pub const TOKEN_CONSUMPTION: &str = "token_consumption";
-
-    /// In seconds.
-    pub const GEN_AI_DURATION: &str = "gen_ai.client.operation.duration";
-    pub const GEN_AI_TOKENS: &str = "gen_ai.client.token.usage";
-
-    /// Traces and spans of which tail sampling decided. Only if it is on.
-    pub const SAMPLING_TRACES: &str = "weir.sampling.traces";
-    pub const SAMPLING_SPANS: &str = "weir.sampling.spans";
-
-    /// Bucket bounds of the latencies, in milliseconds. The original declares them and, by a slip of upper and lower
-    /// case, exports the SDK's instead, which end at ten seconds; flows take longer.
-    pub const LATENCY_BOUNDS: [f64; 20] = [
-        1.0, 5.0, 10.0, 25.0, 50.0, 75.0, 100.0, 250.0, 500.0, 750.0, 1_000.0, 2_500.0, 5_000.0, 7_500.0, 10_000.0,
-        25_000.0, 50_000.0, 75_000.0, 100_000.0, 300_000.0,
-    ];
-    /// Powers of two, in seconds.
-    pub const GEN_AI_DURATION_BOUNDS: [f64; 14] =
-        [0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 5.12, 10.24, 20.48, 40.96, 81.92];
-    /// Powers of four.
-    pub const GEN_AI_TOKEN_BOUNDS: [f64; 14] = [
-        1.0,
-        4.0,
-        16.0,
-        64.0,
-        256.0,
-        1_024.0,
-        4_096.0,
-        16_384.0,
-        65_536.0,
-        262_144.0,
-        1_048_576.0,
-        4_194_304.0,
-        16_777_216.0,
-        67_108_864.0,
-    ];
-}
-
-/// Dimensions of the eight metrics.
+/// Dimensions of prompt flow's eight metrics, and then labels of our own.
 pub mod dimension {
     /// The name of the flow's folder.
     pub const FLOW: &str = "flow";
@@ -219,7 +175,23 @@ pub mod dimension {
     pub const ENDPOINT: &str = "endpoint";
     pub const DEPLOYMENT: &str = "deployment";
 
-    /// All that have a meaning of their own: common dimensions may not bear these names.
+    /// Of a request that was refused: see [`Refused`](crate::telemetry::Refused).
+    pub const REASON: &str = "reason";
+    /// `public` or `admin`.
+    pub const LISTENER: &str = "listener";
+    /// What a slot of the pool holds: `component`, `core_instance`, `memory`, `table` or `stack`.
+    pub const RESOURCE: &str = "resource";
+    /// `used` or `free`.
+    pub const STATE: &str = "state";
+    /// `hit`, or `miss` if it was compiled anew.
+    pub const RESULT: &str = "result";
+    /// Of a run that the sandbox ended: the trap, or the limit that was reached.
+    pub const KIND: &str = "kind";
+    /// Name of a capability as flows grant it.
+    pub const CAPABILITY: &str = "capability";
+    pub const VERSION: &str = "version";
+
+    /// All of the eight that have a meaning of their own: common dimensions may not bear these names.
     pub const ALL: [&str; 10] =
         [FLOW, NODE, RESPONSE_CODE, STREAMING, RESPONSE_TYPE, EXCEPTION, RUN_STATUS, API_CALL, LLM_ENGINE, TOKEN_TYPE];
 }

@@ -60,7 +60,11 @@ impl Rig {
     }
 
     fn request(&self, parent: &Context) -> RequestSpan {
-        self.telemetry.request(RequestStart {
+        self.telemetry.request(self.request_start(parent))
+    }
+
+    fn request_start<'a>(&'a self, parent: &'a Context) -> RequestStart<'a> {
+        RequestStart {
             parent,
             method: "POST",
             route: "/score",
@@ -69,7 +73,7 @@ impl Rig {
             user_agent: Some("curl/8"),
             client: Some("127.0.0.1".to_owned()),
             host: Some("localhost:8080"),
-        })
+        }
     }
 
     fn flow(&self, parent: &Context, usage: &Usage) -> FlowSpan {
@@ -120,7 +124,15 @@ impl Rig {
     }
 
     fn finish_request(&self) -> FinishRequest<'_> {
-        FinishRequest { flow: &self.flow, status: 200, exception: "", message: "", streaming: false, first_byte: None }
+        FinishRequest {
+            flow: Some(&self.flow),
+            status: 200,
+            exception: "",
+            message: "",
+            streaming: false,
+            refused: None,
+            first_byte: None,
+        }
     }
 
     /// Finished spans, in the order of their ends.
@@ -134,7 +146,7 @@ impl Rig {
 
     fn exported(&self) -> ResourceMetrics {
         self.telemetry.0.exporters.meters.force_flush().unwrap();
-        self.metrics.get_finished_metrics().unwrap().pop().unwrap()
+        self.metrics.get_finished_metrics().unwrap().pop().unwrap_or_default()
     }
 
     /// The points of one metric.
@@ -155,6 +167,12 @@ fn points(data: &AggregatedMetrics) -> Vec<Point> {
     match data {
         AggregatedMetrics::U64(MetricData::Sum(sum)) => {
             sum.data_points().map(|point| (texts(point.attributes()), point.value())).collect()
+        }
+        AggregatedMetrics::I64(MetricData::Sum(sum)) => {
+            sum.data_points().map(|point| (texts(point.attributes()), point.value().unsigned_abs())).collect()
+        }
+        AggregatedMetrics::U64(MetricData::Gauge(gauge)) => {
+            gauge.data_points().map(|point| (texts(point.attributes()), point.value())).collect()
         }
         AggregatedMetrics::U64(MetricData::Histogram(histogram)) => {
             histogram.data_points().map(|point| (texts(point.attributes()), point.count())).collect()

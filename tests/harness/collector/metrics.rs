@@ -24,9 +24,21 @@ pub struct Point {
     pub bounds: Vec<f64>,
 }
 
+/// What an instrument says of itself.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Form {
+    /// `counter`, `up-down counter`, `gauge` or `histogram`.
+    pub kind: &'static str,
+    pub unit: String,
+    pub description: String,
+    /// Name of its meter.
+    pub scope: String,
+}
+
 /// The points of an instrument, possibly narrowed to some labels.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Metric {
+    pub form: Form,
     pub points: BTreeMap<Labels, Point>,
 }
 
@@ -60,10 +72,15 @@ pub(super) struct Latest(BTreeMap<String, Metric>);
 
 impl Latest {
     pub(super) fn replace(&mut self, export: ExportMetricsServiceRequest) {
-        let scopes = export.resource_metrics.into_iter().flat_map(|group| group.scope_metrics);
-        for metric in scopes.flat_map(|group| group.metrics) {
-            let points = metric.data.map(points).unwrap_or_default();
-            self.0.entry(metric.name).or_default().points.extend(points);
+        for group in export.resource_metrics.into_iter().flat_map(|group| group.scope_metrics) {
+            let scope = group.scope.unwrap_or_default().name;
+            for metric in group.metrics {
+                let Some(data) = metric.data else { continue };
+                let (unit, description) = (metric.unit, metric.description);
+                let known = self.0.entry(metric.name).or_default();
+                known.form = Form { kind: kind(&data), unit, description, scope: scope.clone() };
+                known.points.extend(points(data));
+            }
         }
     }
 
@@ -73,6 +90,16 @@ impl Latest {
 
     pub(super) fn names(&self) -> Vec<String> {
         self.0.keys().cloned().collect()
+    }
+}
+
+fn kind(data: &Data) -> &'static str {
+    match data {
+        Data::Sum(sum) if sum.is_monotonic => "counter",
+        Data::Sum(_) => "up-down counter",
+        Data::Gauge(_) => "gauge",
+        Data::Histogram(_) => "histogram",
+        Data::ExponentialHistogram(_) | Data::Summary(_) => "unknown",
     }
 }
 

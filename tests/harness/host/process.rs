@@ -110,6 +110,16 @@ impl Process {
         .await;
     }
 
+    /// The word that follows this text on standard error, as soon as it is there.
+    pub(crate) async fn said(&self, text: &str) -> String {
+        until(&self.state, &format!("a process to say {text:?}"), |state| {
+            let (_, rest) = state.stderr.split_once(text)?;
+            // Lines come whole.
+            rest.split_whitespace().next().map(str::to_owned)
+        })
+        .await
+    }
+
     pub(crate) async fn exit(&self) -> Exit {
         until(&self.state, "the host to end", State::exit).await
     }

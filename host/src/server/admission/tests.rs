@@ -74,7 +74,7 @@ fn clients_are_told_to_come_again_when_a_place_may_be_free() {
     for (mean, waiting, expected) in [(0, 0, 1), (4000, 0, 1), (4000, 3, 4), (4001, 3, 5), (300_000, 8, 30)] {
         admission.0.mean.store(mean, Ordering::Relaxed);
         admission.0.waiting.store(waiting, Ordering::Relaxed);
-        assert_eq!(admission.0.refuse().retry_after, Some(expected), "{mean} ms, {waiting} waiting");
+        assert_eq!(admission.0.refuse(Refused::QueueFull).retry_after, Some(expected), "{mean} ms, {waiting} waiting");
     }
 }
 

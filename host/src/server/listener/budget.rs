@@ -2,15 +2,17 @@
 
 use std::collections::HashMap;
 use std::net::IpAddr;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// Counts the connections of one listener.
 #[derive(Debug)]
-pub(super) struct Budget {
+pub struct Budget {
     all: usize,
     /// None: each client may have all.
     each: Option<usize>,
     taken: Mutex<Taken>,
+    refused: AtomicU64,
 }
 
 #[derive(Debug, Default)]
@@ -29,11 +31,34 @@ pub(super) struct Place {
 
 impl Budget {
     pub(super) fn new(all: usize, each: Option<usize>) -> Arc<Self> {
-        Arc::new(Self { all, each, taken: Mutex::default() })
+        Arc::new(Self { all, each, taken: Mutex::default(), refused: AtomicU64::new(0) })
+    }
+
+    /// How many connections are open.
+    pub fn open(&self) -> usize {
+        self.taken.lock().unwrap_or_else(PoisonError::into_inner).all
+    }
+
+    /// How many may be.
+    pub fn limit(&self) -> usize {
+        self.all
+    }
+
+    /// How many found no place so far.
+    pub fn refused(&self) -> u64 {
+        self.refused.load(Ordering::Relaxed)
     }
 
     /// A place for another connection of this client, if there is one.
     pub(super) fn take(self: &Arc<Self>, client: IpAddr) -> Option<Place> {
+        let place = self.try_take(client);
+        if place.is_none() {
+            self.refused.fetch_add(1, Ordering::Relaxed);
+        }
+        place
+    }
+
+    fn try_take(self: &Arc<Self>, client: IpAddr) -> Option<Place> {
         let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
         if taken.all >= self.all {
             return None;
@@ -78,7 +103,9 @@ mod tests {
         let budget = Budget::new(2, None);
         let (first, _second) = (budget.take(client(1)), budget.take(client(1)));
         assert!(first.is_some() && budget.take(client(2)).is_none());
+        assert_eq!((budget.open(), budget.limit(), budget.refused()), (2, 2, 1));
         drop(first);
+        assert_eq!(budget.open(), 1);
         assert!(budget.take(client(2)).is_some());
     }
 

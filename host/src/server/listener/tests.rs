@@ -32,7 +32,7 @@ async fn a_handler_that_panics_ends_its_request_and_nothing_else() {
     };
     let answers = tokio::select! {
         answers = client => answers,
-        () = serve(listener, routes, Config::default(), drain.watch()) => panic!("it serves until it is told to stop"),
+        () = serve(listener, routes, Config::default(), Config::default().budget(), drain.watch()) => panic!("it serves until it is told to stop"),
     };
     assert!(answers.starts_with("HTTP/1.1 500 "), "{answers}");
     assert!(answers.contains("\"innerError\":{\"code\":\"Internal\"}"), "{answers}");

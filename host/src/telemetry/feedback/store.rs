@@ -100,6 +100,12 @@ impl Store {
         }
     }
 
+    /// How many are accepted and not yet delivered, for whoever asks again and again. Does not keep the journal open.
+    pub(in crate::telemetry) fn pending(&self) -> impl Fn() -> u64 + Send + Sync + use<> {
+        let journal = Arc::downgrade(&self.journal);
+        move || journal.upgrade().map_or(0, |journal| journal.status().pending as u64)
+    }
+
     pub(super) fn status(&self) -> FeedbackStatus {
         let status = self.journal.status();
         let delivery = self.delivery.as_deref();

@@ -11,7 +11,8 @@ use opentelemetry_sdk::error::OTelSdkResult;
 use opentelemetry_sdk::trace::{Span, SpanData, SpanProcessor};
 
 use super::tail::{Policy, Tail};
-use crate::telemetry::names::{self, attribute, metric};
+use crate::telemetry::metrics;
+use crate::telemetry::names::{attribute, metric};
 
 /// How often what has waited long enough is looked for. Traces wait for minutes, so that this much later is no matter.
 const TICK: Duration = Duration::from_secs(1);
@@ -41,13 +42,13 @@ impl TailSampling {
         next: Box<dyn SpanProcessor>,
         meters: &impl MeterProvider,
     ) -> io::Result<Self> {
-        let meter = meters.meter(names::CONVENTIONS_METER);
+        let meter = metrics::conventions(meters);
         let (alive, ended) = mpsc::channel();
         let shared = Arc::new(Shared {
             tail: Mutex::new(Tail::new(policy)),
             next,
-            traces: meter.u64_counter(metric::SAMPLING_TRACES).with_unit("{trace}").build(),
-            spans: meter.u64_counter(metric::SAMPLING_SPANS).with_unit("{span}").build(),
+            traces: metrics::counter(&meter, metric::SAMPLING_TRACES),
+            spans: metrics::counter(&meter, metric::SAMPLING_SPANS),
             _alive: alive,
         });
         let held = Arc::downgrade(&shared);

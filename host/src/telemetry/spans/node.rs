@@ -10,7 +10,7 @@ use crate::id::{FlowId, NodeId};
 
 use super::notes::NodeNotes;
 use super::{End, Open, RequestFacts, common};
-use crate::telemetry::metrics::{NodeRun, RunStatus};
+use crate::telemetry::metrics::{NodeRun, NodeUse, RunStatus};
 use crate::telemetry::names::{attribute, event, semconv, value};
 use crate::telemetry::{Telemetry, Usage};
 
@@ -64,6 +64,7 @@ pub struct NodeSpan {
     flow: FlowId,
     node: NodeId,
     usage: Usage,
+    used: NodeUse,
     notes: NodeNotes,
     open: Open,
 }
@@ -86,7 +87,8 @@ impl Telemetry {
         }
         open.tell(attribute::INPUTS, event::INPUTS, start.inputs);
         let notes = NodeNotes::on(&open, self, node);
-        NodeSpan { telemetry: self.clone(), flow: flow.clone(), node: node.clone(), usage: start.usage, notes, open }
+        let (telemetry, used) = (self.clone(), NodeUse::default());
+        NodeSpan { telemetry, flow: flow.clone(), node: node.clone(), usage: start.usage, used, notes, open }
     }
 
     /// Counts a node that its flow decided not to run. It has no span.
@@ -104,6 +106,16 @@ impl NodeSpan {
     /// What the guest may use to say something on this span.
     pub fn notes(&self) -> NodeNotes {
         self.notes.clone()
+    }
+
+    /// What whoever runs the node may use to say what the run takes.
+    pub fn used(&self) -> NodeUse {
+        self.used.clone()
+    }
+
+    /// The sandbox ended the run; `kind` says why, out of a small set.
+    pub fn trapped(&self, kind: &'static str) {
+        self.telemetry.metrics().node_trapped(&self.flow, &self.node, kind);
     }
 
     /// Ends the span with the node's output, as JSON text.
@@ -137,7 +149,9 @@ impl NodeSpan {
             run_status: end.run_status(),
             exception: end.code().unwrap_or_default(),
         };
-        self.telemetry.metrics().node_run(run, Some(took));
+        let metrics = self.telemetry.metrics();
+        metrics.node_run(run, Some(took));
+        metrics.node_used(&self.flow, &self.node, &self.used);
     }
 }
 

@@ -10,7 +10,7 @@ use crate::id::{FlowId, RequestId};
 use super::{End, Open};
 use crate::telemetry::Telemetry;
 use crate::telemetry::content::{LABEL_BYTES, cut};
-use crate::telemetry::metrics::{FlowRequest, ResponseType};
+use crate::telemetry::metrics::{FlowRequest, Refused, ResponseType};
 use crate::telemetry::names::{attribute, semconv, value};
 
 /// What is known of a request when its head has been read.
@@ -35,7 +35,9 @@ pub struct RequestStart<'a> {
 /// How a request was answered.
 #[derive(Clone, Copy, Debug)]
 pub struct FinishRequest<'a> {
-    pub flow: &'a FlowId,
+    /// None: it asked for a deployment that there is not. That is a request to no flow, and in none of its metrics; what
+    /// measures all of HTTP has it.
+    pub flow: Option<&'a FlowId>,
     /// The HTTP status; 499 if the client went away, which is never on the wire.
     pub status: u16,
     /// The code of the innermost error; empty if there was none. A stream may fail after a status 200.
@@ -45,6 +47,8 @@ pub struct FinishRequest<'a> {
     pub message: &'a str,
     /// Whether the answer was a stream of events, or, if it failed before, whether the client asked for one.
     pub streaming: bool,
+    /// If it was refused before the flow ran.
+    pub refused: Option<Refused>,
     /// From the arrival of the request to the first byte of a streamed answer, if it came to that.
     pub first_byte: Option<Duration>,
 }
@@ -93,8 +97,12 @@ impl RequestSpan {
     }
 
     fn record(&self, finish: FinishRequest<'_>, took: Duration) {
-        let FinishRequest { flow, status, exception, streaming, first_byte, .. } = finish;
+        let FinishRequest { flow, status, exception, streaming, first_byte, refused, .. } = finish;
+        let Some(flow) = flow else { return };
         let metrics = self.telemetry.metrics();
+        if let Some(reason) = refused {
+            metrics.refused(flow, reason);
+        }
         let request = FlowRequest { flow, response_code: status, exception, streaming };
         metrics.flow_request(request);
         let Some(first_byte) = first_byte.filter(|_| streaming) else {
@@ -152,7 +160,7 @@ fn server(host: &str) -> (Option<&str>, Option<u16>) {
 const OTHER: &str = "_OTHER";
 
 /// The method, if it is one that the conventions know.
-fn known_method(method: &str) -> &'static str {
+pub(in crate::telemetry) fn known_method(method: &str) -> &'static str {
     const KNOWN: [&str; 9] = ["CONNECT", "DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT", "TRACE"];
     KNOWN.into_iter().find(|known| *known == method).unwrap_or(OTHER)
 }

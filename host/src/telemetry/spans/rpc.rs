@@ -11,7 +11,7 @@ use crate::id::{FlowId, NodeId};
 
 use super::{End, Open, RequestFacts, Server, common};
 use crate::telemetry::content::{LABEL_BYTES, cut};
-use crate::telemetry::metrics::{Consumption, RpcCall};
+use crate::telemetry::metrics::{Consumption, ModelCall, RpcCall};
 use crate::telemetry::names::{attribute, event, semconv, value};
 use crate::telemetry::usage::whole;
 use crate::telemetry::{Telemetry, Tokens, Usage};
@@ -96,6 +96,8 @@ pub struct RpcSpan {
     api_call: &'static str,
     facts: RpcRequest,
     usage: Usage,
+    /// Taken when it ends. None: it is no call of a model.
+    model: Option<ModelCall>,
     open: Open,
 }
 
@@ -124,7 +126,10 @@ impl Telemetry {
             open.tell(attribute::INPUTS, event::INPUTS, &facts.inputs);
         }
         let usage = Usage::below(&usage);
-        RpcSpan { telemetry: self.clone(), flow: flow.clone(), node: node.clone(), api_call, facts, usage, open }
+        let model = facts.kind.operation().map(|operation| {
+            self.metrics().model_call(operation, &facts.provider, &facts.model, facts.server.as_ref())
+        });
+        RpcSpan { telemetry: self.clone(), flow: flow.clone(), node: node.clone(), api_call, facts, usage, model, open }
     }
 }
 
@@ -142,6 +147,18 @@ impl RpcSpan {
     /// The headers by which the service that is called continues the trace.
     pub fn headers(&self) -> HeaderMap {
         self.telemetry.0.propagators.headers(self.open.context())
+    }
+
+    /// A chunk of a model's answer is there.
+    pub fn chunk(&mut self) {
+        if let Some(call) = &mut self.model {
+            self.telemetry.metrics().model_chunk(call);
+        }
+    }
+
+    /// The call asks for what the flow of its node does not grant.
+    pub fn denied(&self, capability: &'static str) {
+        self.telemetry.metrics().denied(&self.flow, &self.node, capability);
     }
 
     /// Ends the span with what came back; of a stream, after the last piece.
@@ -210,10 +227,8 @@ impl RpcSpan {
             let llm_engine = if self.facts.model.is_empty() { answered_by } else { &self.facts.model };
             metrics.token_consumption(Consumption { flow, node, llm_engine, tokens });
         }
-        if self.facts.kind.operation().is_some() {
-            let mut labels = self.facts.labels();
-            labels.extend(non_empty(semconv::RESPONSE_MODEL, answered_by));
-            metrics.gen_ai(labels, tokens, end.code(), took);
+        if let Some(call) = self.model.take() {
+            metrics.model_called(call, answered_by, tokens, end.code(), took);
         }
     }
 }

@@ -1,5 +1,7 @@
 //! Metrics: when a point is recorded, and what it says.
 
+use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use opentelemetry::trace::Status;
@@ -165,6 +167,152 @@ fn names_from_outside_cannot_make_labels_of_any_size() {
     rig.node(&Context::new(), &Usage::default()).fail(&"x".repeat(10_000), "", None);
     let (labels, _) = rig.points("node_request").pop().unwrap();
     assert_eq!(labels["exception"].len(), 128);
+}
+
+#[test]
+fn whoever_chooses_names_cannot_make_series_without_end() {
+    let rig = Rig::new();
+    for n in 0..200 {
+        let name = format!("made-up-{n}");
+        rig.node(&Context::new(), &Usage::default()).fail(&name, "", None);
+        rig.request(&Context::new()).finish(FinishRequest { status: 500, exception: &name, ..rig.finish_request() });
+        let reply = RpcReply { model: name.clone(), ..chat_reply() };
+        rig.rpc(&Context::new(), &Usage::default(), RpcRequest { model: name.clone(), ..chat() }).finish(&reply);
+        let own = rig.telemetry.http_request(&name, "1.1");
+        own.finish(None, 404);
+    }
+    for (metric, label) in [
+        ("node_request", "exception"),
+        ("flow_request", "exception"),
+        ("token_consumption", "llm_engine"),
+        ("gen_ai.client.operation.duration", "gen_ai.request.model"),
+        ("gen_ai.client.operation.duration", "gen_ai.response.model"),
+        ("http.server.request.duration", "http.request.method"),
+    ] {
+        let values: BTreeSet<String> =
+            rig.points(metric).into_iter().map(|(labels, _)| labels[label].clone()).collect();
+        assert!(values.len() <= 51 && values.contains("_OTHER"), "{metric}: {values:?}");
+    }
+    // What weir itself says is still told.
+    rig.request(&Context::new()).finish(FinishRequest { status: 503, exception: "Overloaded", ..rig.finish_request() });
+    let told = rig.points("flow_request").into_iter().any(|(labels, _)| labels["exception"] == "Overloaded");
+    assert!(told);
+    // Another deployment has places of its own.
+    let other = rig.telemetry.of_deployment(Some("chat"), Some("green"));
+    other.request(rig.request_start(&Context::new())).finish(FinishRequest {
+        status: 500,
+        exception: "its-own",
+        ..rig.finish_request()
+    });
+    let told = rig.points("flow_request").into_iter().any(|(labels, _)| labels["exception"] == "its-own");
+    assert!(told);
+}
+
+#[test]
+fn a_request_that_was_refused_is_counted_by_reason() {
+    let rig = Rig::new();
+    let refused = FinishRequest { status: 503, exception: "Overloaded", ..rig.finish_request() };
+    finished(&rig, FinishRequest { refused: Some(Refused::QueueFull), ..refused });
+    check(&rig, "flow_request", &[(and(request_labels("503", "False"), [("exception", "Overloaded")]), 1)]);
+    check(&rig, "weir.request.refused", &[(labels([("flow", "chat-basic"), ("reason", "queue_full")]), 1)]);
+}
+
+#[test]
+fn a_request_to_no_flow_is_in_no_metric_of_a_flow() {
+    let rig = Rig::new();
+    finished(&rig, FinishRequest { flow: None, status: 404, exception: "DeploymentNotFound", ..rig.finish_request() });
+    check(&rig, "flow_request", &[]);
+    check(&rig, "flow_latency", &[]);
+}
+
+#[test]
+fn a_stream_of_a_model_is_timed_chunk_by_chunk() {
+    let rig = Rig::new();
+    let mut call = rig.rpc(&Context::new(), &Usage::default(), chat());
+    (0..5).for_each(|_| call.chunk());
+    call.finish(&chat_reply());
+    let mut asked = labels([
+        ("gen_ai.operation.name", "chat"),
+        ("gen_ai.provider.name", "openai"),
+        ("gen_ai.request.model", "gpt"),
+        ("server.address", "api.example.com"),
+        ("server.port", "443"),
+    ]);
+    check(&rig, "gen_ai.client.operation.time_to_first_chunk", &[(asked.clone(), 1)]);
+    check(&rig, "gen_ai.client.operation.time_per_output_chunk", &[(asked.clone(), 4)]);
+    asked.append(&mut labels([("gen_ai.response.model", "gpt-2026")]));
+    check(&rig, "gen_ai.client.operation.duration", &[(asked, 1)]);
+}
+
+#[test]
+fn what_a_run_of_a_node_took_is_told_however_it_ended() {
+    let rig = Rig::new();
+    for finish in [|node: NodeSpan| node.finish("1"), |node: NodeSpan| drop(node)] {
+        let node = rig.node(&Context::new(), &Usage::default());
+        let used = node.used();
+        used.instantiated(Duration::from_micros(80));
+        used.memory(1 << 20);
+        used.memory(1 << 16);
+        finish(node);
+    }
+    let node = labels([("flow", "chat-basic"), ("node", "chat")]);
+    check(&rig, "weir.instantiation.duration", &[(node.clone(), 2)]);
+    check(&rig, "weir.node.memory.peak", &[(node.clone(), 2)]);
+    // A run that never had an instance has none to tell of.
+    drop(rig.node(&Context::new(), &Usage::default()));
+    check(&rig, "weir.instantiation.duration", &[(node.clone(), 2)]);
+
+    rig.node(&Context::new(), &Usage::default()).trapped("unreachable");
+    check(&rig, "weir.node.trap", &[(and(node.clone(), [("kind", "unreachable")]), 1)]);
+    rig.rpc(&Context::new(), &Usage::default(), chat()).denied("llm");
+    check(&rig, "weir.capability.denial", &[(and(node, [("capability", "llm")]), 1)]);
+}
+
+#[test]
+fn a_request_over_http_is_active_until_it_ends() {
+    let rig = Rig::new();
+    let active = labels([("http.request.method", "GET"), ("url.scheme", "http")]);
+    let first = rig.telemetry.http_request("GET", "1.1");
+    let second = rig.telemetry.http_request("GET", "1.1");
+    check(&rig, "http.server.active_requests", &[(active.clone(), 2)]);
+    first.finish(Some("/health"), 200);
+    second.give_up(Some("/score"), None);
+    check(&rig, "http.server.active_requests", &[(active.clone(), 0)]);
+    let ended = and(active, [("network.protocol.version", "1.1")]);
+    let (ok, gone) = (
+        and(ended.clone(), [("http.route", "/health"), ("http.response.status_code", "200")]),
+        and(ended, [("http.route", "/score"), ("error.type", "ClientDisconnect")]),
+    );
+    let mut expected = [(ok, 1), (gone, 1)];
+    expected.sort();
+    check(&rig, "http.server.request.duration", &expected);
+}
+
+#[test]
+fn what_the_host_does_now_is_asked_when_somebody_looks() {
+    let rig = Rig::new();
+    let asked = Arc::new(AtomicU64::new(0));
+    let asking = asked.clone();
+    rig.telemetry.watch_pool(move || {
+        let used = asking.fetch_add(1, Ordering::Relaxed) + 1;
+        Pool { instances: used, slots: vec![("memory", Slots { used: 3, all: 10 })], resident: 7 }
+    });
+    assert_eq!(asked.load(Ordering::Relaxed), 0);
+    let slot = |state| labels([("resource", "memory"), ("state", state)]);
+    check(&rig, "weir.pool.slot", &[(slot("free"), 7), (slot("used"), 3)]);
+    assert!(asked.load(Ordering::Relaxed) > 0);
+    let queue = Queue {
+        flow: rig.flow.clone(),
+        endpoint: None,
+        deployment: Some("blue".to_owned()),
+        running: 2,
+        waiting: 1,
+        limit: 4,
+    };
+    rig.telemetry.watch_queues(move || vec![queue.clone()]);
+    check(&rig, "weir.request.running", &[(labels([("flow", "chat-basic"), ("deployment", "blue")]), 2)]);
+    rig.telemetry.watch_host();
+    check(&rig, "weir.build.info", &[(labels([("version", env!("CARGO_PKG_VERSION"))]), 1)]);
 }
 
 #[test]

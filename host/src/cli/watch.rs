@@ -1,0 +1,54 @@
+//! Lets telemetry ask what the host is doing at this moment. Those who know do not know telemetry, and the other way round.
+
+use std::sync::{Arc, Weak};
+
+use crate::sandbox::component::Workshop;
+use crate::server::App;
+use crate::server::listener::Budget;
+use crate::telemetry::{Compiled, Connections, Listener, Pool, Queue, Slots, Telemetry};
+
+/// The sandbox.
+pub(super) fn workshop(telemetry: &Telemetry, workshop: &Arc<Workshop>) {
+    let known = Arc::downgrade(workshop);
+    telemetry.watch_pool(move || {
+        let Some(pool) = known.upgrade().map(|workshop| workshop.pool()) else { return Pool::default() };
+        let slots = pool.slots.map(|(resource, used)| (resource, Slots { used, all: pool.all }));
+        Pool { instances: pool.instances, slots: slots.to_vec(), resident: pool.resident }
+    });
+    let known = Arc::downgrade(workshop);
+    telemetry.watch_compiler(move || {
+        let lookups = known.upgrade().map(|workshop| workshop.lookups()).unwrap_or_default();
+        Compiled { found: lookups.found, anew: lookups.anew }
+    });
+}
+
+/// What takes requests.
+pub(super) fn app(telemetry: &Telemetry, app: &Arc<App>) {
+    let known = Arc::downgrade(app);
+    telemetry.watch_queues(move || known.upgrade().map(|app| queues(&app)).unwrap_or_default());
+    let known: Weak<App> = Arc::downgrade(app);
+    telemetry.watch_connections(move || {
+        let Some(app) = known.upgrade() else { return Vec::new() };
+        vec![connections(Listener::Public, &app.public), connections(Listener::Admin, &app.admin)]
+    });
+}
+
+/// What is served now: after a reload these are others.
+fn queues(app: &App) -> Vec<Queue> {
+    let endpoint = app.endpoint();
+    let deployments = endpoint.deployments().iter();
+    deployments
+        .map(|deployment| Queue {
+            flow: deployment.runner.flow.id().clone(),
+            endpoint: endpoint.name.clone(),
+            deployment: deployment.name.clone(),
+            running: deployment.admission.running(),
+            waiting: deployment.admission.waiting(),
+            limit: deployment.admission.limit(),
+        })
+        .collect()
+}
+
+fn connections(listener: Listener, budget: &Budget) -> Connections {
+    Connections { listener, open: budget.open(), limit: budget.limit(), refused: budget.refused() }
+}

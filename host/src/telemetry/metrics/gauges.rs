@@ -1,0 +1,191 @@
+//! What the host is doing at this moment. Nobody records it: it is asked of whoever knows when metrics are read, so that
+//! it costs requests nothing.
+//!
+//! Those who know (the sandbox, the listeners, the places of a deployment) know nothing of telemetry; whoever puts the host
+//! together gives a function that asks them: see cli/watch.rs.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use opentelemetry::metrics::{AsyncInstrument, Meter};
+use opentelemetry::{KeyValue, StringValue};
+
+use super::{conventions, of_flow};
+use crate::id::FlowId;
+use crate::telemetry::Telemetry;
+use crate::telemetry::names::{dimension, metric};
+
+/// The pool of instances.
+#[derive(Clone, Debug, Default)]
+pub struct Pool {
+    /// Components that have an instance.
+    pub instances: u64,
+    /// By what they hold.
+    pub slots: Vec<(&'static str, Slots)>,
+    /// What free slots keep, in bytes.
+    pub resident: u64,
+}
+
+/// Slots of one kind.
+#[derive(Clone, Copy, Debug)]
+pub struct Slots {
+    pub used: u64,
+    pub all: u64,
+}
+
+/// How components became machine code, since the start.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Compiled {
+    /// It was in the compile cache.
+    pub found: u64,
+    pub anew: u64,
+}
+
+/// The requests of one deployment.
+#[derive(Clone, Debug)]
+pub struct Queue {
+    pub flow: FlowId,
+    pub endpoint: Option<String>,
+    pub deployment: Option<String>,
+    pub running: usize,
+    pub waiting: usize,
+    pub limit: usize,
+}
+
+/// The connections of one listener.
+#[derive(Clone, Copy, Debug)]
+pub struct Connections {
+    pub listener: Listener,
+    pub open: usize,
+    pub limit: usize,
+    /// Since the start.
+    pub refused: u64,
+}
+
+/// Which listener it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Listener {
+    Public,
+    Admin,
+}
+
+impl Telemetry {
+    /// Asks `now` how the pool is used, whenever somebody wants to know.
+    pub fn watch_pool(&self, now: impl Fn() -> Pool + Send + Sync + 'static) {
+        let (meter, now) = (self.conventions(), Arc::new(now));
+        let ask = now.clone();
+        up_down(&meter, metric::INSTANCE_ACTIVE, move |told| told.observe(signed(ask().instances), &[]));
+        let ask = now.clone();
+        up_down(&meter, metric::POOL_RESIDENT, move |told| told.observe(signed(ask().resident), &[]));
+        up_down(&meter, metric::POOL_SLOT, move |told| {
+            for (resource, Slots { used, all }) in now().slots {
+                for (state, count) in [("used", used), ("free", all.saturating_sub(used))] {
+                    let labels = [KeyValue::new(dimension::RESOURCE, resource), KeyValue::new(dimension::STATE, state)];
+                    told.observe(signed(count), &labels);
+                }
+            }
+        });
+    }
+
+    /// The same for compiling.
+    pub fn watch_compiler(&self, now: impl Fn() -> Compiled + Send + Sync + 'static) {
+        rising(&self.conventions(), metric::COMPILE_CACHE_LOOKUP, move |told| {
+            let Compiled { found, anew } = now();
+            told.observe(found, &[KeyValue::new(dimension::RESULT, "hit")]);
+            told.observe(anew, &[KeyValue::new(dimension::RESULT, "miss")]);
+        });
+    }
+
+    /// The same for the requests of all deployments that are served.
+    pub fn watch_queues(&self, now: impl Fn() -> Vec<Queue> + Send + Sync + 'static) {
+        let (meter, now) = (self.conventions(), Arc::new(now));
+        let numbers: [(&str, Number); 3] = [
+            (metric::REQUEST_RUNNING, |queue| queue.running),
+            (metric::REQUEST_WAITING, |queue| queue.waiting),
+            (metric::REQUEST_LIMIT, |queue| queue.limit),
+        ];
+        for (name, number) in numbers {
+            let now = now.clone();
+            up_down(&meter, name, move |told| {
+                now().iter().for_each(|queue| told.observe(signed(number(queue) as u64), &queue.labels()));
+            });
+        }
+    }
+
+    /// The same for the connections of all listeners.
+    pub fn watch_connections(&self, now: impl Fn() -> Vec<Connections> + Send + Sync + 'static) {
+        let (meter, now) = (self.conventions(), Arc::new(now));
+        let ask = now.clone();
+        up_down(&meter, metric::CONNECTION_OPEN, move |told| {
+            ask().iter().for_each(|it| told.observe(signed(it.open as u64), &[it.listener.label()]));
+        });
+        let ask = now.clone();
+        up_down(&meter, metric::CONNECTION_LIMIT, move |told| {
+            ask().iter().for_each(|it| told.observe(signed(it.limit as u64), &[it.listener.label()]));
+        });
+        rising(&meter, metric::CONNECTION_REFUSED, move |told| {
+            now().iter().for_each(|it| told.observe(it.refused, &[it.listener.label()]));
+        });
+    }
+
+    /// The same for feedback that waits, for how long the host runs, and which it is.
+    pub fn watch_host(&self) {
+        let (meter, started) = (self.conventions(), Instant::now());
+        let feedback = self.0.exporters.feedback.pending();
+        up_down(&meter, metric::FEEDBACK_PENDING, move |told| told.observe(signed(feedback()), &[]));
+        let promised = metric::of(metric::UPTIME);
+        let uptime = meter.f64_observable_gauge(promised.name).with_unit(promised.unit);
+        let uptime = uptime.with_description(promised.meaning);
+        uptime.with_callback(move |told| told.observe(started.elapsed().as_secs_f64(), &[])).build();
+        let promised = metric::of(metric::BUILD);
+        let build = meter.u64_observable_gauge(promised.name).with_description(promised.meaning);
+        let version = [KeyValue::new(dimension::VERSION, env!("CARGO_PKG_VERSION"))];
+        build.with_callback(move |told| told.observe(1, &version)).build();
+    }
+
+    fn conventions(&self) -> Meter {
+        conventions(&self.0.exporters.meters)
+    }
+}
+
+impl Queue {
+    fn labels(&self) -> Vec<KeyValue> {
+        let mut labels = vec![of_flow(&self.flow)];
+        for (name, value) in [(dimension::ENDPOINT, &self.endpoint), (dimension::DEPLOYMENT, &self.deployment)] {
+            labels.extend(value.as_ref().map(|value| KeyValue::new(name, StringValue::from(value.clone()))));
+        }
+        labels
+    }
+}
+
+impl Listener {
+    fn label(self) -> KeyValue {
+        let name = match self {
+            Self::Public => "public",
+            Self::Admin => "admin",
+        };
+        KeyValue::new(dimension::LISTENER, name)
+    }
+}
+
+/// One of the numbers of a queue.
+type Number = fn(&Queue) -> usize;
+
+/// What an instrument is told with.
+type Told<'a, T> = &'a dyn AsyncInstrument<T>;
+
+fn up_down(meter: &Meter, name: &'static str, tell: impl Fn(Told<'_, i64>) + Send + Sync + 'static) {
+    let promised = metric::of(name);
+    let instrument = meter.i64_observable_up_down_counter(name).with_unit(promised.unit);
+    instrument.with_description(promised.meaning).with_callback(tell).build();
+}
+
+fn rising(meter: &Meter, name: &'static str, tell: impl Fn(Told<'_, u64>) + Send + Sync + 'static) {
+    let promised = metric::of(name);
+    let instrument = meter.u64_observable_counter(name).with_unit(promised.unit);
+    instrument.with_description(promised.meaning).with_callback(tell).build();
+}
+
+fn signed(count: u64) -> i64 {
+    i64::try_from(count).unwrap_or(i64::MAX)
+}

@@ -1,0 +1,82 @@
+//! What runs of nodes used, and how the sandbox ended them. DOORS 2 and 3 record it.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use opentelemetry::KeyValue;
+use opentelemetry::metrics::{Counter, Histogram, Meter};
+
+use super::{Metrics, counter, histogram, of_flow, of_node, whole_histogram};
+use crate::id::{FlowId, NodeId};
+use crate::telemetry::names::{dimension, metric};
+
+/// The instruments.
+#[derive(Clone, Debug)]
+pub(super) struct Sandbox {
+    instantiation: Histogram<f64>,
+    memory: Histogram<u64>,
+    traps: Counter<u64>,
+    denials: Counter<u64>,
+}
+
+/// What one run of a node used, as whoever runs it says. It is told when the run ends, however it ends. Clones are the
+/// same.
+#[derive(Clone, Debug, Default)]
+pub struct NodeUse(Arc<Used>);
+
+#[derive(Debug, Default)]
+struct Used {
+    /// In nanoseconds; zero: there was no instance.
+    instantiation: AtomicU64,
+    /// In bytes.
+    memory: AtomicU64,
+}
+
+impl NodeUse {
+    /// It took so long to make its instance.
+    pub fn instantiated(&self, took: Duration) {
+        let nanos = u64::try_from(took.as_nanos()).unwrap_or(u64::MAX);
+        self.0.instantiation.store(nanos.max(1), Ordering::Relaxed);
+    }
+
+    /// It has so many bytes of memory now.
+    pub fn memory(&self, bytes: u64) {
+        self.0.memory.fetch_max(bytes, Ordering::Relaxed);
+    }
+}
+
+impl Sandbox {
+    pub(super) fn new(meter: &Meter) -> Self {
+        Self {
+            instantiation: histogram(meter, metric::INSTANTIATION_DURATION),
+            memory: whole_histogram(meter, metric::NODE_MEMORY_PEAK),
+            traps: counter(meter, metric::NODE_TRAP),
+            denials: counter(meter, metric::CAPABILITY_DENIAL),
+        }
+    }
+}
+
+impl Metrics {
+    /// Records what a run used that has ended.
+    pub(in crate::telemetry) fn node_used(&self, flow: &FlowId, node: &NodeId, used: &NodeUse) {
+        let labels = [of_flow(flow), of_node(node)];
+        let (nanos, bytes) = (used.0.instantiation.load(Ordering::Relaxed), used.0.memory.load(Ordering::Relaxed));
+        if nanos > 0 {
+            self.sandbox.instantiation.record(Duration::from_nanos(nanos).as_secs_f64(), &labels);
+        }
+        if bytes > 0 {
+            self.sandbox.memory.record(bytes, &labels);
+        }
+    }
+
+    /// Counts a run that the sandbox ended.
+    pub(in crate::telemetry) fn node_trapped(&self, flow: &FlowId, node: &NodeId, kind: &'static str) {
+        self.sandbox.traps.add(1, &[of_flow(flow), of_node(node), KeyValue::new(dimension::KIND, kind)]);
+    }
+
+    /// Counts a call to what the flow does not grant.
+    pub(in crate::telemetry) fn denied(&self, flow: &FlowId, node: &NodeId, capability: &'static str) {
+        self.sandbox.denials.add(1, &[of_flow(flow), of_node(node), KeyValue::new(dimension::CAPABILITY, capability)]);
+    }
+}
