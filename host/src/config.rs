@@ -16,6 +16,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::address::Allowed;
+use crate::identity::Identity;
 use crate::images;
 use crate::sandbox::component;
 use crate::server::config as server;
@@ -136,7 +137,8 @@ impl Settings {
         let log = open_telemetry::with_log_level(&mut reader, log);
         let server = server::Config::read(&mut reader);
         let mut telemetry = telemetry::Config::read(&mut reader);
-        telemetry.app_insights.identify(&|name| layers.variable(name));
+        telemetry.identity = Identity::from_env(&variable);
+        telemetry.app_insights.identify(&variable);
         // Read again for each flow, which may have its own; here for the list.
         reader.optional(&FLOW_INIT, setting::text);
         reader.optional(&INCLUDED_FIELDS, setting::text);

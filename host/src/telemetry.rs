@@ -10,12 +10,14 @@ mod console;
 mod content;
 mod exporters;
 pub mod feedback;
+mod health;
 mod images;
 mod logs;
 mod metrics;
 pub mod names;
 mod otlp;
 mod outbox;
+mod pause;
 mod printer;
 mod prometheus;
 pub mod propagation;
@@ -40,6 +42,7 @@ pub use content::{CONTENT_BYTES, Content};
 pub use exporters::StartError;
 pub use logs::HostLog;
 pub use metrics::{Compiled, Connections, HttpRequestTimer, Listener, NodeUse, Pool, Queue, Refused, Slots};
+pub use outbox::{Loss, OutboxStatus};
 pub use prometheus::SCRAPE_TYPE;
 pub use redaction::Redactor;
 pub use spans::flow::{FlowSpan, FlowStart};
@@ -122,6 +125,11 @@ impl Telemetry {
     /// What goes where and which variable decided it, one line for each signal: for the message at start.
     pub fn describe(&self) -> Vec<String> {
         self.0.exporters.lines.clone()
+    }
+
+    /// How each exporter that pushes is doing.
+    pub fn exporters(&self) -> Vec<OutboxStatus> {
+        self.0.exporters.status()
     }
 
     /// Sends what is left, and stops. Blocks, for at most `within`; what could not be sent by then is lost, and logged.

@@ -42,7 +42,8 @@ fn keys(envelopes: &[Value]) -> BTreeSet<String> {
 async fn a_request_is_a_request_with_its_dependencies_in_one_operation() {
     let (model, insights) = (FakeModel::replies("one two three").start(), Ingestion::start());
     let host = sending(&insights, "llm_chats").model(&model).start().await;
-    host.wrote("Application Insights").await;
+    host.wrote(&format!("traces: azuremonitor to {} (APPLICATIONINSIGHTS_CONNECTION_STRING)", insights.endpoint()))
+        .await;
     assert_eq!(host.score(json!({"question": "grüß dich"})).await.status, 200);
     host.stop().await;
 

@@ -14,6 +14,7 @@ mod scenarios;
 
 mod access;
 mod activate;
+mod app_insights;
 mod check;
 mod cli;
 mod conformance;
@@ -30,6 +31,7 @@ mod metrics;
 mod models;
 mod models_fail;
 mod openapi;
+mod outage;
 mod overload;
 mod page;
 mod prometheus;

@@ -67,10 +67,11 @@ async fn every_fault_of_flags_environment_and_file_is_told_at_once() {
 async fn what_a_secret_is_nobody_is_told() {
     for found in documented().iter().filter(|found| found.setting.secret) {
         let name = found.setting.variable;
-        // Those of Application Insights are keys of a form of their own.
+        // Some have a form.
         let (secret, before) = match name {
             _ if name.contains("CONNECTION_STRING") => ("aaaaaaaa-1111-4111-8111-111111111111", "InstrumentationKey="),
             _ if name.contains("INSIGHTS") => ("aaaaaaaa-1111-4111-8111-111111111111", ""),
+            _ if name.ends_with("_HEADERS") => ("a-secret-of-thirty-two-letters-00", "api-key="),
             _ => ("a-secret-of-thirty-two-letters-00", ""),
         };
         let host = TestHost::laid(&[("f", "inputs: {}\n")], &[], "f").env(name, format!("{before}{secret}"));

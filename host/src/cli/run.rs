@@ -30,9 +30,7 @@ pub fn run(args: &RunArgs) -> Done {
     telemetry.data_dir = None;
     telemetry.host_log = Some(log);
     if args.trace {
-        // Whoever asks for the trace here wants to see it here.
-        telemetry.otlp.without_traces();
-        telemetry.terminal = Some(Terminal { out: Box::new(stderr()), color: stderr().is_terminal() });
+        telemetry.print_traces(Terminal { out: Box::new(stderr()), color: stderr().is_terminal() });
     }
     let images = Images::new(images, parts.folder.clone());
     let start = move || Process::start(Telemetry::start(telemetry).context("telemetry cannot be started")?);

@@ -97,9 +97,9 @@ fn prepare(asked: &Asked, args: &ServeArgs, workshop: &Arc<Workshop>) -> Result<
     Ok(prepared)
 }
 
-fn start(config: telemetry::Config, log: HostLog) -> Result<Telemetry, Error> {
-    let terminal = Some(Terminal { out: Box::new(stdout()), color: stdout().is_terminal() });
-    let config = telemetry::Config { terminal, host_log: Some(log), ..config };
+fn start(mut config: telemetry::Config, log: HostLog) -> Result<Telemetry, Error> {
+    config.terminal = Some(Terminal { out: Box::new(stdout()), color: stdout().is_terminal() });
+    config.host_log = Some(log);
     Ok(Telemetry::start(config).context("telemetry cannot be started")?)
 }
 

@@ -10,14 +10,13 @@ pub static LOGGING_LEVEL: Setting = Setting::optional(
 );
 
 /// What has no effect here, and what has.
-const WITHOUT_EFFECT: [(&str, &str); 17] = [
+const WITHOUT_EFFECT: [(&str, &str); 16] = [
     ("PROMPTFLOW_SERVING_ENGINE", "there is one engine"),
     ("PROMPTFLOW_WORKER_NUM", "one process serves all requests; WEIR_MAX_CONCURRENCY says how many at a time"),
     ("PROMPTFLOW_WORKER_THREADS", "one process serves all requests; WEIR_MAX_CONCURRENCY says how many at a time"),
     ("PROMPTFLOW_CONNECTION_PROVIDER", "connections come from files and the environment; see WEIR_CONNECTIONS"),
     ("PF_CONNECTION_PROVIDER", "connections come from files and the environment; see WEIR_CONNECTIONS"),
     ("PF_HTTP_CONNECTION_PROVIDER_ENDPOINT", "connections come from files and the environment; see WEIR_CONNECTIONS"),
-    ("PF_BUILTIN_TRACE_EXPORTERS_DISABLE", "traces go where OTEL_EXPORTER_OTLP_* says; PF_DISABLE_TRACING makes none"),
     (
         "OTEL_METRIC_EXPORT_TIMEOUT",
         "metrics are read into an outbox at once; OTEL_EXPORTER_OTLP_TIMEOUT is for sending",

@@ -31,8 +31,8 @@ pub(super) async fn live() -> Response {
     reply(StatusCode::OK, &json!({"status": "ok"}))
 }
 
-/// `/readyz`: whether new requests are welcome. `/readyz?verbose` also says how feedback is doing, and whether the files
-/// that say what to serve were wrong when they were last read.
+/// `/readyz`: whether new requests are welcome. `/readyz?verbose` also says how exporters and feedback are doing, and
+/// whether the files that say what to serve were wrong when they were last read.
 pub(super) async fn ready(State(app): State<Arc<App>>, RawQuery(query): RawQuery) -> Response {
     let (status, word) = match app.draining.has_reached(Phase::Leaving) {
         false => (StatusCode::OK, "ok"),
@@ -41,6 +41,7 @@ pub(super) async fn ready(State(app): State<Arc<App>>, RawQuery(query): RawQuery
     let mut body = json!({"status": word});
     let mut asked = query.iter().flat_map(|query| query.split('&'));
     if asked.any(|it| it.split('=').next() == Some("verbose")) {
+        body["exporters"] = serde_json::to_value(app.telemetry.exporters()).unwrap_or_default();
         body["feedback"] = serde_json::to_value(app.telemetry.feedback_status()).unwrap_or_default();
         body["reload"] = if app.has_reload_failed() { "failed" } else { "ok" }.into();
     }

@@ -11,13 +11,16 @@ use std::path::PathBuf;
 use super::azure_monitor;
 use super::console::Terminal;
 use super::content::Content;
+use super::exporters::chosen::{Addresses, Choice, Chosen, Exporter};
 use super::feedback;
 use super::logs::HostLog;
 use super::names::dimension;
 use super::otlp::config as otlp;
+use super::outbox;
 use super::propagation::{PROPAGATORS, Propagators};
 use super::redaction::Redactor;
 use super::sampler;
+use crate::identity::Identity;
 use crate::setting::{self, Reader, Setting};
 pub(crate) use limits::Limits;
 pub(crate) use reading::Reading;
@@ -25,12 +28,16 @@ pub(crate) use reading::Reading;
 /// Settings of telemetry.
 #[derive(Debug)]
 pub struct Config {
-    /// Where each signal goes.
+    /// Which exporters are on.
+    pub(super) choice: Choice,
+    /// Where each signal goes over OTLP.
     pub otlp: otlp::Config,
     /// The Application Insights resource that everything goes to, if there is one.
     pub app_insights: azure_monitor::Config,
-    /// Nothing is told to anyone.
-    pub disabled: bool,
+    /// How much waits for exporters, and where.
+    pub(super) outbox: outbox::Config,
+    /// Of this host, for destinations that take its tokens.
+    pub identity: Identity,
     /// Who is told of.
     pub resource: resource::Attributes,
     pub propagators: Propagators,
@@ -56,9 +63,11 @@ pub struct Config {
 impl Default for Config {
     fn default() -> Self {
         Self {
+            choice: Choice::default(),
             otlp: otlp::Config::default(),
             app_insights: azure_monitor::Config::default(),
-            disabled: false,
+            outbox: outbox::Config::default(),
+            identity: Identity::from_env(&|_| None),
             resource: resource::Attributes::default(),
             propagators: Propagators::default(),
             limits: Limits::default(),
@@ -77,15 +86,28 @@ impl Default for Config {
 }
 
 impl Config {
+    /// Whoever asks for the trace here wants to see it here, and nowhere else.
+    pub fn print_traces(&mut self, terminal: Terminal) {
+        self.choice.traces = Chosen { exporters: vec![Exporter::Console], by: None };
+        self.terminal = Some(terminal);
+    }
+
     /// Reads the settings.
     ///
     /// By the standard an empty variable is one that is not set. `terminal` and `host_log` are not set here: they
-    /// belong to whoever has them.
+    /// belong to whoever has them; nor is `identity`, which comes of variables that are not ours.
     pub fn read(reader: &mut Reader<'_>) -> Self {
+        let otlp = otlp::Config::read(reader);
+        let given = |signal| otlp.given(signal).is_some();
+        let app_insights = azure_monitor::Config::read(reader);
+        let azure_monitor = app_insights.connected().is_some();
+        let choice = Choice::read(reader, &Addresses { otlp: &given, azure_monitor });
         Self {
-            otlp: otlp::Config::read(reader),
-            app_insights: azure_monitor::Config::read(reader),
-            disabled: reader.value(&DISABLED, only_true),
+            app_insights,
+            choice: if reader.value(&DISABLED, only_true) { Choice::nothing(DISABLED.variable) } else { choice },
+            otlp,
+            outbox: outbox::Config::read(reader),
+            identity: Identity::from_env(&|_| None),
             resource: resource::Attributes::read(reader),
             propagators: reader.value(&PROPAGATORS, Propagators::parse),
             limits: Limits::read(reader),

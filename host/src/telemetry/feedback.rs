@@ -8,10 +8,12 @@ mod keys;
 mod limits;
 mod record;
 mod store;
+mod told;
 
 use std::io;
 use std::time::Duration;
 
+use opentelemetry::trace::TraceContextExt as _;
 use opentelemetry::{Context, KeyValue};
 
 use super::Telemetry;
@@ -156,7 +158,9 @@ impl Telemetry {
     /// # Errors
     /// If it is not accepted. After a failure of the disk it may turn out to be there nevertheless.
     pub async fn feedback(&self, parent: &Context, feedback: Feedback) -> Result<Durability, StoreError> {
-        self.0.exporters.feedback.accept(parent, feedback).await
+        let durability = self.0.exporters.feedback.accept(parent, feedback).await?;
+        self.0.exporters.judged(parent.span().span_context().trace_id());
+        Ok(durability)
     }
 
     pub fn feedback_status(&self) -> FeedbackStatus {

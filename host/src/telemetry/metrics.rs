@@ -23,6 +23,7 @@ use super::usage::Tokens;
 use words::Words;
 
 pub use gauges::{Compiled, Connections, Listener, Pool, Queue, Slots};
+pub(super) use gauges::{rising, signed, up_down};
 pub use http::HttpRequestTimer;
 pub(super) use models::ModelCall;
 pub use sandbox::NodeUse;

@@ -175,7 +175,7 @@ pub mod dimension {
     pub const ENDPOINT: &str = "endpoint";
     pub const DEPLOYMENT: &str = "deployment";
 
-    /// Of a request that was refused: see [`Refused`](crate::telemetry::Refused).
+    /// Why telemetry is lost: see [`Loss`](crate::telemetry::Loss). Of a request that was refused: see [`Refused`](crate::telemetry::Refused).
     pub const REASON: &str = "reason";
     /// `public` or `admin`.
     pub const LISTENER: &str = "listener";
@@ -190,6 +190,12 @@ pub mod dimension {
     /// Name of a capability as flows grant it.
     pub const CAPABILITY: &str = "capability";
     pub const VERSION: &str = "version";
+
+    /// Of an exporter: its name, and what it sends.
+    pub const EXPORTER: &str = "exporter";
+    pub const SIGNAL: &str = "signal";
+    /// Where something waits: `memory` or `spool`.
+    pub const PLACE: &str = "place";
 
     /// All of the eight that have a meaning of their own: common dimensions may not bear these names.
     pub const ALL: [&str; 10] =

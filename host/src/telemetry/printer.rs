@@ -5,12 +5,12 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use opentelemetry::Context;
 use opentelemetry_sdk::error::{OTelSdkError, OTelSdkResult};
-use opentelemetry_sdk::trace::{Span, SpanData, SpanProcessor};
+use opentelemetry_sdk::trace::SpanData;
 
 use super::console::{Console, FLUSH};
 use super::exporters::Sink;
+use super::outbox::parcel::Log;
 use super::store::Store;
 use super::tree::{self, Style};
 
@@ -30,8 +30,20 @@ impl Printer {
         Self { store: Arc::default(), console }
     }
 
-    /// Takes a finished span. Whether its trace, if it is whole now, will be printed.
-    fn take(&self, span: SpanData) -> bool {
+    /// Takes a finished span; prints its trace, if it is whole now and the terminal is fast enough.
+    pub(super) fn take(&self, span: SpanData) {
+        if !self.add(span) {
+            tracing::debug!("a trace was not printed: the terminal is too slow");
+        }
+    }
+
+    /// Returns when all before has been printed.
+    pub(super) fn flush(&self, within: Duration) -> OTelSdkResult {
+        self.console.flush(within)
+    }
+
+    /// Whether the span's trace, if it is whole now, will be printed.
+    fn add(&self, span: SpanData) -> bool {
         let mut store = self.store.lock().unwrap_or_else(PoisonError::into_inner);
         let whole = store.add(span);
         if store.spans() > MAX_SPANS
@@ -45,30 +57,12 @@ impl Printer {
     }
 }
 
-impl SpanProcessor for Printer {
-    fn on_start(&self, _: &mut Span, _: &Context) {}
-
-    fn on_end(&self, span: SpanData) {
-        if !self.take(span) {
-            tracing::debug!("a trace was not printed: the terminal is too slow");
-        }
-    }
-
-    fn force_flush(&self) -> OTelSdkResult {
-        self.console.flush(FLUSH)
-    }
-
-    fn shutdown_with_timeout(&self, timeout: Duration) -> OTelSdkResult {
-        self.console.flush(timeout)
-    }
-}
-
 impl Sink for Printer {
     /// Returns when they are on the terminal.
-    fn tell(&self, spans: Vec<SpanData>) -> OTelSdkResult {
+    fn tell(&self, spans: Vec<SpanData>, _: &[Log]) -> OTelSdkResult {
         let mut printed = true;
         for span in spans {
-            printed &= self.take(span);
+            printed &= self.add(span);
         }
         self.console.flush(FLUSH)?;
         if printed { Ok(()) } else { Err(OTelSdkError::InternalFailure("the terminal is too slow".to_owned())) }

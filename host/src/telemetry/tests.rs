@@ -12,7 +12,7 @@ use opentelemetry::{Context, KeyValue};
 use opentelemetry_sdk::logs::SdkLoggerProvider;
 use opentelemetry_sdk::metrics::data::{AggregatedMetrics, MetricData, ResourceMetrics, ScopeMetrics};
 use opentelemetry_sdk::metrics::{InMemoryMetricExporter, SdkMeterProvider};
-use opentelemetry_sdk::trace::{InMemorySpanExporter, SdkTracerProvider, SpanData};
+use opentelemetry_sdk::trace::{InMemorySpanExporter, SdkTracerProvider, SpanData, SpanExporter as _};
 
 use crate::id::{FlowId, NodeId, RequestId};
 
@@ -31,6 +31,16 @@ struct Rig {
     metrics: InMemoryMetricExporter,
 }
 
+/// Feedback is kept where all other spans are.
+#[derive(Debug)]
+struct Kept(InMemorySpanExporter);
+
+impl exporters::Sink for Kept {
+    fn tell(&self, spans: Vec<SpanData>, _: &[outbox::parcel::Log]) -> opentelemetry_sdk::error::OTelSdkResult {
+        futures_executor::block_on(self.0.export(spans))
+    }
+}
+
 impl Rig {
     fn new() -> Self {
         Self::with(&Config::default())
@@ -44,8 +54,8 @@ impl Rig {
         let (spans, metrics) = (InMemorySpanExporter::default(), InMemoryMetricExporter::default());
         let tracers = SdkTracerProvider::builder().with_simple_exporter(spans.clone()).build();
         let meters = SdkMeterProvider::builder().with_periodic_exporter(metrics.clone()).build();
-        let sink: Box<dyn exporters::Sink> = Box::new(exporters::Exporting(spans.clone()));
-        let feedback = feedback::Store::start(None, &config.feedback, Some(sink)).unwrap();
+        let sink: Box<dyn exporters::Sink> = Box::new(Kept(spans.clone()));
+        let feedback = feedback::Store::start(None, &config.feedback, vec![sink]).unwrap();
         let mut exporters = Exporters::of(tracers, meters, feedback);
         exporters.loggers = loggers;
         let telemetry = Telemetry::with(exporters, config);

@@ -95,7 +95,8 @@ async fn each_delivery_of_a_feedback_is_the_same_span() {
     let mut spans = Vec::new();
     for data in [data.path(), copy.path()] {
         let collector = Collector::start();
-        let host = host(data, &collector).start().await;
+        // Each process is an instance of its own, unless somebody names it.
+        let host = host(data, &collector).env("OTEL_RESOURCE_ATTRIBUTES", "service.instance.id=one").start().await;
         spans.extend(arrived(&collector, 1).await);
         host.stop().await;
     }

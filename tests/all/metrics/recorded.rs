@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use harness::{Collector, FakeModel, Labels, TestHost};
+use harness::{Collector, FakeModel, Labels, TestHost, eventually};
 use serde_json::json;
 
 /// Fails with the code that its caller names.
@@ -169,4 +169,59 @@ async fn a_hostile_guest_and_its_caller_cannot_make_labels() {
         .map(|labels| labels["http.request.method"].clone())
         .collect();
     assert_eq!(methods, ["POST".to_owned(), "_OTHER".to_owned()].into());
+}
+
+#[tokio::test]
+async fn what_the_host_is_doing_is_told_while_it_does_it() {
+    let model = FakeModel::echo().gated().start();
+    let host = TestHost::flow("llm_chats").model(&model).env("WEIR_MAX_CONCURRENCY", "1");
+    let host = host.env("WEIR_MAX_QUEUE", "1").env("WEIR_MAX_QUEUE_WAIT", "1m").start().await;
+    let ask = || host.score(json!({"question": "hi"}));
+    let watch = async {
+        model.requested(1).await;
+        // The second one waits, once it has come so far.
+        eventually("a request to wait", async || reads(&host, r#"weir_request_waiting{flow="llm_chats"}"#, 1.0).await)
+            .await;
+        assert_eq!(ask().await.status, 503);
+        for (series, value) in [
+            (r#"weir_request_running{flow="llm_chats"}"#, 1.0),
+            (r#"weir_request_limit{flow="llm_chats"}"#, 1.0),
+            (r#"weir_request_refused_total{flow="llm_chats",reason="queue_full"}"#, 1.0),
+            ("weir_instance_active", 1.0),
+            (r#"weir_pool_slot{resource="component",state="used"}"#, 1.0),
+            (r#"http_server_active_requests{http_request_method="POST",url_scheme="http"}"#, 2.0),
+            (r#"weir_connection_open{listener="public"}"#, 2.0),
+            (r#"weir_connection_limit{listener="public"}"#, 1024.0),
+            ("weir_feedback_pending", 0.0),
+        ] {
+            eventually(series, async || reads(&host, series, value).await).await;
+        }
+        model.release(2);
+    };
+    let (first, second, ()) = tokio::join!(ask(), ask(), watch);
+    assert_eq!((first.status, second.status), (200, 200));
+    for (series, value) in [
+        (r#"weir_request_running{flow="llm_chats"}"#, 0.0),
+        ("weir_instance_active", 0.0),
+        (r#"weir_node_memory_peak_bytes_count{flow="llm_chats",node="llm_chats"}"#, 2.0),
+        (r#"weir_instantiation_duration_seconds_count{flow="llm_chats",node="llm_chats"}"#, 2.0),
+    ] {
+        eventually(series, async || reads(&host, series, value).await).await;
+    }
+    let text = host.get_admin("/metrics").await.text().to_owned();
+    let memory = value(&text, r#"weir_node_memory_peak_bytes_sum{flow="llm_chats",node="llm_chats"}"#);
+    assert!(memory.is_some_and(|bytes| bytes >= 2.0 * 65_536.0), "{memory:?}");
+    let lookups =
+        ["hit", "miss"].map(|it| value(&text, &format!("weir_compile_cache_lookup_total{{result=\"{it}\"}}")));
+    assert!(lookups.iter().flatten().sum::<f64>() >= 1.0, "{lookups:?}");
+}
+
+/// Whether Prometheus would read this value now.
+async fn reads(host: &TestHost, series: &str, expected: f64) -> bool {
+    value(host.get_admin("/metrics").await.text(), series) == Some(expected)
+}
+
+/// The value of one series, which is written with its labels in the order of the alphabet.
+fn value(text: &str, series: &str) -> Option<f64> {
+    text.lines().find_map(|line| line.strip_prefix(series)?.strip_prefix(' ')?.parse().ok())
 }

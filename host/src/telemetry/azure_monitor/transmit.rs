@@ -30,7 +30,7 @@ const MAX_HOPS: usize = 5;
 
 /// Why nothing can be sent at all.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum StartError {
+pub enum StartError {
     #[error(
         "nothing can be sent to Application Insights at {address}: no root certificates are found; install ca-certificates or set SSL_CERT_FILE"
     )]

@@ -3,8 +3,10 @@
 //! Batches go out as long as that works. When they fail again and again, their records are tried one by one: if some go
 //! through, those that do not are set apart, each to be tried alone now and then, so that what a collector cannot take keeps
 //! back nothing else. If none goes through, it is the collector.
+//!
+//! Each destination has a thread of its own: one that is away keeps nothing from the others.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -17,16 +19,16 @@ use tracing::subscriber::NoSubscriber;
 
 use super::keys::Keys;
 use super::record::Record;
+use super::told::Told;
 use crate::journal::{Journal, Sequence};
 use crate::telemetry::content::{MESSAGE_BYTES, cut};
 use crate::telemetry::exporters::Sink;
+use crate::telemetry::outbox::parcel::Log;
+use crate::telemetry::pause::pause;
 
 /// Records in a batch, and their bytes: within gRPC's usual message of 4 MiB.
 const BATCH: usize = 128;
 const BATCH_BYTES: usize = 1024 * 1024;
-
-/// The first pause after a failure; each further one is twice as long.
-const FIRST_PAUSE: Duration = Duration::from_secs(1);
 
 /// Failures of batches after which records are tried one by one.
 const FAILURES: u32 = 3;
@@ -54,10 +56,13 @@ impl Delivery {
         self.error.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Lets the thread try once more what is left, and end. Returns when it has, or at `deadline`.
-    pub(super) fn stop(&self, journal: &Journal, deadline: Instant) {
+    /// Lets the thread try once more what is left, and end; see [`Journal::wake`].
+    pub(super) fn ask_to_stop(&self) {
         self.stopping.store(true, Ordering::Release);
-        journal.wake();
+    }
+
+    /// Returns when the thread has ended, or at `deadline`.
+    pub(super) fn wait_for_end(&self, deadline: Instant) {
         let mut ended = self.ended.lock().unwrap_or_else(PoisonError::into_inner);
         while !*ended {
             let left = deadline.saturating_duration_since(Instant::now());
@@ -80,6 +85,7 @@ pub(super) struct Deliverer {
     journal: Arc<Journal>,
     keys: Arc<Keys>,
     sink: Box<dyn Sink>,
+    told: Arc<Told>,
     longest_pause: Duration,
     /// Failures since something was delivered.
     failures: u32,
@@ -89,6 +95,10 @@ pub(super) struct Deliverer {
     turn: usize,
     /// Records that are tried alone, and when next.
     apart: BTreeMap<Sequence, Instant>,
+    /// Records that have been told here, and are still to be told elsewhere; those up to `through` are not listed.
+    done: BTreeSet<Sequence>,
+    /// Up to here all has been told or set apart.
+    through: Option<Sequence>,
 }
 
 /// A record that can be told.
@@ -98,17 +108,26 @@ struct Ready {
 }
 
 impl Deliverer {
-    pub(super) fn new(journal: Arc<Journal>, keys: Arc<Keys>, sink: Box<dyn Sink>, longest_pause: Duration) -> Self {
+    pub(super) fn new(
+        journal: Arc<Journal>,
+        keys: Arc<Keys>,
+        sink: Box<dyn Sink>,
+        told: Arc<Told>,
+        longest_pause: Duration,
+    ) -> Self {
         Self {
             delivery: Arc::default(),
             journal,
             keys,
             sink,
+            told,
             longest_pause,
             failures: 0,
             not_before: Instant::now(),
             turn: 0,
             apart: BTreeMap::new(),
+            done: BTreeSet::new(),
+            through: None,
         }
     }
 
@@ -165,26 +184,26 @@ impl Deliverer {
         }
     }
 
-    /// The oldest records that have not been set apart.
+    /// The oldest records that have neither been told here nor set apart.
     fn batch(&mut self) -> io::Result<Vec<Ready>> {
         let mut batch = Vec::new();
-        let mut after = None;
-        while batch.len() < BATCH {
+        let mut after = self.through;
+        while batch.is_empty() {
             let records = self.journal.pending(after, BATCH, BATCH_BYTES)?;
             let Some(last) = records.last() else { break };
             after = Some(last.sequence);
             for it in records {
-                if self.apart.contains_key(&it.sequence) {
-                    continue;
+                if !self.apart.contains_key(&it.sequence) && !self.done.contains(&it.sequence) {
+                    match Record::decode(&it.payload) {
+                        Some(record) => batch.push(Ready { sequence: it.sequence, record }),
+                        // Of a newer version, which may come back.
+                        None => self.set_apart(it.sequence),
+                    }
                 }
-                match Record::decode(&it.payload) {
-                    Some(record) => batch.push(Ready { sequence: it.sequence, record }),
-                    // Of a newer version, which may come back.
-                    None => self.set_apart(it.sequence),
+                if batch.is_empty() {
+                    self.through = Some(it.sequence);
+                    self.done.remove(&it.sequence);
                 }
-            }
-            if !batch.is_empty() {
-                break;
             }
         }
         Ok(batch)
@@ -251,9 +270,10 @@ impl Deliverer {
 
     fn tell(&self, batch: &[Ready]) -> Result<(), String> {
         let spans = batch.iter().filter_map(|it| it.record.span()).collect();
+        let evaluations: Vec<Log> = batch.iter().filter_map(|it| it.record.evaluation()).collect();
         // The exporter logs that what it could not send is lost, which does not hold here.
         let told = tracing::subscriber::with_default(NoSubscriber::default(), || {
-            catch_unwind(AssertUnwindSafe(|| -> OTelSdkResult { self.sink.tell(spans) }))
+            catch_unwind(AssertUnwindSafe(|| -> OTelSdkResult { self.sink.tell(spans, &evaluations) }))
         });
         match told {
             Ok(Ok(())) => Ok(()),
@@ -263,17 +283,18 @@ impl Deliverer {
     }
 
     fn succeeded(&mut self, batch: &[Ready]) {
-        let sequences: Vec<Sequence> = batch.iter().map(|it| it.sequence).collect();
-        self.journal.delivered(&sequences);
-        for key in batch.iter().filter_map(|it| it.record.key()) {
+        *self.delivery.error.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        let (all, some): (Vec<&Ready>, Vec<&Ready>) = batch.iter().partition(|it| self.told.is_by_all(it.sequence));
+        self.done.extend(some.iter().map(|it| it.sequence));
+        self.journal.delivered(&all.iter().map(|it| it.sequence).collect::<Vec<_>>());
+        for key in all.iter().filter_map(|it| it.record.key()) {
             self.keys.delivered(Keys::digest(key));
         }
-        self.delivery.delivered.fetch_add(batch.len() as u64, Ordering::Relaxed);
+        self.delivery.delivered.fetch_add(all.len() as u64, Ordering::Relaxed);
         if self.failures > 0 {
             tracing::info!("feedback is delivered again");
         }
         self.failures = 0;
-        *self.delivery.error.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
 
     /// Notes a failure; gives when to try again.
@@ -282,17 +303,10 @@ impl Deliverer {
             tracing::warn!(error, "feedback cannot be delivered; it is kept and tried again");
         }
         *self.delivery.error.lock().unwrap_or_else(PoisonError::into_inner) = Some(error.to_owned());
-        let pause = FIRST_PAUSE.saturating_mul(2u32.saturating_pow(self.failures)).min(self.longest_pause);
+        self.not_before = Instant::now() + pause(self.failures, self.longest_pause);
         self.failures = self.failures.saturating_add(1);
-        self.not_before = Instant::now() + jittered(pause);
         Some(self.not_before)
     }
-}
-
-/// Between a half and the whole of a pause, so that many hosts do not come back to one collector at the same time.
-fn jittered(pause: Duration) -> Duration {
-    let random = f64::from(uuid::Uuid::new_v4().as_fields().0) / f64::from(u32::MAX);
-    pause.mul_f64(0.5 + random / 2.0)
 }
 
 /// Tells when the thread has ended, however it did.

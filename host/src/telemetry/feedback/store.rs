@@ -11,6 +11,7 @@ use opentelemetry::Context;
 use super::deliver::{Deliverer, Delivery};
 use super::keys::{self, Keys};
 use super::record::{self, Record};
+use super::told::Told;
 use super::{Config, DATA_DIR, Durability, Feedback, FeedbackStatus, StartError, StoreError};
 use crate::journal::{AppendError, Journal, Limits, Sequence};
 use crate::telemetry::exporters::Sink;
@@ -29,19 +30,20 @@ const CLOSE_PATIENCE: Duration = Duration::from_secs(1);
 pub(in crate::telemetry) struct Store {
     journal: Arc<Journal>,
     keys: Arc<Keys>,
-    /// None: there is nowhere to deliver to.
-    delivery: Option<Arc<Delivery>>,
+    /// One for each destination.
+    deliveries: Vec<Arc<Delivery>>,
     refused: AtomicU64,
     /// Whether the last feedback was refused.
     refusing: AtomicBool,
 }
 
 impl Store {
-    /// Opens the journal, and starts to deliver what is in it. Without a `sink` everything is accepted and forgotten.
+    /// Opens the journal, and starts to deliver what is in it to each of the sinks. Without any, everything is accepted and
+    /// forgotten.
     pub(in crate::telemetry) fn start(
         data_dir: Option<&Path>,
         config: &Config,
-        sink: Option<Box<dyn Sink>>,
+        sinks: Vec<Box<dyn Sink>>,
     ) -> Result<Self, StartError> {
         let keys = Keys::default();
         let journal = match data_dir {
@@ -60,19 +62,18 @@ impl Store {
         };
         let (journal, keys) = (Arc::new(journal), Arc::new(keys));
         tell_of_start(&journal);
-        let delivery = match sink {
-            Some(sink) => {
-                let deliverer = Deliverer::new(Arc::clone(&journal), Arc::clone(&keys), sink, config.retry_max);
-                Some(deliverer.start().map_err(StartError::Thread)?)
-            }
-            None => None,
+        let told = Arc::new(Told::by(sinks.len()));
+        let start = |sink| {
+            let (journal, keys, told) = (Arc::clone(&journal), Arc::clone(&keys), Arc::clone(&told));
+            Deliverer::new(journal, keys, sink, told, config.retry_max).start()
         };
-        Ok(Self { journal, keys, delivery, refused: AtomicU64::new(0), refusing: AtomicBool::new(false) })
+        let deliveries = sinks.into_iter().map(start).collect::<Result<_, _>>().map_err(StartError::Thread)?;
+        Ok(Self { journal, keys, deliveries, refused: AtomicU64::new(0), refusing: AtomicBool::new(false) })
     }
 
     pub(super) async fn accept(&self, parent: &Context, feedback: Feedback) -> Result<Durability, StoreError> {
         let durability = if self.journal.is_durable() { Durability::Disk } else { Durability::Memory };
-        if self.delivery.is_none() && !self.journal.is_durable() {
+        if self.deliveries.is_empty() && !self.journal.is_durable() {
             return Ok(durability);
         }
         let key = feedback.idempotency_key.as_deref().map(Keys::digest);
@@ -108,19 +109,18 @@ impl Store {
 
     pub(super) fn status(&self) -> FeedbackStatus {
         let status = self.journal.status();
-        let delivery = self.delivery.as_deref();
         FeedbackStatus {
             durability: if self.journal.is_durable() { Durability::Disk } else { Durability::Memory }.as_str(),
             pending: status.pending,
             bytes: status.bytes,
             oldest_age_seconds: status.oldest.map(|age| age.as_secs()),
-            delivered: delivery.map_or(0, Delivery::delivered),
+            delivered: self.deliveries.iter().map(|it| it.delivered()).sum(),
             refused: self.refused.load(Ordering::Relaxed),
             torn: status.damage.torn,
             corrupt: status.damage.corrupt,
             foreign: status.damage.foreign,
             store_error: status.last_error,
-            delivery_error: delivery.and_then(Delivery::error),
+            delivery_error: self.deliveries.iter().find_map(|it| it.error()),
         }
     }
 
@@ -137,9 +137,7 @@ impl Store {
 
     /// Delivers what can be delivered until `deadline`, and says how much stays. Blocks.
     pub(in crate::telemetry) fn stop(&self, deadline: Instant) {
-        if let Some(delivery) = &self.delivery {
-            delivery.stop(&self.journal, deadline);
-        }
+        self.end(deadline);
         let pending = self.journal.status().pending;
         // The last marks of delivery; there may be no time left for them.
         self.journal.close(CLOSE_PATIENCE);
@@ -155,6 +153,13 @@ impl Store {
         }
     }
 
+    /// Lets the threads try once more what is left, and end.
+    fn end(&self, deadline: Instant) {
+        self.deliveries.iter().for_each(|it| it.ask_to_stop());
+        self.journal.wake();
+        self.deliveries.iter().for_each(|it| it.wait_for_end(deadline));
+    }
+
     /// Waits until nothing is pending.
     #[cfg(test)]
     pub(in crate::telemetry) fn settle(&self) {
@@ -166,10 +171,8 @@ impl Store {
 
 impl Drop for Store {
     fn drop(&mut self) {
-        // The thread holds the journal, and with it the folder.
-        if let Some(delivery) = &self.delivery {
-            delivery.stop(&self.journal, Instant::now() + CLOSE_PATIENCE);
-        }
+        // The threads hold the journal, and with it the folder.
+        self.end(Instant::now() + CLOSE_PATIENCE);
     }
 }
 

@@ -172,20 +172,28 @@ impl Listener {
 type Number = fn(&Queue) -> usize;
 
 /// What an instrument is told with.
-type Told<'a, T> = &'a dyn AsyncInstrument<T>;
+pub(in crate::telemetry) type Told<'a, T> = &'a dyn AsyncInstrument<T>;
 
-fn up_down(meter: &Meter, name: &'static str, tell: impl Fn(Told<'_, i64>) + Send + Sync + 'static) {
+pub(in crate::telemetry) fn up_down(
+    meter: &Meter,
+    name: &'static str,
+    tell: impl Fn(Told<'_, i64>) + Send + Sync + 'static,
+) {
     let promised = metric::of(name);
     let instrument = meter.i64_observable_up_down_counter(name).with_unit(promised.unit);
     instrument.with_description(promised.meaning).with_callback(tell).build();
 }
 
-fn rising(meter: &Meter, name: &'static str, tell: impl Fn(Told<'_, u64>) + Send + Sync + 'static) {
+pub(in crate::telemetry) fn rising(
+    meter: &Meter,
+    name: &'static str,
+    tell: impl Fn(Told<'_, u64>) + Send + Sync + 'static,
+) {
     let promised = metric::of(name);
     let instrument = meter.u64_observable_counter(name).with_unit(promised.unit);
     instrument.with_description(promised.meaning).with_callback(tell).build();
 }
 
-fn signed(count: u64) -> i64 {
+pub(in crate::telemetry) fn signed(count: u64) -> i64 {
     i64::try_from(count).unwrap_or(i64::MAX)
 }

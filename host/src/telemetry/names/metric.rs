@@ -69,6 +69,14 @@ pub const FEEDBACK_PENDING: &str = "weir.feedback.pending";
 /// Traces and spans of which tail sampling decided. Only if it is on.
 pub const SAMPLING_TRACES: &str = "weir.sampling.traces";
 pub const SAMPLING_SPANS: &str = "weir.sampling.spans";
+/// Of exporters that push: spans, points of metrics and log records.
+pub const EXPORTER_SENT: &str = "weir.exporter.sent";
+pub const EXPORTER_LOST: &str = "weir.exporter.lost";
+pub const EXPORTER_RETRY: &str = "weir.exporter.retry";
+pub const EXPORTER_RESTART: &str = "weir.exporter.restart";
+pub const EXPORTER_WAITING: &str = "weir.exporter.waiting";
+pub const EXPORTER_SPOOL: &str = "weir.exporter.spool";
+pub const EXPORTER_AWAY: &str = "weir.exporter.away";
 pub const UPTIME: &str = "process.uptime";
 pub const BUILD: &str = "weir.build.info";
 
@@ -301,9 +309,32 @@ pub static ALL: &[Instrument] = &[
     },
     counter(SAMPLING_TRACES, "{trace}", "Traces of which tail sampling has decided.", &[a::SAMPLING_DECISION]),
     counter(SAMPLING_SPANS, "{span}", "Spans of which tail sampling has decided.", &[a::SAMPLING_DECISION]),
+    counter(EXPORTER_SENT, "{item}", "Spans, points and log records that a destination has taken.", EXPORTED),
+    Instrument {
+        labels: &[d::EXPORTER, d::SIGNAL, d::REASON],
+        ..counter(EXPORTER_LOST, "{item}", "The same that are given up for good, by reason.", EXPORTED)
+    },
+    counter(EXPORTER_RETRY, "{attempt}", "Attempts to send that failed and were repeated.", EXPORTED),
+    counter(EXPORTER_RESTART, "{restart}", "Times that an exporter broke and was started again.", EXPORTED),
+    Instrument {
+        kind: Kind::UpDownCounter,
+        labels: &[d::EXPORTER, d::SIGNAL, d::PLACE],
+        ..counter(EXPORTER_WAITING, "{item}", "Spans, points and log records that wait to be sent.", EXPORTED)
+    },
+    Instrument {
+        kind: Kind::UpDownCounter,
+        ..counter(EXPORTER_SPOOL, "By", "What those of them take that wait in the data directory.", EXPORTED)
+    },
+    Instrument {
+        kind: Kind::UpDownCounter,
+        ..counter(EXPORTER_AWAY, "{exporter}", "Whether the destination takes nothing: 1, else 0.", EXPORTED)
+    },
     Instrument { kind: Kind::Gauge, ..counter(UPTIME, "s", "Time since the host started.", &[]) },
     Instrument { kind: Kind::Gauge, ..counter(BUILD, "", "Always 1; which host it is.", &[d::VERSION]) },
 ];
+
+/// Of every point of an exporter.
+const EXPORTED: &[&str] = &[d::EXPORTER, d::SIGNAL];
 
 /// The instrument of this name.
 ///

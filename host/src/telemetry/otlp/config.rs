@@ -141,11 +141,6 @@ impl Config {
     pub(crate) fn given(&self, signal: Signal) -> Option<&Endpoint> {
         Some(self.endpoint(signal)).filter(|endpoint| endpoint.variable.is_some())
     }
-
-    /// From now on no address is given for traces.
-    pub(crate) fn without_traces(&mut self) {
-        self.traces = Endpoint::of(Signal::Traces);
-    }
 }
 
 impl Default for Config {

@@ -106,7 +106,8 @@ fn each_root_is_printed_as_a_tree_of_its_own_once_it_is_whole() {
         telemetry.describe(),
         [
             "traces: printed here (OTEL_EXPORTER_OTLP_ENDPOINT is not set)",
-            "metrics: sent nowhere (OTEL_EXPORTER_OTLP_ENDPOINT is not set)",
+            "metrics: at /metrics of the admin listener",
+            "logs: sent nowhere (OTEL_EXPORTER_OTLP_ENDPOINT is not set)",
             "feedback: kept in memory until delivered (WEIR_DATA_DIR is not set)",
         ]
     );

@@ -71,8 +71,10 @@ fn both_signals_go_to_their_paths_below_the_endpoint() {
     assert_eq!(
         telemetry.describe(),
         [
-            format!("traces: http/protobuf to http://{address}/v1/traces (OTEL_EXPORTER_OTLP_ENDPOINT)"),
-            format!("metrics: http/protobuf to http://{address}/v1/metrics (OTEL_EXPORTER_OTLP_ENDPOINT)"),
+            format!("traces: otlp (http/protobuf) to http://{address}/v1/traces (OTEL_EXPORTER_OTLP_ENDPOINT)"),
+            format!("metrics: otlp (http/protobuf) to http://{address}/v1/metrics (OTEL_EXPORTER_OTLP_ENDPOINT)"),
+            "metrics: at /metrics of the admin listener".to_owned(),
+            format!("logs: otlp (http/protobuf) to http://{address}/v1/logs (OTEL_EXPORTER_OTLP_ENDPOINT)"),
             "feedback: kept in memory until delivered (WEIR_DATA_DIR is not set)".to_owned(),
         ]
     );

@@ -64,7 +64,7 @@ fn said(span: &SpanData) -> String {
 }
 
 impl Sink for Collector {
-    fn tell(&self, spans: Vec<SpanData>) -> OTelSdkResult {
+    fn tell(&self, spans: Vec<SpanData>, _: &[Log]) -> OTelSdkResult {
         let mut state = self.lock();
         state.attempts += 1;
         assert!(!state.panics, "a panic of the exporter");
@@ -88,10 +88,20 @@ impl Host {
     }
 
     fn retrying(collector: Collector, journal: Journal, longest_pause: Duration) -> Self {
-        let journal = Arc::new(journal);
+        Self::beside(collector, Arc::new(journal), Arc::new(Told::by(1)), longest_pause)
+    }
+
+    /// One destination of perhaps several.
+    fn beside(collector: Collector, journal: Arc<Journal>, told: Arc<Told>, longest_pause: Duration) -> Self {
         let sink = Box::new(collector.clone());
-        let deliverer = Deliverer::new(Arc::clone(&journal), Arc::default(), sink, longest_pause);
+        let deliverer = Deliverer::new(Arc::clone(&journal), Arc::default(), sink, told, longest_pause);
         Self { journal, delivery: deliverer.start().unwrap(), collector }
+    }
+
+    fn stop(&self) {
+        self.delivery.ask_to_stop();
+        self.journal.wake();
+        self.delivery.wait_for_end(Instant::now() + PATIENCE);
     }
 
     fn wait_for(&self, numbers: impl IntoIterator<Item = usize>) {
@@ -108,7 +118,7 @@ impl Host {
 
 impl Drop for Host {
     fn drop(&mut self) {
-        self.delivery.stop(&self.journal, Instant::now() + PATIENCE);
+        self.stop();
     }
 }
 
@@ -156,7 +166,7 @@ fn a_batch_is_told_as_the_same_spans_each_time() {
     let journal = journal(1);
     let record = journal.pending(None, 1, 1).unwrap().remove(0);
     for collector in [&first, &second] {
-        collector.tell(vec![Record::decode(&record.payload).unwrap().span().unwrap()]).unwrap();
+        collector.tell(vec![Record::decode(&record.payload).unwrap().span().unwrap()], &[]).unwrap();
     }
     assert_eq!(first.lock().took, second.lock().took);
 }
@@ -204,7 +214,7 @@ fn a_stop_tries_once_more_whatever_the_pause() {
     let host = Host::retrying(collector, journal(300), Duration::from_secs(3600));
     host.collector.until("an attempt was made", |state| state.attempts > 0);
     host.collector.set(|state| state.away = false);
-    host.delivery.stop(&host.journal, Instant::now() + PATIENCE);
+    host.stop();
     assert_eq!((host.collector.took().len(), host.journal.status().pending), (300, 0));
 }
 
@@ -214,7 +224,26 @@ fn a_stop_gives_up_at_the_first_failure_and_loses_nothing() {
     collector.set(|state| state.away = true);
     let host = Host::retrying(collector, journal(300), Duration::from_secs(3600));
     let started = Instant::now();
-    host.delivery.stop(&host.journal, Instant::now() + PATIENCE);
+    host.stop();
     assert!(started.elapsed() < PATIENCE / 2);
     assert_eq!(host.journal.status().pending, 300);
+}
+
+#[test]
+fn a_destination_that_is_away_keeps_nothing_from_another_and_is_told_later() {
+    let (there, away) = (Collector::default(), Collector::refusing([3]));
+    away.set(|state| state.away = true);
+    let (journal, told) = (Arc::new(journal(300)), Arc::new(Told::by(2)));
+    let start = |collector| Host::beside(collector, Arc::clone(&journal), Arc::clone(&told), Duration::from_millis(1));
+    let (there, away) = (start(there), start(away));
+    there.wait_for(0..300);
+    assert_eq!(journal.status().pending, 300);
+    add(&journal, 300..310);
+    there.wait_for(300..310);
+    away.collector.set(|state| state.away = false);
+    away.wait_until_pending(1);
+    away.collector.set(|state| state.refuses.clear());
+    away.wait_until_pending(0);
+    assert_eq!(there.collector.lock().took.len(), 310, "none was told twice");
+    assert_eq!(away.collector.took(), there.collector.took());
 }

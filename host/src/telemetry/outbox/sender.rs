@@ -1,0 +1,268 @@
+//! The task that sends the parcels of an outbox.
+//!
+//! While its destination takes them, a few are on their way at once. When it does not, one is tried, after pauses that
+//! become longer, until it does: what it asks for is the least pause.
+
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use futures_util::FutureExt as _;
+use futures_util::stream::{FuturesUnordered, StreamExt as _};
+use tokio::time::{sleep, sleep_until};
+
+use super::parcel::{Outcome, Parcel};
+use super::spool::Spool;
+use super::{Inner, Loss, State};
+use crate::journal::Sequence;
+use crate::telemetry::pause::pause;
+
+/// Parcels on their way at once. Between regions an answer takes a tenth of a second, and a parcel holds 512 spans.
+const FLIGHTS: usize = 4;
+
+/// Longest pause that a destination may ask for.
+const MOST_ASKED: Duration = Duration::from_secs(3600);
+
+/// Pause before the task is started again after it broke.
+const RESTART: Duration = Duration::from_millis(200);
+
+/// Sends until the outbox stops, however often the task breaks.
+pub(super) async fn supervise(inner: Arc<Inner>) {
+    loop {
+        let run = Sender { inner: &inner, failures: 0, not_before: None }.run();
+        let ended = AssertUnwindSafe(run).catch_unwind().await.is_ok();
+        inner.land();
+        if ended {
+            inner.lock().ended = true;
+            inner.ended.notify_all();
+            return;
+        }
+        inner.lock().restarts += 1;
+        tracing::error!(
+            exporter = inner.exporter,
+            signal = inner.signal.as_str(),
+            "an exporter broke, and is started again"
+        );
+        sleep(RESTART).await;
+    }
+}
+
+struct Sender<'a> {
+    inner: &'a Inner,
+    /// Since the destination last took something.
+    failures: u32,
+    /// Nothing is tried before.
+    not_before: Option<Instant>,
+}
+
+/// Where a parcel that is being sent is kept meanwhile.
+#[derive(Clone, Copy, Debug)]
+enum Home {
+    Memory(u64),
+    Spool(Sequence),
+}
+
+impl Sender<'_> {
+    async fn run(mut self) {
+        let inner = self.inner;
+        let mut flights = FuturesUnordered::new();
+        loop {
+            let stop_at = inner.lock().stop_at;
+            let paused = self.not_before.is_some_and(|time| time > Instant::now());
+            // The last attempts are not worth a pause: what fails now stays.
+            if stop_at.is_some_and(|_| paused) {
+                return;
+            }
+            let most = if self.failures > 0 { 1 } else { FLIGHTS };
+            while !paused && flights.len() < most {
+                let Some((home, parcel)) = inner.take() else { break };
+                flights.push(async move { (home, send(inner, &parcel).await, parcel) });
+            }
+            if flights.is_empty() && stop_at.is_some() {
+                return;
+            }
+            tokio::select! {
+                Some((home, outcome, parcel)) = flights.next() => self.settle(home, parcel, outcome).await,
+                () = inner.changed.notified() => {}
+                () = until(self.not_before.filter(|_| paused)) => {}
+                () = until(stop_at) => return,
+            }
+        }
+    }
+
+    async fn settle(&mut self, home: Home, parcel: Parcel, outcome: Outcome) {
+        let inner = self.inner;
+        let items = u64::from(parcel.items);
+        match outcome {
+            Outcome::Taken { rejected, why } => {
+                inner.forget(home);
+                self.took(items, rejected, &why);
+            }
+            Outcome::Later { after, why } => {
+                inner.put_back(home, parcel).await;
+                self.pause(after, why);
+            }
+            Outcome::Partly { again, rejected, after, why } => {
+                let left: u64 = again.iter().map(|parcel| u64::from(parcel.items)).sum();
+                inner.replace(home, again).await;
+                self.took(items.saturating_sub(left), rejected, &why);
+                self.pause(after, why);
+            }
+            Outcome::TooLarge { why } => match inner.destination.halve(&parcel) {
+                Some(halves) => inner.replace(home, halves.into()).await,
+                None => {
+                    inner.forget(home);
+                    self.lost(Loss::TooLarge, items, &why);
+                }
+            },
+            Outcome::Refused { why } => {
+                inner.forget(home);
+                self.lost(Loss::Refused, items, &why);
+                self.is_there();
+            }
+        }
+    }
+
+    fn took(&mut self, items: u64, rejected: u32, why: &str) {
+        let rejected = u64::from(rejected).min(items);
+        self.inner.ledger.sent(items - rejected);
+        self.lost(Loss::Refused, rejected, why);
+        self.is_there();
+    }
+
+    fn lost(&self, loss: Loss, items: u64, why: &str) {
+        self.inner.ledger.lose_because(loss, items, why);
+    }
+
+    fn is_there(&mut self) {
+        self.failures = 0;
+        self.not_before = None;
+        let was_away = self.inner.lock().away.take().is_some();
+        if was_away {
+            tracing::info!(
+                exporter = self.inner.exporter,
+                signal = self.inner.signal.as_str(),
+                "telemetry is taken again"
+            );
+        }
+    }
+
+    fn pause(&mut self, after: Option<Duration>, why: String) {
+        let inner = self.inner;
+        inner.ledger.retried();
+        let first = inner.lock().away.replace(why.clone()).is_none();
+        if first {
+            let (exporter, signal) = (inner.exporter, inner.signal.as_str());
+            let kept = if inner.spool.is_some() { "the data directory" } else { "memory" };
+            tracing::warn!(exporter, signal, why, kept, "telemetry cannot be sent; it is kept and tried again");
+        }
+        let pause = pause(self.failures, inner.longest_pause).max(after.unwrap_or_default().min(MOST_ASKED));
+        self.failures = self.failures.saturating_add(1);
+        self.not_before = Some(Instant::now() + pause);
+    }
+}
+
+/// Sends one parcel once. What breaks the exporter is made smaller, so that in the end only what breaks it is lost.
+async fn send(inner: &Inner, parcel: &Parcel) -> Outcome {
+    let sent = AssertUnwindSafe(async { inner.destination.send(parcel).await }).catch_unwind().await;
+    sent.unwrap_or_else(|_| Outcome::TooLarge { why: "the exporter panicked".to_owned() })
+}
+
+/// Waits until then; without a time, for ever.
+async fn until(time: Option<Instant>) {
+    match time {
+        Some(time) => sleep_until(time.into()).await,
+        None => std::future::pending().await,
+    }
+}
+
+impl State {
+    fn pop(&mut self) -> Option<Parcel> {
+        let parcel = self.memory.pop_front()?;
+        self.bytes -= parcel.body.len();
+        Some(parcel)
+    }
+
+    fn pop_unless_spool_fails(&mut self) -> Option<Parcel> {
+        if self.spool_error.is_some() { None } else { self.pop() }
+    }
+}
+
+impl Inner {
+    /// The next parcel: the oldest of the spool, else of memory.
+    fn take(&self) -> Option<(Home, Parcel)> {
+        if let Some(spool) = &self.spool {
+            let (taken, expired) = spool.take();
+            self.ledger.lose(Loss::Expired, expired);
+            if let Some(taken) = taken {
+                return Some((Home::Spool(taken.sequence), taken.parcel));
+            }
+        }
+        let mut state = self.lock();
+        let parcel = state.pop()?;
+        let flight = state.flights;
+        state.flights += 1;
+        state.flying.insert(flight, parcel.clone());
+        Some((Home::Memory(flight), parcel))
+    }
+
+    /// It need not be kept any longer.
+    fn forget(&self, home: Home) {
+        match (home, &self.spool) {
+            (Home::Memory(flight), _) => drop(self.lock().flying.remove(&flight)),
+            (Home::Spool(sequence), Some(spool)) => spool.sent(sequence),
+            (Home::Spool(_), None) => {}
+        }
+    }
+
+    /// It is to be sent later. All that is in memory goes to the spool: its destination is away.
+    async fn put_back(&self, home: Home, parcel: Parcel) {
+        match (home, &self.spool) {
+            (Home::Spool(sequence), Some(spool)) => spool.landed(sequence),
+            (Home::Memory(_), Some(spool)) => {
+                self.forget(home);
+                self.spill(spool, parcel).await;
+            }
+            (_, None) => {
+                self.forget(home);
+                self.remember(parcel, true);
+            }
+        }
+    }
+
+    async fn spill(&self, spool: &Spool, first: Parcel) {
+        let mut next = Some(first);
+        while let Some(parcel) = next {
+            self.spool(spool, parcel).await;
+            // What the spool does not take is in memory again.
+            next = self.lock().pop_unless_spool_fails();
+        }
+    }
+
+    /// In its place these are to be sent.
+    async fn replace(&self, home: Home, parcels: Vec<Parcel>) {
+        match (home, &self.spool) {
+            // First the new ones: a crash in between sends some twice, and loses none.
+            (Home::Spool(_), Some(spool)) => {
+                for parcel in parcels {
+                    self.spool(spool, parcel).await;
+                }
+            }
+            _ => parcels.into_iter().rev().for_each(|parcel| self.remember(parcel, true)),
+        }
+        self.forget(home);
+    }
+
+    /// Nothing is being sent any more.
+    fn land(&self) {
+        let mut state = self.lock();
+        for (_, parcel) in std::mem::take(&mut state.flying).into_iter().rev() {
+            state.bytes += parcel.body.len();
+            state.memory.push_front(parcel);
+        }
+        drop(state);
+        if let Some(spool) = &self.spool {
+            spool.all_landed();
+        }
+    }
+}

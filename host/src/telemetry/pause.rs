@@ -1,0 +1,31 @@
+//! How long to wait before something is tried again.
+
+use std::time::Duration;
+
+/// The first pause after a failure; each further one is twice as long.
+const FIRST: Duration = Duration::from_secs(1);
+
+/// The pause after so many failures before this one, at most `longest`.
+pub(super) fn pause(failures: u32, longest: Duration) -> Duration {
+    jittered(FIRST.saturating_mul(2u32.saturating_pow(failures)).min(longest))
+}
+
+/// Between a half and the whole of a pause, so that many hosts do not come back to one collector at the same time.
+fn jittered(pause: Duration) -> Duration {
+    let random = f64::from(uuid::Uuid::new_v4().as_fields().0) / f64::from(u32::MAX);
+    pause.mul_f64(0.5 + random / 2.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pauses_double_up_to_the_longest() {
+        for (failures, most) in [(0, 1), (1, 2), (2, 4), (4, 16), (5, 30), (50, 30)] {
+            let most = Duration::from_secs(most);
+            let pause = pause(failures, Duration::from_secs(30));
+            assert!(pause <= most && pause >= most / 2, "{failures}: {pause:?}");
+        }
+    }
+}
