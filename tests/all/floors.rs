@@ -30,7 +30,7 @@ const FLOORS: &[(&str, &str, &str)] = &[
     ("smallvec", "1.6.1", "RUSTSEC-2021-0003: `insert_many` overflows the buffer"),
     ("tracing-subscriber", "0.3.20", "RUSTSEC-2025-0055: escape sequences reach the terminal"),
     ("opentelemetry_sdk", "0.33.1", "older ones lose spans in a flush and read baggage without a limit"),
-    ("opentelemetry-otlp", "0.33.0", "older ones read replies of any size"),
+    ("opentelemetry-proto", "0.33.1", "goes with the SDK, whose spans it turns into messages"),
 ];
 
 /// Crates that may not come in, and what we use or do instead.

@@ -183,3 +183,28 @@ async fn a_data_directory_that_fails_costs_nothing_but_its_shelter() {
     all_arrive(&collector, 10).await;
     host.stop().await;
 }
+
+#[tokio::test]
+async fn an_operator_sees_what_is_told_to_whom_and_how_that_goes() {
+    let data = tempfile::tempdir().unwrap();
+    let collector = away();
+    let running = host(data.path(), &collector).start().await;
+    ask(&running, 0..1).await;
+    spooled(&running, SPANS).await;
+    let config = |admin: String| host(data.path(), &collector).env("WEIR_ADMIN_LISTEN", admin).start_verb("config");
+    let told = config(running.admin().to_string()).exit().await.stdout;
+    let endpoint = collector.endpoint();
+    for line in [
+        format!("traces: otlp (http/protobuf) to {endpoint}/v1/traces (OTEL_EXPORTER_OTLP_ENDPOINT)"),
+        "metrics: at /metrics of the admin listener".to_owned(),
+        format!("the host at {}:", running.admin()),
+        "  traces by otlp: away: no connection".to_owned(),
+    ] {
+        assert!(told.contains(&line), "{line:?} is not in\n{told}");
+    }
+    assert!(told.contains(&format!("; 0 sent, {SPANS} waiting, 0 lost")), "{told}");
+    let admin = running.admin().to_string();
+    running.kill().await;
+    let told = config(admin.clone()).exit().await.stdout;
+    assert!(told.contains(&format!("no host answers at {admin}")), "{told}");
+}

@@ -16,7 +16,9 @@ async fn config(host: harness::HostBuilder) -> BTreeMap<String, (Value, String)>
     assert!(exit.status.success(), "{}", exit.stderr);
     let lines = exit.stdout.lines().map(|line| serde_json::from_str::<Value>(line).expect("a line is JSON"));
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-    lines.map(|line| (text(&line["name"]), (line["value"].clone(), text(&line["origin"])))).collect()
+    // After the settings it says what they lead to.
+    let settings = lines.filter(|line| line.get("name").is_some());
+    settings.map(|line| (text(&line["name"]), (line["value"].clone(), text(&line["origin"])))).collect()
 }
 
 #[tokio::test]

@@ -1,4 +1,7 @@
-//! `weir config`: every setting with its value and where that comes from.
+//! `weir config`: every setting with its value and where that comes from; then what is told to whom because of them, and how
+//! that goes, if a host runs with them.
+
+mod running;
 
 use serde_json::json;
 
@@ -15,17 +18,33 @@ pub fn run(args: &ConfigArgs) -> Done {
     };
     let process = asked.settings(&args.serve)?;
     process.found.iter().for_each(|found| tell(args, None, found));
-    if asked.served.deployments.len() < 2 {
-        return Ok(());
-    }
     // Where several are served, each may have its own.
-    for deployment in &asked.served.deployments {
+    let several = asked.served.deployments.iter().filter(|_| asked.served.deployments.len() > 1);
+    for deployment in several {
         let settings = Settings::read(&Layers { deployment: deployment.told.as_ref(), ..asked.layers(&args.serve) })
             .map_err(Error::Wrong)?;
         let own = settings.found.iter().filter(|found| matches!(found.origin, Origin::Deployment { .. }));
         own.for_each(|found| tell(args, deployment.name.as_deref(), found));
     }
+    tell_of_exporters(args, &process);
     Ok(())
+}
+
+fn tell_of_exporters(args: &ConfigArgs, settings: &Settings) {
+    let lines = settings.telemetry.describe();
+    let running = running::exporters(settings.admin_listen);
+    if args.json {
+        lines.iter().for_each(|line| say(json!({"told": line})));
+        running.iter().flatten().for_each(|status| say(json!({"running": status})));
+        return;
+    }
+    say("");
+    lines.iter().for_each(say);
+    let Some(running) = running else {
+        return say(format_args!("no host answers at {}", settings.admin_listen));
+    };
+    say(format_args!("the host at {}:", settings.admin_listen));
+    running.iter().for_each(|status| say(format_args!("  {}", running::line(status))));
 }
 
 fn tell(args: &ConfigArgs, deployment: Option<&str>, found: &Found) {

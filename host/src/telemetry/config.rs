@@ -11,6 +11,7 @@ use std::path::PathBuf;
 use super::azure_monitor;
 use super::console::Terminal;
 use super::content::Content;
+use super::exporters;
 use super::exporters::chosen::{Addresses, Choice, Chosen, Exporter};
 use super::feedback;
 use super::logs::HostLog;
@@ -90,6 +91,11 @@ impl Config {
     pub fn print_traces(&mut self, terminal: Terminal) {
         self.choice.traces = Chosen { exporters: vec![Exporter::Console], by: None };
         self.terminal = Some(terminal);
+    }
+
+    /// What goes where and which variable decided it, one line for each exporter of a signal.
+    pub fn describe(&self) -> Vec<String> {
+        exporters::lines(self)
     }
 
     /// Reads the settings.

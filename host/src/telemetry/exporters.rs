@@ -207,7 +207,7 @@ impl Drop for Background {
 }
 
 /// What goes where and why, for the message at start: one line for each exporter of a signal.
-fn lines(config: &Config) -> Vec<String> {
+pub(super) fn lines(config: &Config) -> Vec<String> {
     let mut lines: Vec<String> = Signal::ALL.into_iter().flat_map(|signal| of_signal(config, signal)).collect();
     if !config.tracing_enabled {
         lines.push(format!("traces: feedback only ({}=true)", DISABLE_TRACING.variable));

@@ -3,8 +3,9 @@
 //! The SDK counts attributes, events and links while a span is open. It knows no length of values, and what is not made by
 //! it (feedback) passes it by: both are seen to where a span has ended.
 
-use opentelemetry::logs::AnyValue;
-use opentelemetry::{Array, KeyValue, StringValue, Value};
+use opentelemetry::logs::{AnyValue, LogRecord, Logger, LoggerProvider};
+use opentelemetry::{Array, Key, KeyValue, StringValue, Value};
+use opentelemetry_sdk::logs::{SdkLogRecord, SdkLoggerProvider};
 use opentelemetry_sdk::trace::{SpanData, SpanLimits};
 
 use crate::setting::{self, Reader, Setting};
@@ -130,12 +131,24 @@ impl Limits {
         }
     }
 
-    /// The same of the attributes of a log record on its way.
-    pub(crate) fn apply_log<K>(&self, attributes: &mut Vec<(K, AnyValue)>) {
-        attributes.truncate(self.log.count);
-        if let Some(length) = self.log.length {
-            attributes.iter_mut().for_each(|(_, value)| cut_any(value, length));
+    /// The same of a log record; its body is not an attribute.
+    pub(crate) fn apply_log(&self, record: &mut SdkLogRecord) {
+        let Attributes { count, length } = self.log;
+        let is_long = |value: &AnyValue| length.is_some_and(|length| is_longer(value, length));
+        if record.attributes_iter().count() <= count && !record.attributes_iter().any(|(_, value)| is_long(value)) {
+            return;
         }
+        let kept = record.attributes_iter().take(count).cloned();
+        let cut = |(key, mut value): (Key, AnyValue)| {
+            if let Some(length) = length {
+                cut_any(&mut value, length);
+            }
+            (key, value)
+        };
+        let kept: Vec<_> = kept.map(cut).collect();
+        let mut rest = without_attributes(record);
+        rest.add_attributes(kept);
+        *record = rest;
     }
 }
 
@@ -155,6 +168,34 @@ fn cut_all(attributes: &mut [KeyValue], length: Option<usize>) {
             // Numbers have no length.
             _ => {}
         }
+    }
+}
+
+/// A record takes attributes and gives none back.
+fn without_attributes(record: &SdkLogRecord) -> SdkLogRecord {
+    // Only a logger makes a record; this one has nobody to tell.
+    let mut rest = SdkLoggerProvider::builder().build().logger("").create_log_record();
+    record.event_name().into_iter().for_each(|name| rest.set_event_name(name));
+    record.target().into_iter().for_each(|target| rest.set_target(target.clone()));
+    record.timestamp().into_iter().for_each(|time| rest.set_timestamp(time));
+    record.observed_timestamp().into_iter().for_each(|time| rest.set_observed_timestamp(time));
+    record.severity_number().into_iter().for_each(|severity| rest.set_severity_number(severity));
+    record.severity_text().into_iter().for_each(|text| rest.set_severity_text(text));
+    record.body().into_iter().for_each(|body| rest.set_body(body.clone()));
+    if let Some(span) = record.trace_context() {
+        rest.set_trace_context(span.trace_id, span.span_id, span.trace_flags);
+    }
+    rest
+}
+
+fn is_longer(value: &AnyValue, length: usize) -> bool {
+    match value {
+        AnyValue::String(text) => text.as_str().chars().nth(length).is_some(),
+        AnyValue::Bytes(bytes) => bytes.len() > length,
+        AnyValue::ListAny(values) => values.iter().any(|value| is_longer(value, length)),
+        AnyValue::Map(values) => values.values().any(|value| is_longer(value, length)),
+        // Numbers have no length.
+        _ => false,
     }
 }
 
@@ -180,8 +221,9 @@ fn cut(text: &mut StringValue, length: usize) {
 mod tests {
     use std::time::SystemTime;
 
-    use opentelemetry::trace::{Event, Link, SpanContext, SpanId, SpanKind, Status};
-    use opentelemetry::{InstrumentationScope, Key};
+    use opentelemetry::InstrumentationScope;
+    use opentelemetry::logs::Severity;
+    use opentelemetry::trace::{Event, Link, SpanContext, SpanId, SpanKind, Status, TraceFlags, TraceId};
     use opentelemetry_sdk::trace::{SpanEvents, SpanLinks};
 
     use super::*;
@@ -282,12 +324,36 @@ mod tests {
         assert_eq!(cut.attributes, expected);
         assert_eq!(cut.events.events[2].attributes[0], KeyValue::new("a", "éé"));
         assert_eq!(cut.links.links[2].attributes[0], KeyValue::new("a", "éé"));
+    }
 
-        let nested = AnyValue::ListAny(Box::new(vec![AnyValue::from("äöü"), AnyValue::Int(1234)]));
-        let mut attributes = vec![(Key::new("a"), AnyValue::from("äöü")), (Key::new("b"), nested)];
-        limits.apply_log(&mut attributes);
-        let nested = AnyValue::ListAny(Box::new(vec![AnyValue::from("äö"), AnyValue::Int(1234)]));
-        assert_eq!(attributes, [(Key::new("a"), AnyValue::from("äö")), (Key::new("b"), nested)]);
+    #[test]
+    fn a_log_record_keeps_all_but_what_is_too_much() {
+        let record = |first: &str, attributes: &[(&'static str, AnyValue)]| {
+            let mut record = SdkLoggerProvider::builder().build().logger("").create_log_record();
+            record.set_event_name("event");
+            record.set_target("target");
+            record.set_timestamp(SystemTime::UNIX_EPOCH);
+            record.set_observed_timestamp(SystemTime::UNIX_EPOCH);
+            record.set_severity_number(Severity::Warn);
+            record.set_severity_text("WARN");
+            record.set_body("a long body".into());
+            record.set_trace_context(TraceId::from(1_u128), SpanId::from(2_u64), Some(TraceFlags::SAMPLED));
+            record.add_attribute("first", first.to_owned());
+            record.add_attributes(attributes.iter().cloned());
+            record
+        };
+        let list = |text: &str| AnyValue::ListAny(Box::new(vec![AnyValue::from(text.to_owned()), AnyValue::Int(1234)]));
+        let long = record("äöü", &[("list", list("xyz")), ("third", true.into())]);
+
+        let mut kept = long.clone();
+        Limits::default().apply_log(&mut kept);
+        assert_eq!(kept, long);
+        let mut cut = long.clone();
+        read(&[(VALUE_LENGTH.variable, "2")]).unwrap().apply_log(&mut cut);
+        assert_eq!(cut, record("äö", &[("list", list("xy")), ("third", true.into())]));
+        let mut cut = long;
+        read(&[(LOG_ATTRIBUTES.variable, "2")]).unwrap().apply_log(&mut cut);
+        assert_eq!(cut, record("äöü", &[("list", list("xyz"))]));
     }
 
     #[test]

@@ -23,6 +23,9 @@ use crate::telemetry::printer::Printer;
 use crate::telemetry::prometheus::Scrape;
 use crate::telemetry::sampler::TailSampling;
 
+/// By the exporters that send there.
+type Destinations = Vec<(Exporter, Arc<dyn Destination>)>;
+
 pub(super) struct ExportersBuilder<'a> {
     config: &'a Config,
     resource: Resource,
@@ -103,8 +106,11 @@ impl<'a> ExportersBuilder<'a> {
         if outboxes.is_empty() && console.is_none() {
             return Ok(None);
         }
-        let redactor = self.config.redactor.clone();
-        let edit = EditLogs(move |record: &mut SdkLogRecord| redactor.log(record));
+        let (redactor, limits) = (self.config.redactor.clone(), self.config.limits);
+        let edit = EditLogs(move |record: &mut SdkLogRecord| {
+            redactor.log(record);
+            limits.apply_log(record);
+        });
         let mut loggers = SdkLoggerProvider::builder().with_resource(self.resource.clone()).with_log_processor(edit);
         if !outboxes.is_empty() {
             let logs = Logs::start(self.config.outbox.logs, outboxes).map_err(StartError::Thread)?;
@@ -141,7 +147,7 @@ impl<'a> ExportersBuilder<'a> {
     }
 
     /// Where a signal is pushed.
-    fn destinations(&self, signal: Signal) -> Result<Vec<(Exporter, Arc<dyn Destination>)>, StartError> {
+    fn destinations(&self, signal: Signal) -> Result<Destinations, StartError> {
         let pushes = |it: &Exporter| matches!(it, Exporter::Otlp | Exporter::AzureMonitor);
         let exporters = self.config.choice.of(signal).exporters.iter().copied().filter(pushes);
         exporters.map(|exporter| Ok((exporter, self.destination(exporter, signal)?))).collect()

@@ -13,7 +13,7 @@ use opentelemetry_sdk::metrics::exporter::PushMetricExporter;
 use opentelemetry_sdk::trace::{Span, SpanData, SpanProcessor};
 
 use super::batch::{Batcher, Limits};
-use super::parcel::Log;
+use super::parcel::{Encode, Log};
 use super::{Loss, Outbox};
 use crate::telemetry::printer::Printer;
 use crate::telemetry::store::is_local_root;
@@ -50,7 +50,7 @@ impl Spans {
             spans.iter_mut().for_each(&edit);
             for batch in spans.chunks(limits.batch) {
                 for outbox in &*to {
-                    block_on(outbox.put(batch, |destination, spans| destination.spans(spans)));
+                    block_on(outbox.put(batch, Encode::spans));
                 }
             }
             if let Some(printer) = &prints {
@@ -105,7 +105,7 @@ impl Logs {
         let batcher = Batcher::start("weir-logs", limits, move |records: Vec<Log>| {
             for batch in records.chunks(limits.batch) {
                 for outbox in &*to {
-                    block_on(outbox.put(batch, |destination, records| destination.logs(records)));
+                    block_on(outbox.put(batch, Encode::logs));
                 }
             }
         })?;

@@ -11,17 +11,11 @@ use futures_util::FutureExt as _;
 use futures_util::stream::{FuturesUnordered, StreamExt as _};
 use tokio::time::{sleep, sleep_until};
 
+use super::pace::Pace;
 use super::parcel::{Outcome, Parcel};
 use super::spool::Spool;
 use super::{Inner, Loss, State};
 use crate::journal::Sequence;
-use crate::telemetry::pause::pause;
-
-/// Parcels on their way at once. Between regions an answer takes a tenth of a second, and a parcel holds 512 spans.
-const FLIGHTS: usize = 4;
-
-/// Longest pause that a destination may ask for.
-const MOST_ASKED: Duration = Duration::from_secs(3600);
 
 /// Pause before the task is started again after it broke.
 const RESTART: Duration = Duration::from_millis(200);
@@ -29,7 +23,7 @@ const RESTART: Duration = Duration::from_millis(200);
 /// Sends until the outbox stops, however often the task breaks.
 pub(super) async fn supervise(inner: Arc<Inner>) {
     loop {
-        let run = Sender { inner: &inner, failures: 0, not_before: None }.run();
+        let run = Sender { inner: &inner, pace: Pace::new(inner.longest_pause) }.run();
         let ended = AssertUnwindSafe(run).catch_unwind().await.is_ok();
         inner.land();
         if ended {
@@ -49,10 +43,7 @@ pub(super) async fn supervise(inner: Arc<Inner>) {
 
 struct Sender<'a> {
     inner: &'a Inner,
-    /// Since the destination last took something.
-    failures: u32,
-    /// Nothing is tried before.
-    not_before: Option<Instant>,
+    pace: Pace,
 }
 
 /// Where a parcel that is being sent is kept meanwhile.
@@ -68,13 +59,13 @@ impl Sender<'_> {
         let mut flights = FuturesUnordered::new();
         loop {
             let stop_at = inner.lock().stop_at;
-            let paused = self.not_before.is_some_and(|time| time > Instant::now());
+            let now = Instant::now();
+            let pause = self.pace.pause_at(now);
             // The last attempts are not worth a pause: what fails now stays.
-            if stop_at.is_some_and(|_| paused) {
+            if stop_at.is_some() && pause.is_some() {
                 return;
             }
-            let most = if self.failures > 0 { 1 } else { FLIGHTS };
-            while !paused && flights.len() < most {
+            while flights.len() < self.pace.flights(now) {
                 let Some((home, parcel)) = inner.take() else { break };
                 flights.push(async move { (home, send(inner, &parcel).await, parcel) });
             }
@@ -84,7 +75,7 @@ impl Sender<'_> {
             tokio::select! {
                 Some((home, outcome, parcel)) = flights.next() => self.settle(home, parcel, outcome).await,
                 () = inner.changed.notified() => {}
-                () = until(self.not_before.filter(|_| paused)) => {}
+                () = until(pause) => {}
                 () = until(stop_at) => return,
             }
         }
@@ -100,13 +91,13 @@ impl Sender<'_> {
             }
             Outcome::Later { after, why } => {
                 inner.put_back(home, parcel).await;
-                self.pause(after, why);
+                self.pause(after, &why);
             }
             Outcome::Partly { again, rejected, after, why } => {
                 let left: u64 = again.iter().map(|parcel| u64::from(parcel.items)).sum();
                 inner.replace(home, again).await;
                 self.took(items.saturating_sub(left), rejected, &why);
-                self.pause(after, why);
+                self.pause(after, &why);
             }
             Outcome::TooLarge { why } => match inner.destination.halve(&parcel) {
                 Some(halves) => inner.replace(home, halves.into()).await,
@@ -135,8 +126,7 @@ impl Sender<'_> {
     }
 
     fn is_there(&mut self) {
-        self.failures = 0;
-        self.not_before = None;
+        self.pace.succeeded();
         let was_away = self.inner.lock().away.take().is_some();
         if was_away {
             tracing::info!(
@@ -147,18 +137,16 @@ impl Sender<'_> {
         }
     }
 
-    fn pause(&mut self, after: Option<Duration>, why: String) {
+    fn pause(&mut self, after: Option<Duration>, why: &str) {
         let inner = self.inner;
         inner.ledger.retried();
-        let first = inner.lock().away.replace(why.clone()).is_none();
+        let first = inner.lock().away.replace(why.to_owned()).is_none();
         if first {
             let (exporter, signal) = (inner.exporter, inner.signal.as_str());
             let kept = if inner.spool.is_some() { "the data directory" } else { "memory" };
             tracing::warn!(exporter, signal, why, kept, "telemetry cannot be sent; it is kept and tried again");
         }
-        let pause = pause(self.failures, inner.longest_pause).max(after.unwrap_or_default().min(MOST_ASKED));
-        self.failures = self.failures.saturating_add(1);
-        self.not_before = Some(Instant::now() + pause);
+        self.pace.failed(Instant::now(), after);
     }
 }
 

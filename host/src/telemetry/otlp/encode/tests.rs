@@ -6,6 +6,7 @@ use opentelemetry::metrics::MeterProvider;
 use opentelemetry::trace::{SpanContext, SpanId, SpanKind, Status, TraceFlags, TraceId, TraceState};
 use opentelemetry::{InstrumentationScope, KeyValue};
 use opentelemetry_proto::tonic::metrics::v1::metric::Data;
+use opentelemetry_proto::tonic::trace::v1::Span;
 use opentelemetry_sdk::Resource as SdkResource;
 use opentelemetry_sdk::logs::{InMemoryLogExporter, SdkLoggerProvider};
 use opentelemetry_sdk::metrics::{InMemoryMetricExporter, PeriodicReader, SdkMeterProvider};
@@ -47,9 +48,7 @@ fn read(parcel: &Parcel) -> Vec<(String, u64)> {
         for group in group.scope_spans {
             assert_eq!(group.schema_url, "https://scope");
             let scope = group.scope.unwrap().name;
-            let id = |span: &opentelemetry_proto::tonic::trace::v1::Span| {
-                u64::from_be_bytes(span.span_id.as_slice().try_into().unwrap())
-            };
+            let id = |span: &Span| u64::from_be_bytes(span.span_id.as_slice().try_into().unwrap());
             found.extend(group.spans.iter().map(|span| (scope.clone(), id(span))));
         }
     }
