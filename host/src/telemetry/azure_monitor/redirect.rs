@@ -13,13 +13,13 @@ const SUFFIXES: [&str; 7] = [
     ".applicationinsights.azure.cn",
 ];
 
-/// The endpoint that a redirect from this one leads to: the same host, or another below the same suffix, and never from
-/// https to http.
+/// Where a redirect from here leads to: the same host, or another below the same suffix, and never from https to http.
+/// Only the host moves, as in the original: what is asked of it stays the same.
 ///
 /// # Errors
 /// Why it is not followed.
 pub(super) fn target(from: &Url, location: Option<&str>) -> Result<Url, String> {
-    let to = location.and_then(|text| from.join(text).ok()).ok_or("a redirect to nowhere")?;
+    let to = location.and_then(|text| Url::parse(text).ok()).ok_or("a redirect to nowhere")?;
     let hosts = (from.host_str().unwrap_or_default(), to.host_str().unwrap_or_default());
     let (one, other) = (hosts.0.trim_end_matches('.'), hosts.1.trim_end_matches('.'));
     let is_secure = to.scheme() == "https" || (to.scheme() == "http" && from.scheme() == "http");
@@ -27,7 +27,11 @@ pub(super) fn target(from: &Url, location: Option<&str>) -> Result<Url, String> 
     let is_same =
         !one.is_empty() && (one == other || SUFFIXES.iter().any(|it| one.ends_with(it) && other.ends_with(it)));
     if is_secure && is_plain && is_same {
-        return Ok(to);
+        let mut moved = to.clone();
+        moved.set_path(from.path());
+        moved.set_query(None);
+        moved.set_fragment(None);
+        return Ok(moved);
     }
     Err(format!("a redirect to {}://{other} is not followed", to.scheme()))
 }
@@ -47,10 +51,10 @@ mod tests {
                 "https://eastus-1.in.applicationinsights.azure.com/v2.1/track",
                 Ok("https://eastus-1.in.applicationinsights.azure.com/v2.1/track"),
             ),
-            (global, "https://rt.services.visualstudio.com/x", Ok("https://rt.services.visualstudio.com/x")),
-            (global, "/v2.2/track", Ok("https://dc.services.visualstudio.com/v2.2/track")),
+            (global, "https://rt.services.visualstudio.com/x", Ok("https://rt.services.visualstudio.com/v2.1/track")),
+            (global, "/v2.2/track", Err("a redirect to nowhere")),
             (local, "http://127.0.0.1:2/v2.1/track", Ok("http://127.0.0.1:2/v2.1/track")),
-            (local, "https://127.0.0.1:2/", Ok("https://127.0.0.1:2/")),
+            (local, "https://127.0.0.1:2/", Ok("https://127.0.0.1:2/v2.1/track")),
             (
                 west,
                 "https://dc.services.visualstudio.com/",
