@@ -44,7 +44,7 @@ impl Draft {
 
     /// The line as a record, as far as it may be told; `record` is an empty one.
     pub(super) fn record(self, mut record: SdkLogRecord, redactor: &Redactor) -> SdkLogRecord {
-        let told = |text: &str| AnyValue::String(marked(&redactor.text(text), TEXT_BYTES).into());
+        let told = |text: &str| AnyValue::String(marked(redactor, text, TEXT_BYTES).into());
         let level = *self.metadata.level();
         record.set_timestamp(self.time);
         record.set_target(self.metadata.target());
