@@ -5,12 +5,12 @@
 
 use std::time::{Duration, SystemTime};
 
-use http::header::RETRY_AFTER;
 use http::{HeaderMap, StatusCode};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::parcels;
+use crate::retry_after;
 use crate::telemetry::outbox::parcel::{Outcome, Parcel, Signal};
 
 /// Pause after the daily quota is used up, unless the service names one: it is there again at an hour that only the
@@ -103,10 +103,7 @@ impl Answer<'_> {
 
     /// `Retry-After`, in seconds or as a date.
     fn pause(&self, now: SystemTime) -> Option<Duration> {
-        let text = self.headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
-        let seconds = text.parse().map(Duration::from_secs).ok();
-        let pause = seconds.or_else(|| httpdate::parse_http_date(text).ok()?.duration_since(now).ok())?;
-        Some(pause.min(MAX_PAUSE)).filter(|pause| !pause.is_zero())
+        Some(retry_after::asked(self.headers, now)?.min(MAX_PAUSE))
     }
 }
 
@@ -167,7 +164,7 @@ mod tests {
         let texts: Vec<_> = items.iter().map(|item| RawValue::from_string((*item).to_owned()).unwrap()).collect();
         let items: Vec<_> = texts.iter().map(|item| &**item).collect();
         let mut headers = HeaderMap::new();
-        retry_after.into_iter().for_each(|text| drop(headers.insert(RETRY_AFTER, text.parse().unwrap())));
+        retry_after.into_iter().for_each(|text| drop(headers.insert(http::header::RETRY_AFTER, text.parse().unwrap())));
         let status = StatusCode::from_u16(status).unwrap();
         let now = httpdate::parse_http_date("Wed, 25 Nov 2026 22:00:00 GMT").unwrap();
         let answer = Answer { status, headers: &headers, body: Some(body.as_bytes()) };

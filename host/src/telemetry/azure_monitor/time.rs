@@ -4,11 +4,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// `2026-11-25T22:04:05.000000Z`. What lies before 1970 is told as 1970.
 pub(super) fn point(time: SystemTime) -> String {
-    let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
-    let seconds = since.as_secs();
-    let (year, month, day) = date(seconds / 86_400);
-    let (hour, minute, second) = (seconds / 3600 % 24, seconds / 60 % 60, seconds % 60);
-    format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{:06}Z", since.subsec_micros())
+    humantime::format_rfc3339_micros(time.max(UNIX_EPOCH)).to_string()
 }
 
 /// `d.hh:mm:ss.mmm`, rounded.
@@ -17,20 +13,6 @@ pub(super) fn duration(duration: Duration) -> String {
     let seconds = milliseconds / 1000;
     let (days, hours, minutes) = (seconds / 86_400, seconds / 3600 % 24, seconds / 60 % 60);
     format!("{days}.{hours:02}:{minutes:02}:{:02}.{:03}", seconds % 60, milliseconds % 1000)
-}
-
-/// Year, month and day of a day since 1970. Years begin in March here, so that the leap day is the last of its year, and
-/// are counted in eras of 400, after which the calendar repeats.
-fn date(day: u64) -> (u64, u64, u64) {
-    // Days from 0000-03-01 to 1970-01-01.
-    let day = day + 719_468;
-    let (era, day) = (day / 146_097, day % 146_097);
-    let year = (day - day / 1_460 + day / 36_524 - day / 146_096) / 365;
-    let day = day - (365 * year + year / 4 - year / 100);
-    let month = (5 * day + 2) / 153;
-    let day = day - (153 * month + 2) / 5 + 1;
-    let (month, next) = if month < 10 { (month + 3, 0) } else { (month - 9, 1) };
-    (era * 400 + year + next, month, day)
 }
 
 #[cfg(test)]

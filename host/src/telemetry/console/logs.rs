@@ -2,12 +2,13 @@
 
 use std::time::{Duration, SystemTime};
 
+use humantime::format_rfc3339_millis;
 use opentelemetry::InstrumentationScope;
 use opentelemetry::logs::AnyValue;
 use opentelemetry_sdk::error::OTelSdkResult;
 use opentelemetry_sdk::logs::{LogProcessor, SdkLogRecord};
 
-use super::{Console, FLUSH, harmless, pair, timestamp};
+use super::{Console, FLUSH, harmless, pair};
 
 /// Prints log records as they come. Those that a slow terminal has no place for are not printed.
 #[derive(Debug)]
@@ -31,7 +32,7 @@ impl LogProcessor for ConsoleLogs {
 
 fn render(record: &SdkLogRecord) -> String {
     let time = record.timestamp().or_else(|| record.observed_timestamp()).unwrap_or(SystemTime::UNIX_EPOCH);
-    let mut line = format!("{} {:>5}", timestamp(time), record.severity_text().unwrap_or_default());
+    let mut line = format!("{} {:>5}", format_rfc3339_millis(time), record.severity_text().unwrap_or_default());
     let source = record.event_name().or_else(|| record.target().map(|target| &**target));
     if let Some(source) = source {
         line.push_str(&format!(" {}:", harmless(source)));

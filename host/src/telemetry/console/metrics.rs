@@ -3,13 +3,14 @@
 use std::fmt::{Debug, Write};
 use std::time::{Duration, SystemTime};
 
+use humantime::format_rfc3339_millis;
 use opentelemetry::KeyValue;
 use opentelemetry_sdk::error::{OTelSdkError, OTelSdkResult};
 use opentelemetry_sdk::metrics::Temporality;
 use opentelemetry_sdk::metrics::data::{AggregatedMetrics, MetricData, ResourceMetrics};
 use opentelemetry_sdk::metrics::exporter::PushMetricExporter;
 
-use super::{Console, FLUSH, pair, timestamp};
+use super::{Console, FLUSH, pair};
 
 /// Prints metrics at each export. Sums and histograms are those since the start of the process.
 #[derive(Debug)]
@@ -57,7 +58,7 @@ fn render(metrics: &ResourceMetrics, now: SystemTime) -> Option<String> {
             let _ = write!(text, "\n    {value}{}{labels}", if labels.is_empty() { "" } else { "  " });
         }
     }
-    (!text.is_empty()).then(|| format!("metrics at {}{text}", timestamp(now)))
+    (!text.is_empty()).then(|| format!("metrics at {}{text}", format_rfc3339_millis(now)))
 }
 
 /// Labels and value of each point, in the order of the labels.
