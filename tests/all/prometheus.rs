@@ -113,3 +113,13 @@ async fn dimensions_that_prometheus_cannot_take_are_refused_at_start() {
         assert!(exit.status.code() == Some(2) && exit.told().contains(&told), "{}", exit.stderr);
     }
 }
+
+#[tokio::test]
+async fn whoever_names_other_exporters_has_no_page_of_metrics() {
+    for (list, status) in [("none", 404), ("otlp,console", 404), ("prometheus", 200), ("otlp, prometheus", 200)] {
+        let host = TestHost::flow("run_returns").env("OTEL_METRICS_EXPORTER", list);
+        let host = host.env("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:9").start().await;
+        assert_eq!(host.get_admin("/metrics").await.status, status, "{list}");
+        host.kill().await;
+    }
+}

@@ -11,14 +11,14 @@ use crate::telemetry::{Compiled, Connections, Listener, Pool, Queue, Slots, Tele
 pub(super) fn workshop(telemetry: &Telemetry, workshop: &Arc<Workshop>) {
     let known = Arc::downgrade(workshop);
     telemetry.watch_pool(move || {
-        let Some(pool) = known.upgrade().map(|workshop| workshop.pool()) else { return Pool::default() };
+        let pool = known.upgrade()?.pool();
         let slots = pool.slots.map(|(resource, used)| (resource, Slots { used, all: pool.all }));
-        Pool { instances: pool.instances, slots: slots.to_vec(), resident: pool.resident }
+        Some(Pool { instances: pool.instances, slots: slots.to_vec(), resident: pool.resident })
     });
     let known = Arc::downgrade(workshop);
     telemetry.watch_compiler(move || {
-        let lookups = known.upgrade().map(|workshop| workshop.lookups()).unwrap_or_default();
-        Compiled { found: lookups.found, anew: lookups.anew }
+        let lookups = known.upgrade()?.lookups();
+        Some(Compiled { found: lookups.found, anew: lookups.anew })
     });
 }
 

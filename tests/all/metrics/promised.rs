@@ -32,8 +32,10 @@ async fn everything() -> (Collector, BTreeMap<String, Family>) {
     read(&mut families, host.get_admin("/metrics").await.text());
     host.stop().await;
 
-    let host = TestHost::flow("run_traps").collector(&collector).start().await;
+    let host = TestHost::flow("run_traps").collector(&collector).env("WEIR_TAIL_RATIO", "0.5").start().await;
     assert_eq!(host.score(json!({"message": "lost"})).await.status, 500);
+    // Of what failed, tail sampling decides at once.
+    collector.metric_when("weir.sampling.spans", |metric| metric.count() > 0).await;
     read(&mut families, host.get_admin("/metrics").await.text());
     host.stop().await;
 
@@ -49,11 +51,11 @@ async fn a_run_exports_what_is_promised_and_nothing_else() {
     let (collector, families) = everything().await;
     let mut faults = Vec::new();
 
-    let promised: BTreeSet<&str> = promised().map(|it| it.name).collect();
+    let promised: BTreeSet<&str> = metric::ALL.iter().map(|it| it.name).collect();
     let exported = collector.instruments();
     let exported: BTreeSet<&str> = exported.iter().map(String::as_str).collect();
     assert_eq!(exported, promised, "the instruments of a run, and of names/metric.rs");
-    for instrument in self::promised() {
+    for instrument in metric::ALL {
         let found = collector.metric(instrument.name);
         let form = Form {
             kind: kind(instrument.kind),
@@ -70,9 +72,9 @@ async fn a_run_exports_what_is_promised_and_nothing_else() {
     }
 
     let read: BTreeSet<&str> = families.keys().map(String::as_str).filter(|name| *name != "target_info").collect();
-    let promised: BTreeSet<String> = self::promised().map(prometheus_name).collect();
+    let promised: BTreeSet<String> = metric::ALL.iter().map(prometheus_name).collect();
     assert_eq!(read, promised.iter().map(String::as_str).collect(), "what Prometheus reads, and names/metric.rs");
-    for instrument in self::promised() {
+    for instrument in metric::ALL {
         let family = &families[&prometheus_name(instrument)];
         let kind = match instrument.kind {
             Kind::Counter => "counter",
@@ -120,11 +122,6 @@ fn codes_that_callers_are_told_are_told_in_metrics_too() {
     assert!(codes.len() > 20, "{codes:?}");
     let unknown: Vec<_> = codes.iter().filter(|code| names::code::known(code).is_none()).collect();
     assert!(unknown.is_empty(), "names/code.rs lacks {unknown:?}");
-}
-
-/// All but those that are there only if tail sampling is on: see the tests of sampling.
-fn promised() -> impl Iterator<Item = &'static Instrument> {
-    metric::ALL.iter().filter(|it| ![metric::SAMPLING_TRACES, metric::SAMPLING_SPANS].contains(&it.name))
 }
 
 /// What is wrong with the labels of a point, by the names that they have there.

@@ -70,15 +70,20 @@ pub enum Listener {
 }
 
 impl Telemetry {
-    /// Asks `now` how the pool is used, whenever somebody wants to know.
-    pub fn watch_pool(&self, now: impl Fn() -> Pool + Send + Sync + 'static) {
+    /// Asks `now` how the pool is used, whenever somebody wants to know. None: there is nothing to know any more, as at the
+    /// end of the process.
+    pub fn watch_pool(&self, now: impl Fn() -> Option<Pool> + Send + Sync + 'static) {
         let (meter, now) = (self.conventions(), Arc::new(now));
         let ask = now.clone();
-        up_down(&meter, metric::INSTANCE_ACTIVE, move |told| told.observe(signed(ask().instances), &[]));
+        up_down(&meter, metric::INSTANCE_ACTIVE, move |told| {
+            ask().iter().for_each(|it| told.observe(signed(it.instances), &[]));
+        });
         let ask = now.clone();
-        up_down(&meter, metric::POOL_RESIDENT, move |told| told.observe(signed(ask().resident), &[]));
+        up_down(&meter, metric::POOL_RESIDENT, move |told| {
+            ask().iter().for_each(|it| told.observe(signed(it.resident), &[]));
+        });
         up_down(&meter, metric::POOL_SLOT, move |told| {
-            for (resource, Slots { used, all }) in now().slots {
+            for (resource, Slots { used, all }) in now().into_iter().flat_map(|it| it.slots) {
                 for (state, count) in [("used", used), ("free", all.saturating_sub(used))] {
                     let labels = [KeyValue::new(dimension::RESOURCE, resource), KeyValue::new(dimension::STATE, state)];
                     told.observe(signed(count), &labels);
@@ -88,9 +93,9 @@ impl Telemetry {
     }
 
     /// The same for compiling.
-    pub fn watch_compiler(&self, now: impl Fn() -> Compiled + Send + Sync + 'static) {
+    pub fn watch_compiler(&self, now: impl Fn() -> Option<Compiled> + Send + Sync + 'static) {
         rising(&self.conventions(), metric::COMPILE_CACHE_LOOKUP, move |told| {
-            let Compiled { found, anew } = now();
+            let Some(Compiled { found, anew }) = now() else { return };
             told.observe(found, &[KeyValue::new(dimension::RESULT, "hit")]);
             told.observe(anew, &[KeyValue::new(dimension::RESULT, "miss")]);
         });

@@ -29,6 +29,8 @@ struct Script {
     most: Option<usize>,
     /// Breaks on this item, when it is sent or encoded.
     poison: Option<u8>,
+    /// Breaks when it is to make a parcel smaller, so often.
+    cannot_halve: usize,
     /// Refuses whatever has this item.
     refuses: Option<u8>,
     /// Takes all but these the first time.
@@ -102,6 +104,12 @@ impl Transmit for Scripted {
     }
 
     fn halve(&self, parcel: &Parcel) -> Option<[Parcel; 2]> {
+        let breaks = {
+            let mut script = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            script.cannot_halve = script.cannot_halve.saturating_sub(1);
+            script.cannot_halve > 0
+        };
+        assert!(!breaks, "cannot halve");
         let (first, second) = parcel.body.split_at(parcel.body.len() / 2);
         (!first.is_empty()).then(|| [parcel_of(first), parcel_of(second)])
     }
@@ -252,6 +260,19 @@ fn only_what_breaks_the_exporter_is_lost() {
     bench.put(&[&[1, 2, 3, 4], &[5]]);
     bench.until("the rest is sent", |status| status.sent == 4 && !status.lost.is_empty());
     assert_eq!((bench.destination.took(), lost(&bench.outbox.status())), (vec![1, 2, 4, 5], vec![("too_large", 1)]));
+}
+
+#[test]
+fn a_task_that_breaks_is_started_again_and_loses_nothing() {
+    for spooled in [false, true] {
+        let destination = Scripted::default();
+        destination.set(|script| (script.most, script.cannot_halve) = (Some(1), 3));
+        let bench = Bench::start(destination, spooled, &config());
+        bench.put(&[&[1], &[2, 3], &[4]]);
+        bench.until("all is sent", |status| status.sent == 4);
+        let status = bench.outbox.status();
+        assert_eq!((bench.destination.took(), status.restarts, lost(&status)), (vec![1, 2, 3, 4], 2, vec![]));
+    }
 }
 
 #[test]
