@@ -12,13 +12,13 @@ use indexmap::IndexMap;
 
 use crate::boundary::Capability;
 use crate::boundary::grants::{Ask, AskError, Grants};
-use crate::capability::connection::Field;
+use crate::capability::connection::{Field, Kind};
 use crate::capability::{self, Capabilities, config, http, llm, nodes};
 use crate::config::Flows;
 use crate::flow::init::Resolved;
 use crate::flow::problem::{Problems, Warning, listed, nearest};
 use crate::flow::value::Json;
-use crate::flow::{Draft, FileError, Flow, Llm, LlmTool, Node, NodeIndex, NodeKind, Place, Surroundings};
+use crate::flow::{Binding, Draft, FileError, Flow, Llm, LlmTool, Node, NodeIndex, NodeKind, Place, Surroundings};
 use crate::folder::{Folder, FolderError};
 use crate::images;
 use crate::sandbox::component::Workshop;
@@ -114,7 +114,8 @@ pub fn prepare(folder: &Folder, workshop: &Arc<Workshop>, settings: &Settings<'_
     let secrets = connections.secrets().chain(variables).cloned().collect();
     let config = config::Config { connections: connections.clone(), environment };
     let http = http::Config { connections: connections.clone(), allowed: settings.flows.http_hosts.clone() };
-    let llm = llm::Config { connections, ..llm::Config::default() };
+    let agent = settings.flows.agent.clone();
+    let llm = llm::Config { connections, agent, ..llm::Config::default() };
     let capabilities = Capabilities::build(capability::Config { config, http, llm, ..capability::Config::default() });
     let mut assembling = Assembling { draft, capabilities, init: init.as_ref(), has_connections };
     let nodes: Vec<_> = components.into_iter().filter_map(|loaded| assembling.node(loaded)).collect();
@@ -161,7 +162,7 @@ impl Assembling<'_> {
             init: init.map_or_else(|| Json::object([]), |init| init.values.clone()),
             grants: Arc::new(grants?),
             limits: limits?,
-            facts: Arc::new(facts(&node)),
+            facts: Arc::new(facts(self.draft.flow(), &node)),
         })
     }
 
@@ -226,7 +227,7 @@ impl Assembling<'_> {
 }
 
 /// What spans say of a node.
-fn facts(node: &Node) -> NodeFacts {
+fn facts(flow: &Flow, node: &Node) -> NodeFacts {
     let prompt = |template: &crate::flow::Template| {
         let used = template.variables();
         let variables = node.inputs.keys().filter(|name| used.contains(*name)).cloned().collect();
@@ -237,12 +238,14 @@ fn facts(node: &Node) -> NodeFacts {
         NodeKind::Llm(Llm { answer: Some(_), .. }) => "Prompty".to_owned(),
         NodeKind::Llm(Llm { tool: LlmTool::Package, .. }) => "llm".to_owned(),
         NodeKind::Llm(Llm { tool: LlmTool::Vision, .. }) => "llm_vision".to_owned(),
+        NodeKind::Llm(llm) if llm.service == Some(Kind::AzureOpenAi.type_name()) => format!("AzureOpenAI.{}", llm.api),
         NodeKind::Llm(llm) => format!("OpenAI.{}", llm.api),
         NodeKind::Component { path } => path.clone(),
         NodeKind::Package(package) => package.tool.rsplit('.').next().unwrap_or(package.tool).to_owned(),
     };
     let kind = if node.kind.template().is_some() { telemetry::NodeKind::Prompt } else { telemetry::NodeKind::Tool };
-    NodeFacts { function, kind, prompt: node.kind.template().map(prompt) }
+    let after = node.inputs.values().find_map(Binding::node).map(|before| flow.node(before).id.to_string());
+    NodeFacts { function, kind, prompt: node.kind.template().map(prompt), after }
 }
 
 /// A flow folder, in the environment of the process.
@@ -281,6 +284,6 @@ mod tests {
             "nodes:\n- {name: n, type: prompt, source: {type: code, path: hello.jinja2}, inputs: {name: a, Hello: b, e: c}}\n",
         );
         let (_, node) = flow.nodes().next().expect("one node");
-        assert_eq!(facts(node).prompt.expect("it has a template").variables, ["name"]);
+        assert_eq!(facts(&flow, node).prompt.expect("it has a template").variables, ["name"]);
     }
 }

@@ -154,6 +154,8 @@ pub struct Origin {
     pub deadline: Instant,
     /// How many nodes called each other to get here.
     pub depth: u8,
+    /// The last of them.
+    pub caller: Option<NodeId>,
     pub siblings: Arc<dyn Siblings>,
 }
 

@@ -50,6 +50,13 @@ pub static HTTP_HOSTS: Setting = Setting::optional(
     "public hosts, and those that a grant names by address",
     "likewise for what nodes may ask, as far as their grants reach",
 );
+/// Prompt flow's variables: see capability/llm/caller.rs.
+pub static USER_AGENT: Setting = Setting::optional(
+    "USER_AGENT",
+    "none",
+    "who asks, told to services of models in `x-ms-useragent` beside weir itself",
+);
+pub static PF_USER_AGENT: Setting = Setting::optional("PF_USER_AGENT", "none", "likewise");
 /// Prompt flow's variable.
 pub static LINE_TIMEOUT: Setting =
     Setting::new("PF_LINE_TIMEOUT_SEC", "300", "wall time of a request, in whole seconds");
@@ -89,6 +96,8 @@ pub struct Flows {
     pub timeout: Duration,
     /// Hosts that nodes may reach although they are not public: see [`HTTP_HOSTS`].
     pub http_hosts: Allowed,
+    /// Who asks services of models, beside weir itself.
+    pub agent: Vec<String>,
 }
 
 /// Everything that can be set.
@@ -127,6 +136,7 @@ impl Settings {
             connections: connections.unwrap_or_default(),
             timeout: timeout(&mut reader),
             http_hosts: reader.optional(&HTTP_HOSTS, |text| said(Allowed::parse(text))).unwrap_or_default(),
+            agent: [&USER_AGENT, &PF_USER_AGENT].into_iter().filter_map(|it| reader.optional(it, user_agent)).collect(),
         };
         let images = reader.optional(&IMAGE_HOSTS, |text| {
             images::Config::parse(text).map_err(|error| format!("{error}; or `none`, to fetch no images"))
@@ -193,6 +203,13 @@ fn timeout(reader: &mut Reader<'_>) -> Duration {
     };
     let line = reader.value(&LINE_TIMEOUT, seconds);
     reader.optional(&REQUEST_TIMEOUT, setting::time_up_to(MAX_REQUEST_TIMEOUT)).unwrap_or(line)
+}
+
+fn user_agent(text: &str) -> Result<String, String> {
+    if text.bytes().all(|byte| byte.is_ascii_graphic() || byte == b' ') {
+        return Ok(text.to_owned());
+    }
+    Err(format!("{text:?} cannot be sent; write visible ASCII, such as app/1.0"))
 }
 
 fn user_cache(layers: &Layers<'_>) -> Option<PathBuf> {

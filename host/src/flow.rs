@@ -74,6 +74,7 @@ pub struct Flow {
     span_name: String,
     description: Option<String>,
     message_format: MessageFormat,
+    trace_content: Option<TraceContent>,
     inputs: IndexMap<String, Input>,
     outputs: IndexMap<String, Output>,
     nodes: Vec<Node>,
@@ -145,6 +146,14 @@ pub enum MessageFormat {
     OpenaiVision,
 }
 
+/// How much of its content a flow lets be told in traces. Ours: prompt flow knows no such key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TraceContent {
+    None,
+    Truncated,
+    Full,
+}
+
 impl Flow {
     /// Reads a flow file as far as it can be read. `origin` is what to call the file in messages, `folder_name` names
     /// the flow; a name that ends in `.prompty` says what the file is.
@@ -185,6 +194,11 @@ impl Flow {
 
     pub fn message_format(&self) -> MessageFormat {
         self.message_format
+    }
+
+    /// What the file says of content in traces, if it does.
+    pub fn trace_content(&self) -> Option<TraceContent> {
+        self.trace_content
     }
 
     /// In the order of the file.

@@ -14,11 +14,11 @@ use tokio::runtime::Handle;
 
 use crate::boundary::metrics::LoggedMetrics;
 use crate::boundary::{Origin, Request};
-use crate::flow::Flow;
 use crate::flow::inputs::Inputs;
+use crate::flow::{Flow, TraceContent};
 use crate::id::RequestId;
 use crate::sandbox::Nodes;
-use crate::telemetry::{FlowStart, Telemetry, Usage};
+use crate::telemetry::{Content, FlowStart, Telemetry, Usage};
 
 use crate::flow::value::Json;
 use drive::Drive;
@@ -81,8 +81,9 @@ impl Runner {
     /// If a node failed, or an output cannot be made.
     pub async fn run(&self, inputs: Inputs, call: Call) -> Result<Outcome, Failure> {
         let inputs_json = inputs.to_json();
+        let conversation = conversation(&self.flow, &inputs);
         let plan = if call.line { Plan::of_line } else { Plan::new }(self.flow.clone(), inputs);
-        self.drive(plan, &inputs_json, call, LoggedMetrics::default()).await
+        self.drive(plan, &inputs_json, conversation, call, LoggedMetrics::default()).await
     }
 
     /// Runs the aggregation nodes over what the lines of a batch gave.
@@ -92,14 +93,21 @@ impl Runner {
     pub async fn aggregate(&self, lines: &[Collected], call: Call) -> Result<Aggregated, Failure> {
         let plan = Plan::of_batch(self.flow.clone(), lines);
         let metrics = LoggedMetrics::default();
-        match self.drive(plan, &Json::object([]), call, metrics.clone()).await? {
+        match self.drive(plan, &Json::object([]), None, call, metrics.clone()).await? {
             Outcome::Whole(whole) => Ok(Aggregated { outputs: whole.reply, metrics: metrics.to_json() }),
             // Nobody asked for one.
             Outcome::Streaming(_) => Err(Failure::Stuck),
         }
     }
 
-    async fn drive(&self, plan: Plan, inputs: &Json, call: Call, metrics: LoggedMetrics) -> Result<Outcome, Failure> {
+    async fn drive(
+        &self,
+        plan: Plan,
+        inputs: &Json,
+        conversation: Option<String>,
+        call: Call,
+        metrics: LoggedMetrics,
+    ) -> Result<Outcome, Failure> {
         let deadline = Instant::now() + self.timeout;
         let usage = Usage::below(&call.usage);
         let target = self.flow.kind().name();
@@ -110,6 +118,8 @@ impl Runner {
             request: request.facts(),
             parent: &call.parent,
             inputs: inputs.as_str(),
+            content: self.flow.trace_content().map(content),
+            conversation: conversation.as_deref(),
             usage: usage.clone(),
         });
         let origin = Origin {
@@ -121,8 +131,27 @@ impl Runner {
             parent: span.context(),
             deadline,
             depth: 0,
+            caller: None,
             siblings: self.nodes.clone(),
         };
         Drive::new(self, plan, origin, call.reply).run(span).await
+    }
+}
+
+/// Inputs that say which conversation a request belongs to, the first that a flow declares.
+const CONVERSATIONS: [&str; 2] = ["conversation_id", "session_id"];
+
+/// The conversation of a request, if its flow knows such a thing and the caller says which.
+fn conversation(flow: &Flow, inputs: &Inputs) -> Option<String> {
+    let declared = CONVERSATIONS.into_iter().find(|name| flow.inputs().contains_key(*name))?;
+    inputs.get(declared)?.as_text().filter(|id| !id.is_empty())
+}
+
+/// What a flow's file says, in the words of telemetry.
+fn content(said: TraceContent) -> Content {
+    match said {
+        TraceContent::None => Content::None,
+        TraceContent::Truncated => Content::Truncated,
+        TraceContent::Full => Content::Full,
     }
 }

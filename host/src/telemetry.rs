@@ -37,7 +37,7 @@ use opentelemetry_sdk::trace::SdkTracer;
 
 pub use config::Config;
 pub use console::Terminal;
-pub use content::{CONTENT_BYTES, Content};
+pub use content::{CONTENT_BYTES, Content, Policy};
 pub use exporters::StartError;
 pub use logs::HostLog;
 pub use metrics::{Compiled, Connections, HttpRequestTimer, Listener, NodeUse, Pool, Queue, Refused, Slots};
@@ -49,7 +49,7 @@ pub use spans::node::{NodeFacts, NodeKind, NodeSpan, NodeStart, PromptFacts};
 pub use spans::notes::{LogLevel, NodeNotes, NoteValue};
 pub use spans::request::{FinishRequest, RequestSpan, RequestStart};
 pub use spans::rpc::{HttpRequest, RpcKind, RpcReply, RpcRequest, RpcSpan, RpcStart};
-pub use spans::{RequestFacts, Server};
+pub use spans::{Dialects, Hold, RequestFacts, Server};
 pub use usage::{Tokens, Usage};
 
 use exporters::Exporters;
@@ -66,7 +66,8 @@ pub struct Telemetry(Arc<Inner>);
 struct Inner {
     tracer: SdkTracer,
     tracing_enabled: bool,
-    content: Content,
+    content: Policy,
+    dialects: Dialects,
     propagators: Propagators,
     redactor: Redactor,
     metrics: Metrics,
@@ -96,6 +97,7 @@ impl Telemetry {
             tracer: exporters.tracers.tracer_with_scope(scope()),
             tracing_enabled: config.tracing_enabled,
             content: config.content,
+            dialects: config.dialects,
             propagators: config.propagators,
             redactor: config.redactor.clone(),
             metrics: Metrics::new(&exporters.meters, &config.common_dimensions),
@@ -113,6 +115,7 @@ impl Telemetry {
             tracer: self.0.tracer.clone(),
             tracing_enabled: self.0.tracing_enabled,
             content: self.0.content,
+            dialects: self.0.dialects,
             propagators: self.0.propagators,
             redactor: self.0.redactor.clone(),
             metrics: self.0.metrics.with(dimensions.into_iter().filter_map(|(name, value)| Some((name, value?)))),
@@ -160,8 +163,12 @@ impl Telemetry {
         self.0.guest_log.as_ref()
     }
 
-    fn content(&self) -> Content {
+    fn content(&self) -> Policy {
         self.0.content
+    }
+
+    fn dialects(&self) -> Dialects {
+        self.0.dialects
     }
 }
 

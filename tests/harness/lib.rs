@@ -37,6 +37,7 @@ mod identity;
 mod model;
 pub mod prometheus;
 mod raw;
+pub mod readme;
 pub mod scenario;
 mod server;
 mod service;
@@ -57,6 +58,11 @@ pub use service::FakeService;
 pub use trace::stable;
 pub use wait::eventually;
 pub use web::{FakeWeb, Page};
+
+/// What random cases follow from: `WEIR_TEST_SEED`, else the usual.
+pub fn seed(usual: u64) -> u64 {
+    std::env::var_os("WEIR_TEST_SEED").and_then(|text| text.to_str()?.parse().ok()).unwrap_or(usual)
+}
 
 /// How often a test is to kill the host: as `WEIR_TEST_KILLS` says, else as usual.
 pub fn kills(usual: usize) -> usize {

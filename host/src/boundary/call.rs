@@ -14,7 +14,7 @@ use tokio_util::task::AbortOnDropHandle;
 
 use crate::boundary::error::{CallError, CallErrorKind};
 use crate::boundary::{Capability, GuestCalls, HostCall, NodeRun, Pass, StreamCall};
-use crate::telemetry::{RpcRequest, RpcSpan};
+use crate::telemetry::{Hold, RpcRequest, RpcSpan};
 
 impl GuestCalls<'_> {
     /// Makes a call, and waits for the whole reply.
@@ -95,7 +95,10 @@ impl NodeRun {
     {
         let call = match grant {
             // What is logged on the other side belongs to the call, which runs in a task of its own.
-            Some(grant) => Ok(self.on_io(call(grant, self.pass(span)).with_context(span.context()))),
+            Some(grant) => {
+                let (cx, hold) = (span.context(), Hold::of(&span.context()));
+                Ok(self.on_io(call(grant, self.pass(span)).with_context(cx), hold))
+            }
             None => Err(self.not_granted::<C>()),
         };
         async move { call?.await }
@@ -106,17 +109,23 @@ impl NodeRun {
         origin.parent = span.context();
         origin.usage = span.usage();
         origin.depth = origin.depth.saturating_add(1);
+        origin.caller = Some(self.node.clone());
         origin.deadline = self.deadline;
         Pass { node: self.node.clone(), deadline: self.deadline, trace_headers: span.headers(), origin, _private: () }
     }
 
-    /// Runs a call on the runtime of sockets, until the deadline of the run. Dropping the result gives the call up.
-    fn on_io<T, F>(&self, call: F) -> impl Future<Output = Result<T, CallError>> + Send + use<T, F>
+    /// Runs a call on the runtime of sockets, until the deadline of the run. Dropping the result gives the call up; until
+    /// it has ended, which is a moment later, it holds its span open, since a node that it runs has one below.
+    fn on_io<T, F>(&self, call: F, hold: Hold) -> impl Future<Output = Result<T, CallError>> + Send + use<T, F>
     where
         T: Send + 'static,
         F: Future<Output = Result<T, CallError>> + Send + 'static,
     {
         let (io, node, deadline) = (self.io.clone(), self.node.clone(), self.deadline);
+        let call = async move {
+            let _hold = hold;
+            call.await
+        };
         async move {
             #[expect(
                 clippy::disallowed_methods,

@@ -71,6 +71,7 @@ where
         parent: &origin.parent,
         inputs: inputs.as_str(),
         facts: &facts,
+        caller: origin.caller.as_ref().map(NodeId::as_str),
         usage: usage.clone(),
     });
     let flow_deadline = origin.deadline;

@@ -4,6 +4,7 @@
 //! API is spoken, whoever answers.
 
 pub mod backend;
+mod caller;
 pub mod offline;
 pub mod openai;
 mod sse;
@@ -25,12 +26,15 @@ use crate::boundary::{Capability, HostCall, Lend, Lent, Pass, StreamCall};
 
 use crate::capability::connection::{self, Connections, Problem};
 use backend::{Backend, Outbound, Usage};
+use caller::Caller;
 
 /// The connections that nodes may use, and how patient their clients are.
 #[derive(Debug, Default)]
 pub struct Config {
     pub connections: Connections,
     pub limits: openai::Limits,
+    /// Who asks, beside weir itself.
+    pub agent: Vec<String>,
 }
 
 /// Serves `weir:flow/llm`.
@@ -39,11 +43,15 @@ pub struct Llm {
     backends: BTreeMap<String, Result<Arc<dyn Backend>, Problem>>,
     /// Connections that lead to no model.
     others: BTreeSet<String>,
+    caller: Caller,
 }
 
 /// The connections that a node may use.
 #[derive(Debug)]
-pub struct Grant(BTreeMap<String, Arc<dyn Backend>>);
+pub struct Grant {
+    backends: BTreeMap<String, Arc<dyn Backend>>,
+    caller: Caller,
+}
 
 impl Capability for Llm {
     const NAME: &'static str = "llm";
@@ -59,6 +67,7 @@ impl Capability for Llm {
         Self {
             others: others.map(|connection| connection.name.clone()).collect(),
             backends: config.connections.iter().map(backend).collect(),
+            caller: Caller::new(&config.agent),
         }
     }
 
@@ -73,7 +82,8 @@ impl Capability for Llm {
         names.extend(own.map(|name| (*name).to_owned()));
         let granted: Result<BTreeMap<_, _>, _> =
             names.into_iter().map(|name| self.backend(&name).map(|backend| (name, backend))).collect();
-        Ok(Some(granted?).filter(|granted| !granted.is_empty()).map(Grant))
+        let backends = granted?;
+        Ok((!backends.is_empty()).then(|| Grant { backends, caller: self.caller.clone() }))
     }
 
     fn link<T: Lend>(linker: &mut Linker<T>) -> wasmtime::Result<()> {
@@ -97,7 +107,7 @@ impl Llm {
 
 impl Grant {
     fn backend(&self, connection: &str, pass: &Pass) -> Result<&Arc<dyn Backend>, CallError> {
-        self.0.get(connection).ok_or_else(|| {
+        self.backends.get(connection).ok_or_else(|| {
             let node = pass.node.as_str();
             CallError::new(
                 CallErrorKind::NotGranted,
@@ -141,12 +151,7 @@ impl HostCall for Chat {
 
     fn reply_facts(reply: &Self::Reply) -> RpcReply {
         RpcReply {
-            output: object([
-                ("id", json(&reply.id)),
-                ("model", json(&reply.model)),
-                ("message", reply.message.clone()),
-                ("finish_reason", json(&reply.finish_reason)),
-            ]),
+            output: reply.raw.clone(),
             tokens: reply.usage.map(Tokens::from),
             model: reply.model.clone(),
             id: reply.id.clone(),
@@ -158,7 +163,7 @@ impl HostCall for Chat {
 
     async fn run(self, grant: Arc<Grant>, pass: Pass) -> Result<Self::Reply, CallError> {
         let To { connection, request } = self.0;
-        grant.backend(&connection, &pass)?.chat(request, outbound(pass)).await
+        grant.backend(&connection, &pass)?.chat(request, outbound(&grant, pass)).await
     }
 }
 
@@ -210,7 +215,7 @@ impl StreamCall for StreamChat {
         pass: Pass,
     ) -> Result<BoxStream<'static, Result<backend::ChatEvent, CallError>>, CallError> {
         let To { connection, request } = self.0;
-        Ok(grant.backend(&connection, &pass)?.stream_chat(request, outbound(pass)).await?.boxed())
+        Ok(grant.backend(&connection, &pass)?.stream_chat(request, outbound(&grant, pass)).await?.boxed())
     }
 }
 
@@ -239,12 +244,7 @@ impl HostCall for Complete {
 
     fn reply_facts(reply: &Self::Reply) -> RpcReply {
         RpcReply {
-            output: object([
-                ("id", json(&reply.id)),
-                ("model", json(&reply.model)),
-                ("text", json(&reply.text)),
-                ("finish_reason", json(&reply.finish_reason)),
-            ]),
+            output: reply.raw.clone(),
             tokens: reply.usage.map(Tokens::from),
             model: reply.model.clone(),
             id: reply.id.clone(),
@@ -256,7 +256,7 @@ impl HostCall for Complete {
 
     async fn run(self, grant: Arc<Grant>, pass: Pass) -> Result<Self::Reply, CallError> {
         let To { connection, request } = self.0;
-        grant.backend(&connection, &pass)?.complete(request, outbound(pass)).await
+        grant.backend(&connection, &pass)?.complete(request, outbound(&grant, pass)).await
     }
 }
 
@@ -290,7 +290,7 @@ impl HostCall for Embed {
 
     async fn run(self, grant: Arc<Grant>, pass: Pass) -> Result<Self::Reply, CallError> {
         let To { connection, request } = self.0;
-        grant.backend(&connection, &pass)?.embed(request, outbound(pass)).await
+        grant.backend(&connection, &pass)?.embed(request, outbound(&grant, pass)).await
     }
 }
 
@@ -300,7 +300,8 @@ impl From<Usage> for Tokens {
     }
 }
 
-fn outbound(pass: Pass) -> Outbound {
+fn outbound(grant: &Grant, mut pass: Pass) -> Outbound {
+    grant.caller.introduce(&pass.origin.flow, &pass.origin.request, &mut pass.trace_headers);
     Outbound { headers: pass.trace_headers, deadline: pass.deadline }
 }
 
@@ -312,7 +313,7 @@ fn chat_facts(to: &To<backend::ChatRequest>, grant: Option<&Grant>, stream: bool
 
 /// What the trace says of a request to a model: who is asked, for which model, with which arguments.
 fn facts(kind: RpcKind, inputs: String, model: &str, connection: &str, grant: Option<&Grant>) -> RpcRequest {
-    let backend = grant.and_then(|grant| grant.0.get(connection));
+    let backend = grant.and_then(|grant| grant.backends.get(connection));
     let model = match (model, backend) {
         ("", Some(backend)) => backend.model().unwrap_or_default(),
         (model, _) => model,

@@ -21,7 +21,8 @@ use super::prompty::Prompty;
 use super::python;
 use super::value::{Json, View};
 use super::{
-    Activate, Aggregation, Binding, Flow, FlowKind, Limits, MessageFormat, Node, NodeIndex, Surroundings, graph,
+    Activate, Aggregation, Binding, Flow, FlowKind, Limits, MessageFormat, Node, NodeIndex, Surroundings, TraceContent,
+    graph,
 };
 use crate::id::{FlowId, NodeId};
 use crate::units;
@@ -93,6 +94,7 @@ impl Checker<'_> {
         self.language(manifest.language.as_ref());
         let kind = self.kind;
         let message_format = self.message_format(manifest.message_format.as_ref());
+        let trace_content = self.trace_content(manifest.trace_content.as_ref());
         let inputs = manifest.inputs.iter().map(|input| self.input(input, kind)).collect();
         let Nodes { mut nodes, mut written } = self.nodes(manifest, message_format);
         let waits_for: Vec<_> = nodes.iter().map(waits_for).collect();
@@ -110,6 +112,7 @@ impl Checker<'_> {
             span_name: manifest.name.as_ref().map_or_else(|| span_name(folder_name), |name| name.value.clone()),
             description: description(manifest),
             message_format,
+            trace_content,
             inputs,
             outputs: IndexMap::new(),
             nodes,
@@ -169,6 +172,21 @@ impl Checker<'_> {
                 let message = format!("invalid message format {other:?}; supported are: basic, openai-vision");
                 self.findings.problem("InvalidFlow", span, message);
                 MessageFormat::Basic
+            }
+        }
+    }
+
+    fn trace_content(&mut self, content: Option<&At<String>>) -> Option<TraceContent> {
+        let content = content?;
+        match content.value.as_str() {
+            "none" => Some(TraceContent::None),
+            "truncated" => Some(TraceContent::Truncated),
+            "full" => Some(TraceContent::Full),
+            other => {
+                let message = format!("trace_content: unknown word {other:?}; write one of: none, truncated, full");
+                self.findings.problem("InvalidFlow", &content.span, message);
+                // Whoever writes it means to show less, if anything.
+                Some(TraceContent::None)
             }
         }
     }

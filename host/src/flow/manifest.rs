@@ -17,6 +17,8 @@ pub(super) struct Manifest {
     pub(super) description: Option<At<String>>,
     pub(super) language: Option<At<String>>,
     pub(super) message_format: Option<At<String>>,
+    /// Ours: how much content traces show.
+    pub(super) trace_content: Option<At<String>>,
     pub(super) inputs: Vec<Input>,
     pub(super) outputs: Vec<Output>,
     pub(super) nodes: Vec<Node>,
@@ -114,6 +116,7 @@ impl Manifest {
             description: fields.text("description", findings),
             language: fields.text("language", findings),
             message_format: fields.text("message_format", findings),
+            trace_content: fields.text("trace_content", findings),
             inputs: each(fields.named("inputs", findings), findings, Input::read),
             outputs: each(fields.named("outputs", findings), findings, Output::read),
             nodes: nodes(fields.take("nodes"), &variants, findings),

@@ -25,6 +25,8 @@ const NO_KEYS: [&str; 4] = ["type", "connection", "azure_deployment", "model"];
 pub(super) struct Prompty {
     pub(super) name: Option<At<String>>,
     pub(super) description: Option<At<String>>,
+    /// Ours: see manifest.rs.
+    pub(super) trace_content: Option<At<String>>,
     pub(super) api: Option<At<String>>,
     /// `model.configuration` but for its connection and model, as written: values may be keys.
     pub(super) configuration: IndexMap<String, String>,
@@ -63,6 +65,7 @@ impl Prompty {
         let mut prompty = Self {
             name: fields.text("name", findings).and_then(|name| short_name("the prompty", name, findings)),
             description: fields.text("description", findings),
+            trace_content: fields.text("trace_content", findings),
             api: None,
             configuration: IndexMap::new(),
             connection: None,

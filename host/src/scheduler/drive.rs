@@ -22,7 +22,7 @@ use crate::flow::{Flow, NodeIndex};
 use crate::scheduler::outcome::{Failure, Outcome, Streaming, Whole};
 use crate::scheduler::plan::{Plan, Step};
 use crate::scheduler::{NODE_CONCURRENCY, ReplyMode, Runner};
-use crate::telemetry::FlowSpan;
+use crate::telemetry::{FlowSpan, Hold};
 
 /// One request on its way through a flow. Dropping it ends its tasks.
 pub struct Drive<'r> {
@@ -79,7 +79,7 @@ impl<'r> Drive<'r> {
             Err(failure) => {
                 // So that no node's span outlives the flow's.
                 self.request.tasks.shutdown().await;
-                span.fail(failure.code(), &failure.to_string());
+                fail(span, &failure);
                 Err(failure)
             }
         }
@@ -141,7 +141,12 @@ impl Running {
         let live = self.live.iter_mut().find(|live| live.node == node).and_then(|live| live.outlet.take());
         let outlet = live.unwrap_or_else(Outlet::kept);
         let (nodes, origin) = (runner.nodes.clone(), self.origin.clone());
-        let task = async move { nodes.run(node, inputs, origin, outlet).await };
+        // A task that is aborted goes on for a moment, in which it may open the node's span.
+        let hold = Hold::of(&origin.parent);
+        let task = async move {
+            let _hold = hold;
+            nodes.run(node, inputs, origin, outlet).await
+        };
         #[expect(clippy::disallowed_methods, reason = "the one place where nodes become tasks")]
         let task = self.tasks.spawn_on(task, &runner.guests);
         self.nodes.insert(task.id(), node);
@@ -223,7 +228,7 @@ impl Running {
                 Some(Ok(chunk)) => Some((Ok(chunk), Some((running, live, span)))),
                 Some(Err(failure)) => {
                     running.tasks.shutdown().await;
-                    span.fail(failure.code(), &failure.to_string());
+                    fail(span, &failure);
                     Some((Err(failure), None))
                 }
                 None => {
@@ -252,5 +257,14 @@ impl Running {
         // No sender is left, so the node's task is about to end; what it ends with decides how the stream ends.
         let ended = self.tasks.join_next_with_id().await?;
         self.ended(ended).err().map(Err)
+    }
+}
+
+fn fail(span: FlowSpan, failure: &Failure) {
+    match failure {
+        Failure::Node { node, error } => span.fail_in(node.as_str(), &error.code, &error.message),
+        Failure::Reference(_) | Failure::ManyStreams | Failure::Timeout | Failure::Stuck => {
+            span.fail(failure.code(), &failure.to_string());
+        }
     }
 }

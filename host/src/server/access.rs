@@ -119,7 +119,12 @@ impl IntoResponse for Refusal {
 }
 
 fn identify(app: &App, request: &Request, now: Instant) -> Result<Caller, Refusal> {
-    app.access.auth.check(request.headers(), source(request), now).map_err(Refusal::Stranger)
+    let caller = app.access.auth.check(request.headers(), source(request), now).map_err(Refusal::Stranger)?;
+    if let (Caller::Key(_), Some(key)) = (caller, auth::key(request.headers())) {
+        // The host keeps no key, so it learns from a caller what it must show nobody, in an answer of a model for one.
+        app.telemetry.redactor().learn([key]);
+    }
+    Ok(caller)
 }
 
 /// Whether a request has a token of ours for the reply that it is about.

@@ -191,6 +191,11 @@ impl Source {
     }
 }
 
+/// The key that a request has, if it is a text.
+pub(super) fn key(headers: &HeaderMap) -> Option<&str> {
+    std::str::from_utf8(bearer(headers)?).ok()
+}
+
 /// The key that a request has, if it has one `Authorization` header and that is of the scheme `Bearer`.
 fn bearer(headers: &HeaderMap) -> Option<&[u8]> {
     let mut given = headers.get_all(header::AUTHORIZATION).iter();

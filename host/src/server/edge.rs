@@ -110,6 +110,7 @@ pub async fn edge(State(app): State<Arc<App>>, mut request: Request, next: Next)
         user_agent: text(request.headers(), "user-agent"),
         client: request.extensions().get::<Peer>().map(|peer| peer.0.ip().to_string()),
         host: text(request.headers(), "host"),
+        protocol: if request.version() == Version::HTTP_10 { "1.0" } else { "1.1" },
     });
     let started = Instant::now();
     let cx = span.context();

@@ -9,7 +9,7 @@ mod resource;
 use std::path::PathBuf;
 
 use super::console::Terminal;
-use super::content::Content;
+use super::content::Policy;
 use super::exporters;
 use super::exporters::chosen::{Addresses, Choice, Chosen, Exporter};
 use super::feedback;
@@ -20,6 +20,7 @@ use super::outbox;
 use super::propagation::{PROPAGATORS, Propagators};
 use super::redaction::Redactor;
 use super::sampler;
+use super::spans::Dialects;
 use crate::identity::Identity;
 use crate::setting::{self, Reader, Setting};
 pub(crate) use limits::Limits;
@@ -41,7 +42,8 @@ pub struct Config {
     pub propagators: Propagators,
     pub limits: Limits,
     pub reading: Reading,
-    pub content: Content,
+    pub content: Policy,
+    pub dialects: Dialects,
     /// Masks what must be told to nobody. It learns the secrets of the host when they are known.
     pub redactor: Redactor,
     /// On every point of the eight metrics.
@@ -69,7 +71,8 @@ impl Default for Config {
             propagators: Propagators::default(),
             limits: Limits::default(),
             reading: Reading::default(),
-            content: Content::default(),
+            content: Policy::default(),
+            dialects: Dialects::default(),
             redactor: Redactor::by_default(),
             common_dimensions: Vec::new(),
             tracing_enabled: true,
@@ -111,7 +114,8 @@ impl Config {
             propagators: reader.value(&PROPAGATORS, Propagators::parse),
             limits: Limits::read(reader),
             reading: Reading::read(reader),
-            content: reader.value(&CONTENT, setting::one_of(&CONTENTS)),
+            content: Policy::read(reader),
+            dialects: Dialects::read(reader),
             redactor: Redactor::read(reader),
             common_dimensions: reader.optional(&COMMON_DIMENSIONS, common_dimensions).unwrap_or_default(),
             tracing_enabled: !reader.value(&DISABLE_TRACING, only_true),
@@ -129,18 +133,10 @@ static DISABLED: Setting = Setting::new(
     "false",
     "`true`: nothing is told to anyone; feedback waits in the data directory",
 );
-static CONTENT: Setting = Setting::new(
-    "WEIR_TRACE_CONTENT",
-    "truncated",
-    "`none`, `truncated` (to 4 KiB) or `full` inputs and outputs on spans",
-);
 static COMMON_DIMENSIONS: Setting =
     Setting::optional("PF_SERVING_METRICS_COMMON_DIMENSIONS", "none", "JSON object added to every point");
 pub(super) static DISABLE_TRACING: Setting =
     Setting::new("PF_DISABLE_TRACING", "false", "`true`: no spans but those of feedback");
-
-const CONTENTS: [(&str, Content); 3] =
-    [("none", Content::None), ("truncated", Content::Truncated), ("full", Content::Full)];
 
 fn common_dimensions(text: &str) -> Result<Vec<(String, String)>, String> {
     let Ok(dimensions) = serde_json::from_str::<serde_json::Map<String, serde_json::Value>>(text) else {
@@ -177,6 +173,7 @@ fn only_true(text: &str) -> Result<bool, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::telemetry::Content;
 
     fn read(env: &[(&str, &str)]) -> Result<Config, Vec<String>> {
         let env = setting::Variables(|name: &str| {
@@ -193,9 +190,8 @@ mod tests {
         for (value, expected) in [("true", false), ("TRUE", false), ("false", true), ("1", true), ("", true)] {
             assert_eq!(read(&[(DISABLE_TRACING.variable, value)]).unwrap().tracing_enabled, expected, "{value}");
         }
-        for (value, expected) in [("none", Content::None), ("Full", Content::Full), ("", Content::Truncated)] {
-            assert_eq!(read(&[(CONTENT.variable, value)]).unwrap().content, expected, "{value}");
-        }
+        assert_eq!(read(&[("WEIR_TRACE_CONTENT", "Full")]).unwrap().content, Policy::from(Content::Full));
+        assert_eq!(read(&[]).unwrap().content, Policy::default());
     }
 
     #[test]
@@ -209,7 +205,7 @@ mod tests {
     fn all_problems_are_told_at_once() {
         let problems = read(&[
             ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "collector:4318"),
-            (CONTENT.variable, "some"),
+            ("WEIR_TRACE_CONTENT", "some"),
             (COMMON_DIMENSIONS.variable, r#"{"flow": "x"}"#),
         ])
         .unwrap_err();

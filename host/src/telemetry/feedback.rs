@@ -16,7 +16,7 @@ use std::time::Duration;
 use opentelemetry::trace::TraceContextExt as _;
 use opentelemetry::{Context, KeyValue};
 
-use super::Telemetry;
+use super::{Telemetry, propagation};
 use crate::journal::{AppendError, OpenError};
 use crate::setting::{self, Reader, Setting};
 
@@ -157,7 +157,9 @@ impl Telemetry {
     ///
     /// # Errors
     /// If it is not accepted. After a failure of the disk it may turn out to be there nevertheless.
-    pub async fn feedback(&self, parent: &Context, feedback: Feedback) -> Result<Durability, StoreError> {
+    pub async fn feedback(&self, parent: &Context, mut feedback: Feedback) -> Result<Durability, StoreError> {
+        self.dialects().of_feedback(&mut feedback.attributes);
+        let parent = &propagation::with_masked_baggage(parent, self.redactor());
         let durability = self.0.exporters.feedback.accept(parent, feedback).await?;
         self.0.exporters.judged(parent.span().span_context().trace_id());
         Ok(durability)

@@ -2,8 +2,8 @@
 //!
 //! This is a contract with dashboards and alerts. Adding or renaming one is a change of the README's tables and of the
 //! changelog. Prompt flow's names are those of its serving extension; `gen_ai.*` and the HTTP names are OpenTelemetry's
-//! semantic conventions 1.41.1, the last release before the GenAI names began to move. Which span carries what is
-//! decided in spans.rs, not here.
+//! semantic conventions 1.41.1, the last release before the GenAI names began to move. What is promised here is held
+//! against what a run exports and what the README says: tests/all/contract_telemetry.rs.
 
 pub mod code;
 pub mod metric;
@@ -32,122 +32,281 @@ pub mod span {
     pub const FEEDBACK: &str = "promptflow-feedback";
 }
 
-/// Attributes that prompt flow sets.
+/// Where a name is promised. `Event` is an event of any of the spans.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum On {
+    Request,
+    Flow,
+    Node,
+    /// A call of a chat or completion model.
+    Llm,
+    Embedding,
+    /// A plain HTTP request of a node.
+    Http,
+    /// A call of another node.
+    NodeCall,
+    Feedback,
+    Event,
+}
+
+/// A name, where it stands, and what it says: a row of the README, and what a run is held against.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Promise {
+    pub name: &'static str,
+    pub on: &'static [On],
+    pub meaning: &'static str,
+}
+
+/// Names as constants, and all of them as data. `FRAMEWORK = "framework", on(SPANS), "always so";` becomes
+///
+/// ```text
+/// /// always so
+/// pub const FRAMEWORK: &str = "framework";
+/// pub const PROMISED: &[Promise] = &[Promise { name: FRAMEWORK, on: SPANS, meaning: "always so" }];
+/// ```
+///
+/// and names without `on` are families or parts of others, which are promised elsewhere.
+macro_rules! names {
+    ($($constant:ident = $name:literal, on($on:expr), $meaning:literal;)*) => {
+        $(#[doc = $meaning] pub const $constant: &str = $name;)*
+
+        /// All of these, in the order of the README.
+        pub const PROMISED: &[Promise] = &[$(Promise { name: $constant, on: $on, meaning: $meaning }),*];
+    };
+}
+
+/// All that prompt flow knows: the flow, its nodes, and their calls.
+const RUNS: &[On] = &[On::Flow, On::Node, On::Llm, On::Embedding, On::Http, On::NodeCall];
+const IN_NODES: &[On] = &[On::Node, On::Llm, On::Embedding, On::Http, On::NodeCall];
+const MODELS: &[On] = &[On::Llm, On::Embedding];
+const ALL: &[On] = &[On::Request, On::Flow, On::Node, On::Llm, On::Embedding, On::Http, On::NodeCall];
+/// Whatever has tokens below it.
+const SPENT: &[On] = &[On::Flow, On::Node, On::Llm, On::Embedding, On::NodeCall];
+const LLM: &[On] = &[On::Llm];
+const FLOW: &[On] = &[On::Flow];
+const NODE: &[On] = &[On::Node];
+const HTTP: &[On] = &[On::Http];
+const REQUEST: &[On] = &[On::Request];
+const EVENT: &[On] = &[On::Event];
+const FEEDBACK_SPAN: &[On] = &[On::Feedback];
+
+/// Attributes that prompt flow sets, and ours.
 pub mod attribute {
-    /// Always `promptflow`.
-    pub const FRAMEWORK: &str = "framework";
-    /// `Flow`, `Function`, `LLM` or `Embedding`.
-    pub const SPAN_TYPE: &str = "span_type";
-    pub const FUNCTION: &str = "function";
-    pub const NODE_NAME: &str = "node_name";
-    /// What kind of flow is executed: `dag`, `flex` or `prompty`.
-    pub const EXECUTION_TARGET: &str = "execution_target";
-    /// The caller's request id, else a fresh UUID.
-    pub const LINE_RUN_ID: &str = "line_run_id";
-    /// Only if the caller sent an id.
-    pub const REQUEST_ID: &str = "request_id";
-    /// JSON text.
-    pub const INPUTS: &str = "inputs";
-    /// JSON text; of a stream, the array of all chunks.
-    pub const OUTPUT: &str = "output";
-    /// `iterated`, on spans whose output was a stream.
-    pub const OUTPUT_TYPE: &str = "output_type";
-    pub const PROMPT_TEMPLATE: &str = "prompt.template";
-    /// JSON object of the variables that the template uses.
-    pub const PROMPT_VARIABLES: &str = "prompt.variables";
-    pub const LLM_RESPONSE_MODEL: &str = "llm.response.model";
-    /// JSON of the first choice's message, or its text.
-    pub const LLM_GENERATED_MESSAGE: &str = "llm.generated_message";
-    pub const LLM_PROMPT_TOKENS: &str = "llm.usage.prompt_tokens";
-    pub const LLM_COMPLETION_TOKENS: &str = "llm.usage.completion_tokens";
-    pub const LLM_TOTAL_TOKENS: &str = "llm.usage.total_tokens";
-    /// Tokens of this call or of all calls below this span. The original loses the first two of these three.
-    pub const CUMULATIVE_PROMPT: &str = "__computed__.cumulative_token_count.prompt";
-    pub const CUMULATIVE_COMPLETION: &str = "__computed__.cumulative_token_count.completion";
-    pub const CUMULATIVE_TOTAL: &str = "__computed__.cumulative_token_count.total";
-    pub const EMBEDDINGS: &str = "embedding.embeddings";
-    /// Of an event: the same JSON text that is the span's attribute.
-    pub const PAYLOAD: &str = "payload";
+    use super::{EVENT, FEEDBACK_SPAN, IN_NODES, LLM, MODELS, NODE, On, Promise, RUNS, SPENT};
+
+    names! {
+        FRAMEWORK = "framework", on(RUNS), "always `promptflow`";
+        SPAN_TYPE = "span_type", on(RUNS), "`Flow`, `Function`, `LLM` or `Embedding`";
+        FUNCTION = "function", on(IN_NODES), "what runs: `render_template_jinja2`, `OpenAI.chat`, `Prompty`, the component's path, or the name of the call";
+        NODE_NAME = "node_name", on(IN_NODES), "the node";
+        EXECUTION_TARGET = "execution_target", on(RUNS), "`dag`, `flex` or `prompty`";
+        LINE_RUN_ID = "line_run_id", on(RUNS), "the caller's request id, else a UUID";
+        REQUEST_ID = "request_id", on(super::ALL), "the caller's request id, if it sent one";
+        INPUTS = "inputs", on(RUNS), "JSON text: what it was given; of a call its arguments, but for keys and headers";
+        OUTPUT = "output", on(RUNS), "JSON text: what it gave, if it ended well; of a stream the list of all chunks";
+        OUTPUT_TYPE = "output_type", on(&[On::Flow, On::Node, On::Llm]), "`iterated`, if the output was a stream";
+        PROMPT_TEMPLATE = "prompt.template", on(NODE), "the template of a prompt";
+        PROMPT_VARIABLES = "prompt.variables", on(NODE), "JSON object of the variables that the template uses";
+        LLM_RESPONSE_MODEL = "llm.response.model", on(MODELS), "the model that answered";
+        LLM_GENERATED_MESSAGE = "llm.generated_message", on(LLM), "JSON of the first choice's message; of a completion its text";
+        LLM_PROMPT_TOKENS = "llm.usage.prompt_tokens", on(MODELS), "tokens of the question, as the service counted them";
+        LLM_COMPLETION_TOKENS = "llm.usage.completion_tokens", on(LLM), "tokens of the answer";
+        LLM_TOTAL_TOKENS = "llm.usage.total_tokens", on(MODELS), "both";
+        CUMULATIVE_PROMPT = "__computed__.cumulative_token_count.prompt", on(SPENT), "sum over this span and all below it; left out where nothing was spent";
+        CUMULATIVE_COMPLETION = "__computed__.cumulative_token_count.completion", on(SPENT), "likewise";
+        CUMULATIVE_TOTAL = "__computed__.cumulative_token_count.total", on(SPENT), "likewise";
+        EMBEDDINGS = "embedding.embeddings", on(&[On::Embedding]), "JSON list: each text, and of its vector the length";
+        NOTES_LEFT_OUT = "weir.notes_left_out", on(NODE), "how many notes of the node were over their bounds";
+        PAYLOAD = "payload", on(EVENT), "the same JSON text that is the span's attribute";
+        LOG_SEVERITY = "log.severity", on(EVENT), "of a log line, also of the last of a node's log record: `trace`, `debug`, `info`, `warn`, `error` or `critical`";
+        LOG_MESSAGE = "log.message", on(EVENT), "its text";
+        LOG_CONTEXT = "log.context", on(EVENT), "what the node calls the place it comes from";
+        FEEDBACK = "feedback", on(FEEDBACK_SPAN), "what a person said, as it came; what does not fit goes on in `feedback.1`, `feedback.2`, …";
+        FEEDBACK_ID = "feedback.id", on(FEEDBACK_SPAN), "the same each time a feedback is delivered";
+        FEEDBACK_TRUNCATED = "feedback.truncated_keys", on(FEEDBACK_SPAN), "how many keys of a flattened feedback were left out";
+    }
+
     /// Family of what nodes tell by `log-metric`: `metrics.NAME`, a number.
     pub const METRICS: &str = "metrics";
-    /// Notes of a guest that were over their bounds.
-    pub const NOTES_LEFT_OUT: &str = "weir.notes_left_out";
-    /// Of a `log` event, and the last of a log record of a guest.
-    pub const LOG_SEVERITY: &str = "log.severity";
-    pub const LOG_MESSAGE: &str = "log.message";
-    pub const LOG_CONTEXT: &str = "log.context";
-    /// What a person said, as it came; what does not fit goes on in `feedback.1`, `feedback.2` and so on.
-    pub const FEEDBACK: &str = "feedback";
-    /// The same each time a feedback is delivered.
-    pub const FEEDBACK_ID: &str = "feedback.id";
     /// Of what tail sampling kept by its share, in percent. Inside the host: Application Insights has a field for it, OTLP
     /// the trace state.
     pub const SAMPLE_RATE: &str = "_MS.sampleRate";
     /// Why tail sampling kept a trace, or did not: `error`, `slow`, `feedback`, `ratio`, `dropped` or `overflow`.
     pub const SAMPLING_DECISION: &str = "weir.sampling.decision";
-    /// How many keys of a flattened feedback were left out.
-    pub const FEEDBACK_TRUNCATED: &str = "feedback.truncated_keys";
 }
 
 /// Attributes of OpenTelemetry's conventions.
 pub mod semconv {
-    pub const ERROR_TYPE: &str = "error.type";
-    pub const EXCEPTION_TYPE: &str = "exception.type";
-    pub const EXCEPTION_MESSAGE: &str = "exception.message";
-    pub const EXCEPTION_STACKTRACE: &str = "exception.stacktrace";
+    use super::{ALL, EVENT, FLOW, HTTP, LLM, MODELS, NODE, On, Promise, REQUEST, RUNS};
 
     /// Where in the source of the host a line of its log was written.
     pub const CODE_FILE_PATH: &str = "code.file.path";
     pub const CODE_LINE_NUMBER: &str = "code.line.number";
 
-    pub const HTTP_METHOD: &str = "http.request.method";
-    pub const HTTP_ROUTE: &str = "http.route";
-    pub const HTTP_STATUS: &str = "http.response.status_code";
-    /// Without the query, which may hold keys and what people wrote.
-    pub const URL_FULL: &str = "url.full";
-    pub const URL_PATH: &str = "url.path";
-    pub const URL_SCHEME: &str = "url.scheme";
-    pub const SERVER_ADDRESS: &str = "server.address";
-    pub const SERVER_PORT: &str = "server.port";
-    pub const CLIENT_ADDRESS: &str = "client.address";
-    pub const USER_AGENT: &str = "user_agent.original";
-    pub const PROTOCOL_VERSION: &str = "network.protocol.version";
+    names! {
+        ERROR_TYPE = "error.type", on(ALL), "the code of a failure; `Cancelled` or `ClientDisconnect` if nobody waited any more";
+        HTTP_METHOD = "http.request.method", on(&[On::Request, On::Http]), "`_OTHER` for one that the conventions do not know";
+        HTTP_ROUTE = "http.route", on(REQUEST), "`/score`";
+        HTTP_STATUS = "http.response.status_code", on(&[On::Request, On::Http]), "none if the client went away";
+        URL_PATH = "url.path", on(REQUEST), "the path as it came";
+        URL_SCHEME = "url.scheme", on(REQUEST), "`http`: who ends TLS in front is not known";
+        URL_FULL = "url.full", on(HTTP), "without credentials, query and fragment";
+        SERVER_ADDRESS = "server.address", on(&[On::Request, On::Llm, On::Embedding, On::Http]), "the host that was asked";
+        SERVER_PORT = "server.port", on(&[On::Request, On::Llm, On::Embedding, On::Http]), "its port";
+        CLIENT_ADDRESS = "client.address", on(REQUEST), "who asked";
+        USER_AGENT = "user_agent.original", on(REQUEST), "the client's `User-Agent`";
+        PROTOCOL_VERSION = "network.protocol.version", on(REQUEST), "`1.0` or `1.1`";
 
-    pub const OPERATION: &str = "gen_ai.operation.name";
-    pub const PROVIDER: &str = "gen_ai.provider.name";
-    pub const WORKFLOW: &str = "gen_ai.workflow.name";
-    pub const TOOL_NAME: &str = "gen_ai.tool.name";
-    pub const TOOL_TYPE: &str = "gen_ai.tool.type";
-    pub const REQUEST_MODEL: &str = "gen_ai.request.model";
-    pub const RESPONSE_MODEL: &str = "gen_ai.response.model";
-    pub const RESPONSE_ID: &str = "gen_ai.response.id";
-    pub const FINISH_REASONS: &str = "gen_ai.response.finish_reasons";
-    pub const INPUT_TOKENS: &str = "gen_ai.usage.input_tokens";
-    pub const OUTPUT_TOKENS: &str = "gen_ai.usage.output_tokens";
+        OPERATION = "gen_ai.operation.name", on(&[On::Flow, On::Node, On::Llm, On::Embedding]), "`invoke_workflow`, `execute_tool` (not of prompts), `chat`, `text_completion` or `embeddings`";
+        WORKFLOW = "gen_ai.workflow.name", on(FLOW), "the folder of the flow";
+        CONVERSATION = "gen_ai.conversation.id", on(RUNS), "the flow's input `conversation_id`, else `session_id`, if it declares one";
+        TOOL_NAME = "gen_ai.tool.name", on(NODE), "the node, if it is no prompt";
+        TOOL_TYPE = "gen_ai.tool.type", on(NODE), "`function`";
+        PROVIDER = "gen_ai.provider.name", on(MODELS), "`openai`, `azure.ai.openai`, `azure.ai.inference` or `weir.offline`";
+        REQUEST_MODEL = "gen_ai.request.model", on(MODELS), "the model or deployment that was asked for";
+        REQUEST_TEMPERATURE = "gen_ai.request.temperature", on(LLM), "if the call says so, like all that follow";
+        REQUEST_TOP_P = "gen_ai.request.top_p", on(LLM), "likewise";
+        REQUEST_FREQUENCY_PENALTY = "gen_ai.request.frequency_penalty", on(LLM), "likewise";
+        REQUEST_PRESENCE_PENALTY = "gen_ai.request.presence_penalty", on(LLM), "likewise";
+        REQUEST_MAX_TOKENS = "gen_ai.request.max_tokens", on(LLM), "`max_tokens`, else `max_completion_tokens`";
+        REQUEST_SEED = "gen_ai.request.seed", on(LLM), "likewise";
+        REQUEST_CHOICES = "gen_ai.request.choice.count", on(LLM), "`n`, unless it is 1";
+        REQUEST_STOP = "gen_ai.request.stop_sequences", on(LLM), "list of texts";
+        REQUEST_STREAM = "gen_ai.request.stream", on(LLM), "`true`, only if so";
+        OUTPUT_TYPE = "gen_ai.output.type", on(LLM), "`json` or `text`, by the `response_format`";
+        RESPONSE_MODEL = "gen_ai.response.model", on(MODELS), "the model that answered";
+        RESPONSE_ID = "gen_ai.response.id", on(LLM), "the id that the service gave its answer";
+        FINISH_REASONS = "gen_ai.response.finish_reasons", on(LLM), "list of one text";
+        FIRST_CHUNK = "gen_ai.response.time_to_first_chunk", on(LLM), "seconds, of a stream";
+        INPUT_TOKENS = "gen_ai.usage.input_tokens", on(MODELS), "as `llm.usage.prompt_tokens`";
+        OUTPUT_TOKENS = "gen_ai.usage.output_tokens", on(LLM), "as `llm.usage.completion_tokens`";
+
+        EXCEPTION_TYPE = "exception.type", on(EVENT), "the code of a failure; on the flow's span `ToolExecutionError` for that of a node, as in prompt flow";
+        EXCEPTION_MESSAGE = "exception.message", on(EVENT), "what went wrong";
+        EXCEPTION_STACKTRACE = "exception.stacktrace", on(EVENT), "the frames of a trap";
+        EXCEPTION_ESCAPED = "exception.escaped", on(EVENT), "`False`, as in prompt flow";
+        EVALUATION_NAME = "gen_ai.evaluation.name", on(EVENT), "what was judged";
+        EVALUATION_SCORE = "gen_ai.evaluation.score.value", on(EVENT), "a number";
+        EVALUATION_LABEL = "gen_ai.evaluation.score.label", on(EVENT), "a word";
+        EVALUATION_EXPLANATION = "gen_ai.evaluation.explanation", on(EVENT), "the person's comment";
+    }
+
+    /// Of a metric.
     pub const TOKEN_TYPE: &str = "gen_ai.token.type";
-    pub const REQUEST_TEMPERATURE: &str = "gen_ai.request.temperature";
-    pub const REQUEST_TOP_P: &str = "gen_ai.request.top_p";
-    pub const REQUEST_MAX_TOKENS: &str = "gen_ai.request.max_tokens";
-    pub const REQUEST_SEED: &str = "gen_ai.request.seed";
-    pub const REQUEST_STREAM: &str = "gen_ai.request.stream";
-    pub const EVALUATION_NAME: &str = "gen_ai.evaluation.name";
-    pub const EVALUATION_SCORE: &str = "gen_ai.evaluation.score.value";
-    pub const EVALUATION_LABEL: &str = "gen_ai.evaluation.score.label";
-    pub const EVALUATION_EXPLANATION: &str = "gen_ai.evaluation.explanation";
+}
+
+/// Content in the shape of the GenAI conventions: written if `OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT` asks for
+/// it, since prompt flow's own names say the same.
+pub mod gen_ai_content {
+    use super::{LLM, NODE, On, Promise};
+
+    names! {
+        SYSTEM = "gen_ai.system_instructions", on(LLM), "JSON list of parts: the messages of the system that stand first";
+        INPUT = "gen_ai.input.messages", on(&[On::Flow, On::Llm]), "JSON list of messages; of a flow its inputs";
+        OUTPUT = "gen_ai.output.messages", on(&[On::Flow, On::Llm]), "JSON list of messages; of a flow its outputs";
+        TOOL_ARGUMENTS = "gen_ai.tool.call.arguments", on(NODE), "as `inputs`, of a node that is no prompt";
+        TOOL_RESULT = "gen_ai.tool.call.result", on(NODE), "as `output`, likewise";
+    }
+}
+
+/// Attributes of OpenInference: written if `WEIR_TRACE_DIALECTS` names it.
+pub mod open_inference {
+    use super::{LLM, MODELS, NODE, On, Promise, RUNS};
+
+    names! {
+        KIND = "openinference.span.kind", on(&[On::Request, On::Flow, On::Node, On::Llm, On::Embedding, On::Http, On::NodeCall, On::Feedback]), "`CHAIN`, `TOOL`, `LLM`, `EMBEDDING` or `EVALUATOR`";
+        INPUT = "input.value", on(RUNS), "as `inputs`";
+        INPUT_TYPE = "input.mime_type", on(RUNS), "`application/json`";
+        OUTPUT = "output.value", on(RUNS), "as `output`";
+        OUTPUT_TYPE = "output.mime_type", on(RUNS), "`application/json`";
+        MODEL = "llm.model_name", on(MODELS), "the model that answered";
+        PROMPT_TOKENS = "llm.token_count.prompt", on(MODELS), "as `llm.usage.prompt_tokens`";
+        COMPLETION_TOKENS = "llm.token_count.completion", on(LLM), "as `llm.usage.completion_tokens`";
+        TOTAL_TOKENS = "llm.token_count.total", on(MODELS), "as `llm.usage.total_tokens`";
+        SESSION = "session.id", on(RUNS), "as `gen_ai.conversation.id`";
+        NODE_ID = "graph.node.id", on(&[On::Flow, On::Node]), "the node; of a flow its folder";
+        PARENT_ID = "graph.node.parent_id", on(NODE), "the first node that it waits for or that called it, else the flow";
+    }
 }
 
 /// Span events. Each says again what an attribute says, because prompt flow's tools read one or the other.
 pub mod event {
-    pub const INPUTS: &str = "promptflow.function.inputs";
-    pub const OUTPUT: &str = "promptflow.function.output";
-    pub const PROMPT_TEMPLATE: &str = "promptflow.prompt.template";
-    pub const GENERATED_MESSAGE: &str = "promptflow.llm.generated_message";
-    pub const EMBEDDINGS: &str = "promptflow.embedding.embeddings";
-    pub const EXCEPTION: &str = "exception";
-    /// A line that a guest logged.
-    pub const LOG: &str = "log";
-    /// Of a feedback that can be read as a score.
-    pub const EVALUATION: &str = "gen_ai.evaluation.result";
+    use super::{ALL, FEEDBACK_SPAN, LLM, NODE, On, Promise, RUNS};
+
+    names! {
+        INPUTS = "promptflow.function.inputs", on(RUNS), "`inputs`";
+        OUTPUT = "promptflow.function.output", on(RUNS), "`output`";
+        PROMPT_TEMPLATE = "promptflow.prompt.template", on(NODE), "JSON object of `prompt.template` and `prompt.variables`";
+        GENERATED_MESSAGE = "promptflow.llm.generated_message", on(LLM), "`llm.generated_message`";
+        EMBEDDINGS = "promptflow.embedding.embeddings", on(&[On::Embedding]), "`embedding.embeddings`";
+        EXCEPTION = "exception", on(ALL), "a failure";
+        LOG = "log", on(NODE), "of a node, where logs are not exported: a line that it logged, in `log.message`";
+        EVALUATION = "gen_ai.evaluation.result", on(FEEDBACK_SPAN), "a feedback that can be read as a score";
+    }
+}
+
+/// Spans, by what they are named after.
+pub const SPANS: &[(On, &str, &str, &str)] = &[
+    (On::Request, "`POST /score`", "server", "a request, from its head to the last byte of its answer"),
+    (On::Flow, "the flow's `name`, else its folder's", "internal", "one run of a flow, also a line of a batch"),
+    (On::Node, "the node", "internal", "one run of a node; bypassed nodes have none"),
+    (On::Llm, "`openai_chat`, `openai_completion`", "client", "a model is asked"),
+    (On::Embedding, "`openai_embeddings`", "client", "texts become vectors"),
+    (On::Http, "`http.request`", "client", "a node sends a plain HTTP request"),
+    (On::NodeCall, "`nodes.call`", "client", "a node calls another one, whose span is below"),
+    (
+        On::Feedback,
+        "`promptflow-feedback`",
+        "internal",
+        "a person's judgement, in the trace of the request it is about",
+    ),
+];
+
+impl On {
+    pub const SPANS: [Self; 8] =
+        [Self::Request, Self::Flow, Self::Node, Self::Llm, Self::Embedding, Self::Http, Self::NodeCall, Self::Feedback];
+
+    /// What a span is, by its name, kind and `span_type`; none for what is none of ours.
+    pub fn of(name: &str, kind: &str, span_type: Option<&str>) -> Option<Self> {
+        match (name, kind, span_type) {
+            (_, "server", _) => Some(Self::Request),
+            (span::FEEDBACK, "internal", None) => Some(Self::Feedback),
+            (_, "internal", Some("Flow")) => Some(Self::Flow),
+            (_, "internal", Some("Function")) => Some(Self::Node),
+            (_, "client", Some("LLM")) => Some(Self::Llm),
+            (_, "client", Some("Embedding")) => Some(Self::Embedding),
+            ("http.request", "client", Some("Function")) => Some(Self::Http),
+            ("nodes.call", "client", Some("Function")) => Some(Self::NodeCall),
+            _ => None,
+        }
+    }
+
+    /// As the tables of the README have it.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Request => "request",
+            Self::Flow => "flow",
+            Self::Node => "node",
+            Self::Llm => "llm",
+            Self::Embedding => "embedding",
+            Self::Http => "http",
+            Self::NodeCall => "node call",
+            Self::Feedback => "feedback",
+            Self::Event => "event",
+        }
+    }
+}
+
+impl Promise {
+    /// Its row in the README.
+    pub fn row(&self) -> String {
+        let on = match self.on {
+            RUNS => "all but request".to_owned(),
+            ALL => "all".to_owned(),
+            on => on.iter().map(|on| on.word()).collect::<Vec<_>>().join(", "),
+        };
+        format!("| `{}` | {on} | {} |", self.name, self.meaning)
+    }
 }
 
 /// Dimensions of prompt flow's eight metrics, and then labels of our own.
@@ -214,12 +373,16 @@ pub mod value {
     pub const CLIENT_CLOSED_REQUEST: u16 = 499;
     /// Description of the status of a cancelled span.
     pub const EXECUTION_CANCELLED: &str = "Execution cancelled.";
+    /// As prompt flow writes it: the text of Python's.
+    pub const NOT_ESCAPED: &str = "False";
+    /// `exception.type` on the span of a flow one of whose nodes failed.
+    pub const NODE_FAILED: &str = "ToolExecutionError";
     /// `gen_ai.evaluation.name` of a feedback that does not say what it judges.
     pub const USER_FEEDBACK: &str = "user_feedback";
 }
 
 /// Keys that a guest may not set on its span: these, and whatever begins with one of them and a dot.
-pub const RESERVED: [&str; 27] = [
+pub const RESERVED: [&str; 28] = [
     "__computed__",
     "client",
     "embedding",
@@ -237,6 +400,7 @@ pub const RESERVED: [&str; 27] = [
     attribute::METRICS,
     "network",
     "node_name",
+    "openinference",
     "output",
     "output_type",
     "promptflow",

@@ -13,10 +13,11 @@ mod parent;
 mod state;
 
 use http::{HeaderMap, HeaderName, HeaderValue};
-use opentelemetry::baggage::{BaggageExt, BaggageMetadata};
+use opentelemetry::baggage::{BaggageExt, BaggageMetadata, KeyValueMetadata};
 use opentelemetry::trace::TraceContextExt;
 use opentelemetry::{Context, Key, KeyValue, StringValue};
 
+use super::Redactor;
 use super::content::cut;
 pub(super) use baggage::decoded;
 pub(super) use chosen::PROPAGATORS;
@@ -76,6 +77,17 @@ pub(super) fn baggage(cx: &Context) -> Vec<KeyValue> {
         KeyValue::new(key.clone(), cut(&told, BAGGAGE_VALUE).to_owned())
     };
     cx.baggage().iter().filter(|(key, _)| key.as_str().len() <= BAGGAGE_KEY).map(attribute).collect()
+}
+
+/// The same context, but that no secret is in the values of its baggage.
+pub(super) fn with_masked_baggage(cx: &Context, redactor: &Redactor) -> Context {
+    let members = cx.baggage().iter().map(|(key, (value, properties))| {
+        let mut masked = KeyValue::new(key.clone(), value.clone());
+        redactor.attribute(&mut masked);
+        let properties = redactor.text(properties.as_str()).into_owned();
+        KeyValueMetadata::new(masked.key, masked.value.as_str().into_owned(), properties)
+    });
+    cx.with_baggage(members.collect::<Vec<_>>())
 }
 
 #[cfg(test)]

@@ -72,11 +72,12 @@ impl Redactor {
     pub fn learn<'a>(&self, secrets: impl IntoIterator<Item = &'a str>) {
         let mut new: Vec<String> =
             secrets.into_iter().filter(|it| it.trim().len() >= MIN_SECRET).flat_map(written).collect();
-        let mut slot = self.0.write().unwrap_or_else(PoisonError::into_inner);
-        new.retain(|it| !slot.secrets.contains(it));
-        if new.is_empty() {
+        let known = self.rules();
+        if new.iter().all(|it| known.secrets.contains(it)) {
             return;
         }
+        let mut slot = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        new.retain(|it| !slot.secrets.contains(it));
         let mut rules = Rules::clone(&slot);
         rules.secrets.extend(new);
         // Longer ones first: of two that begin alike the regular expression takes the one that stands first.

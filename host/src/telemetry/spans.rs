@@ -2,11 +2,15 @@
 //!
 //! One file below this for each kind: the request, the flow, a node, a call of a node. A span is ended by
 //! `finish` or `fail`, once, and its metrics are recorded in the same breath; one that is dropped was cancelled. The
-//! parent of a span is always named, never looked up in a thread: work moves between threads here.
+//! parent of a span is always named, never looked up in a thread: work moves between threads here. However a request
+//! ends, a span closes after those below it: see [`Held`].
 
 pub(super) mod flow;
+mod gen_ai;
+mod held;
 pub(super) mod node;
 pub(super) mod notes;
+mod open_inference;
 pub(super) mod request;
 pub(super) mod rpc;
 
@@ -19,10 +23,14 @@ use opentelemetry::{Context, KeyValue, Value};
 
 use crate::id::RequestId;
 
-use super::Telemetry;
-use super::content::{Content, LABEL_BYTES, MESSAGE_BYTES, cut, marked};
+use super::content::{Content, MESSAGE_BYTES, Recording, label, marked};
 use super::metrics::RunStatus;
 use super::names::{attribute, event, semconv, value};
+use super::{Redactor, Telemetry, Usage};
+use held::{Held, Inherited};
+
+pub use held::Hold;
+pub use open_inference::Dialects;
 
 /// The other side of a connection.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -45,11 +53,27 @@ pub struct RequestFacts<'a> {
 /// A span that has not ended.
 #[derive(Debug)]
 pub(super) struct Open {
+    /// For those below.
     cx: Context,
     clock: Clock,
     began: Instant,
-    content: Content,
-    ended: bool,
+    recording: Recording,
+    redactor: Redactor,
+    dialects: Dialects,
+    /// Taken when it has ended.
+    held: Option<Arc<Held>>,
+}
+
+/// What is known of a span when it starts.
+pub(super) struct Start<'a> {
+    pub(super) name: Cow<'static, str>,
+    pub(super) kind: SpanKind,
+    pub(super) parent: &'a Context,
+    pub(super) attributes: Vec<KeyValue>,
+    /// Whose sum is written when the span closes.
+    pub(super) usage: Option<Usage>,
+    /// If it is a flow's: what its file says of content, and the conversation that it belongs to.
+    pub(super) flow: Option<(Option<Content>, Option<&'a str>)>,
 }
 
 /// How a span ends.
@@ -57,6 +81,8 @@ pub(super) struct Open {
 pub(super) enum End<'a> {
     Completed,
     Failed {
+        /// The type of the exception; none: the code is.
+        kind: Option<&'a str>,
         code: &'a str,
         message: &'a str,
         detail: Option<&'a str>,
@@ -79,28 +105,36 @@ pub(super) struct Clock {
 
 impl Open {
     /// Starts a span now. With tracing switched off there is none, and `context` is that of the parent.
-    pub(super) fn start(
-        telemetry: &Telemetry,
-        name: impl Into<Cow<'static, str>>,
-        kind: SpanKind,
-        parent: &Context,
-        attributes: Vec<KeyValue>,
-    ) -> Self {
+    pub(super) fn start(telemetry: &Telemetry, start: Start<'_>) -> Self {
         let began = Instant::now();
-        let clock = parent.get::<Clock>().copied().unwrap_or_else(Clock::start);
-        let cx = match telemetry.tracer() {
+        let Start { name, kind, parent, mut attributes, usage, flow } = start;
+        let (mut inherited, above) = Inherited::of(parent);
+        let clock = *inherited.clock.get_or_insert_with(Clock::start);
+        if let Some((content, conversation)) = flow {
+            inherited.recording = Some(telemetry.content().of(content));
+            inherited.conversation = conversation.map(|it| label(telemetry.redactor(), it).into());
+        }
+        let recording = inherited.recording.unwrap_or_else(|| telemetry.content().of(None));
+        if let Some(conversation) = &inherited.conversation {
+            attributes.push(KeyValue::new(semconv::CONVERSATION, conversation.clone()));
+        }
+        let dialects = telemetry.dialects();
+        dialects.of_start(&mut attributes);
+        let own = match telemetry.tracer() {
             Some(tracer) => {
                 let builder = tracer
                     .span_builder(name)
                     .with_kind(kind)
                     .with_start_time(clock.wall(began))
                     .with_attributes(attributes);
-                parent.with_span(tracer.build_with_context(builder, parent)).with_value(clock)
+                parent.with_span(tracer.build_with_context(builder, parent))
             }
-            None => parent.with_value(clock),
+            // Without a span of our own, the span of the context is the caller's, which is not ours to end.
+            None => parent.clone(),
         };
-        // Without a span of our own, the span of `cx` is the caller's, which is not ours to end.
-        Self { cx, clock, began, content: telemetry.content(), ended: false }
+        let held = Held::new(own, clock, usage, above);
+        let cx = inherited.below(&held);
+        Self { cx, clock, began, recording, redactor: telemetry.redactor().clone(), dialects, held: Some(held) }
     }
 
     pub(super) fn context(&self) -> &Context {
@@ -111,8 +145,16 @@ impl Open {
         self.clock
     }
 
+    pub(super) fn redactor(&self) -> &Redactor {
+        &self.redactor
+    }
+
+    pub(super) fn recording(&self) -> Recording {
+        self.recording
+    }
+
     pub(super) fn is_open(&self) -> bool {
-        !self.ended
+        self.held.is_some()
     }
 
     /// Whether anyone will see what is set; if not, it need not be made.
@@ -121,30 +163,51 @@ impl Open {
     }
 
     pub(super) fn set(&self, key: &'static str, value: impl Into<Value>) {
-        self.cx.span().set_attribute(KeyValue::new(key, value));
+        self.set_all([KeyValue::new(key, value)]);
     }
 
     pub(super) fn set_all(&self, attributes: impl IntoIterator<Item = KeyValue>) {
+        let mut attributes: Vec<KeyValue> = attributes.into_iter().collect();
+        self.dialects.of(&mut attributes);
         self.cx.span().set_attributes(attributes);
     }
 
     pub(super) fn set_non_empty(&self, key: &'static str, value: &str) {
         if !value.is_empty() {
-            self.set(key, cut(value, LABEL_BYTES).to_owned());
+            self.set(key, label(&self.redactor, value));
         }
     }
 
     /// Tells a piece of content as far as it may be told: as an attribute, and as an event with the same text.
     pub(super) fn tell(&self, attribute_key: &'static str, event_name: &'static str, text: &str) {
-        if let Some(told) = self.told(text) {
+        let Some(told) = self.told(text) else { return };
+        if self.recording.places.attributes {
             self.set(attribute_key, told.clone());
-            self.event(event_name, vec![KeyValue::new(attribute::PAYLOAD, told)]);
+        }
+        self.tell_event(event_name, told);
+    }
+
+    /// Tells a piece of content as an event, if events may have it.
+    pub(super) fn tell_event(&self, name: &'static str, told: impl Into<Value>) {
+        if self.recording.places.events {
+            self.event(name, vec![KeyValue::new(attribute::PAYLOAD, told)]);
+        }
+    }
+
+    /// Tells a piece of content under a name of the GenAI conventions, if somebody wants that. It is made only then.
+    pub(super) fn tell_gen_ai(&self, key: &'static str, text: impl FnOnce() -> Option<String>) {
+        if self.recording.places.gen_ai
+            && self.recording.content != Content::None
+            && self.is_recording()
+            && let Some(told) = text().and_then(|text| self.told(&text))
+        {
+            self.set(key, told);
         }
     }
 
     /// The text as it may be told; none if it may not, or nobody listens.
     pub(super) fn told(&self, text: &str) -> Option<Arc<str>> {
-        if self.is_recording() { self.content.told(text) } else { None }
+        if self.is_recording() { self.recording.content.told(&self.redactor, text) } else { None }
     }
 
     pub(super) fn event(&self, name: &'static str, attributes: Vec<KeyValue>) {
@@ -154,30 +217,39 @@ impl Open {
 
     /// Ends the span now, and gives how long it was open. What is to be said on it must have been said.
     pub(super) fn end(&mut self, end: End<'_>) -> Duration {
-        self.ended = true;
-        if let End::Failed { code, message, detail } = end {
-            self.event(event::EXCEPTION, exception(code, message, detail));
+        if let End::Failed { kind, code, message, detail } = end {
+            self.event(event::EXCEPTION, self.exception(kind.unwrap_or(code), message, detail));
         }
         if let Some(code) = end.code() {
             self.set_non_empty(semconv::ERROR_TYPE, code);
         }
-        self.cx.span().set_status(end.status());
+        self.cx.span().set_status(end.status(&self.redactor));
         self.close()
     }
 
-    /// Ends the span now and leaves its status as it is.
+    /// Ends the span now and leaves its status as it is. It closes when those below it have: see [`Held`].
     pub(super) fn close(&mut self) -> Duration {
-        self.ended = true;
-        let now = Instant::now();
-        self.cx.span().end_with_timestamp(self.clock.wall(now));
-        now.duration_since(self.began)
+        self.held = None;
+        self.began.elapsed()
+    }
+
+    fn exception(&self, kind: &str, message: &str, detail: Option<&str>) -> Vec<KeyValue> {
+        let mut attributes = vec![
+            KeyValue::new(semconv::EXCEPTION_TYPE, label(&self.redactor, kind)),
+            KeyValue::new(semconv::EXCEPTION_MESSAGE, marked(&self.redactor, message, MESSAGE_BYTES)),
+        ];
+        // A trap comes with all its frames; what a stack that overflowed holds is not bounded by anyone else.
+        let frames = detail.map(|it| marked(&self.redactor, it, super::CONTENT_BYTES));
+        attributes.extend(frames.map(|frames| KeyValue::new(semconv::EXCEPTION_STACKTRACE, frames)));
+        attributes.push(KeyValue::new(semconv::EXCEPTION_ESCAPED, value::NOT_ESCAPED));
+        attributes
     }
 }
 
 impl<'a> End<'a> {
     /// A failure with this code; a run that nobody waited for any more has a code of its own.
     pub(super) fn failed(code: &'a str, message: &'a str, detail: Option<&'a str>) -> Self {
-        if code == value::CANCELLED { Self::CANCELLED } else { Self::Failed { code, message, detail } }
+        if code == value::CANCELLED { Self::CANCELLED } else { Self::Failed { kind: None, code, message, detail } }
     }
 
     pub(super) const CANCELLED: Self = Self::Cancelled { code: value::CANCELLED };
@@ -197,12 +269,13 @@ impl<'a> End<'a> {
         }
     }
 
-    fn status(self) -> Status {
+    fn status(self, redactor: &Redactor) -> Status {
         match self {
             // Set, not left unset: prompt flow's tools take only OK for success.
             Self::Completed => Status::Ok,
-            Self::Failed { code, message, .. } => {
-                Status::error(format!("{}: {}", cut(code, LABEL_BYTES), marked(message, MESSAGE_BYTES)))
+            Self::Failed { kind, code, message, .. } => {
+                let (kind, message) = (label(redactor, kind.unwrap_or(code)), marked(redactor, message, MESSAGE_BYTES));
+                Status::error(format!("{kind}: {message}"))
             }
             Self::Cancelled { .. } => Status::error(value::EXECUTION_CANCELLED),
         }
@@ -224,25 +297,16 @@ impl Clock {
 }
 
 /// What prompt flow says on each of its spans: flow, node and rpc.
-fn common(span_type: &'static str, request: RequestFacts<'_>) -> Vec<KeyValue> {
+fn common(redactor: &Redactor, span_type: &'static str, request: RequestFacts<'_>) -> Vec<KeyValue> {
+    let id: Arc<str> = label(redactor, request.id.as_str()).into();
     let mut attributes = vec![
         KeyValue::new(attribute::FRAMEWORK, value::FRAMEWORK),
         KeyValue::new(attribute::SPAN_TYPE, span_type),
         KeyValue::new(attribute::EXECUTION_TARGET, request.target),
-        KeyValue::new(attribute::LINE_RUN_ID, request.id.to_string()),
+        KeyValue::new(attribute::LINE_RUN_ID, id.clone()),
     ];
     if request.id_from_caller {
-        attributes.push(KeyValue::new(attribute::REQUEST_ID, request.id.to_string()));
+        attributes.push(KeyValue::new(attribute::REQUEST_ID, id));
     }
-    attributes
-}
-
-fn exception(code: &str, message: &str, detail: Option<&str>) -> Vec<KeyValue> {
-    let mut attributes = vec![
-        KeyValue::new(semconv::EXCEPTION_TYPE, cut(code, LABEL_BYTES).to_owned()),
-        KeyValue::new(semconv::EXCEPTION_MESSAGE, marked(message, MESSAGE_BYTES)),
-    ];
-    // A trap comes with all its frames; what a stack that overflowed holds is not bounded by anyone else.
-    attributes.extend(detail.map(|it| KeyValue::new(semconv::EXCEPTION_STACKTRACE, marked(it, super::CONTENT_BYTES))));
     attributes
 }

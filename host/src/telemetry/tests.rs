@@ -83,6 +83,7 @@ impl Rig {
             user_agent: Some("curl/8"),
             client: Some("127.0.0.1".to_owned()),
             host: Some("localhost:8080"),
+            protocol: "1.1",
         }
     }
 
@@ -93,6 +94,8 @@ impl Rig {
             name: "chat_basic",
             request: RequestFacts { id: &self.request, id_from_caller: true, target: "dag" },
             inputs: r#"{"question":"why?"}"#,
+            content: None,
+            conversation: None,
             usage: usage.clone(),
         })
     }
@@ -110,6 +113,7 @@ impl Rig {
             parent,
             inputs: r#"{"question":"why?"}"#,
             facts,
+            caller: None,
             usage: usage.clone(),
         })
     }

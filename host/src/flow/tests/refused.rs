@@ -202,6 +202,7 @@ nodes:
   limits: {memory: 64, timeout: 10 parsecs}
   activate: {when: 1}
   inputs: {x: .nan, y: 1, y: 2}
+trace_content: some
 ";
     check(
         manifest,
@@ -218,6 +219,7 @@ nodes:
             "13:13: node \"a\": activate needs both `when` and `is`",
             "14:15: node \"a\": `x`: JSON has no such number, so no node could be given it",
             "14:27: key `y` appears more than once",
+            "15:16: trace_content: unknown word \"some\"; write one of: none, truncated, full",
             "warning 1:1: the flow: unknown key `languag`; it has no effect; did you mean `language`?",
             "warning 11:31: node \"a\": source: unknown key `pth`; it has no effect; did you mean `path`?",
         ],

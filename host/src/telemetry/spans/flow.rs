@@ -5,8 +5,9 @@ use opentelemetry::{Context, KeyValue};
 
 use crate::id::FlowId;
 
-use super::{End, Open, RequestFacts, common};
-use crate::telemetry::names::{attribute, event, semconv, value};
+use super::{End, Open, RequestFacts, Start, common, gen_ai};
+use crate::telemetry::content::Content;
+use crate::telemetry::names::{attribute, event, gen_ai_content, semconv, value};
 use crate::telemetry::{Telemetry, Usage};
 
 /// What is known of a run of a flow before it begins.
@@ -20,6 +21,10 @@ pub struct FlowStart<'a> {
     pub request: RequestFacts<'a>,
     /// JSON object of the flow's inputs.
     pub inputs: &'a str,
+    /// What the flow's file says of content.
+    pub content: Option<Content>,
+    /// The conversation that the run belongs to, if the flow knows such a thing.
+    pub conversation: Option<&'a str>,
     /// What the request costs. Its sum is written when the span ends.
     pub usage: Usage,
 }
@@ -28,18 +33,29 @@ pub struct FlowStart<'a> {
 #[derive(Debug)]
 pub struct FlowSpan {
     open: Open,
-    usage: Usage,
 }
 
 impl Telemetry {
     /// Opens the span of a flow.
     pub fn flow(&self, start: FlowStart<'_>) -> FlowSpan {
-        let mut attributes = common("Flow", start.request);
+        let mut attributes = common(self.redactor(), "Flow", start.request);
         attributes.push(KeyValue::new(semconv::OPERATION, "invoke_workflow"));
         attributes.push(KeyValue::new(semconv::WORKFLOW, start.flow.to_string()));
-        let open = Open::start(self, start.name.to_owned(), SpanKind::Internal, start.parent, attributes);
+        self.dialects().place(&mut attributes, start.flow.as_str(), None);
+        let open = Open::start(
+            self,
+            Start {
+                name: start.name.to_owned().into(),
+                kind: SpanKind::Internal,
+                parent: start.parent,
+                attributes,
+                usage: Some(start.usage),
+                flow: Some((start.content, start.conversation)),
+            },
+        );
         open.tell(attribute::INPUTS, event::INPUTS, start.inputs);
-        FlowSpan { open, usage: start.usage }
+        open.tell_gen_ai(gen_ai_content::INPUT, || Some(gen_ai::said("user", start.inputs)));
+        FlowSpan { open }
     }
 }
 
@@ -52,6 +68,7 @@ impl FlowSpan {
     /// Ends the span with the flow's outputs, a JSON object.
     pub fn finish(mut self, output: &str) {
         self.open.tell(attribute::OUTPUT, event::OUTPUT, output);
+        self.open.tell_gen_ai(gen_ai_content::OUTPUT, || Some(gen_ai::said("assistant", output)));
         self.end(End::Completed);
     }
 
@@ -66,9 +83,19 @@ impl FlowSpan {
         self.end(End::failed(code, message, None));
     }
 
+    /// Ends the span as failed since a node did, in prompt flow's words: the node's own span has what it said itself.
+    pub fn fail_in(mut self, node: &str, code: &str, message: &str) {
+        let message = format!("Execution failure in '{node}': ({code}) {message}");
+        self.end(match End::failed(code, &message, None) {
+            End::Failed { code, message, detail, .. } => {
+                End::Failed { kind: Some(value::NODE_FAILED), code, message, detail }
+            }
+            end => end,
+        });
+    }
+
     fn end(&mut self, end: End<'_>) {
         if self.open.is_open() {
-            self.open.set_all(self.usage.tokens().cumulative().into_iter().flatten());
             self.open.end(end);
         }
     }

@@ -9,9 +9,9 @@ use serde_json::value::RawValue;
 use crate::id::{FlowId, NodeId};
 
 use super::notes::NodeNotes;
-use super::{End, Open, RequestFacts, common};
+use super::{End, Open, RequestFacts, Start, common};
 use crate::telemetry::metrics::{NodeRun, NodeUse, RunStatus};
-use crate::telemetry::names::{attribute, event, semconv, value};
+use crate::telemetry::names::{attribute, event, gen_ai_content, semconv, value};
 use crate::telemetry::{Telemetry, Usage};
 
 /// What a flow says of a node, the same for every run.
@@ -22,6 +22,8 @@ pub struct NodeFacts {
     pub kind: NodeKind,
     /// If the node renders a prompt.
     pub prompt: Option<PromptFacts>,
+    /// The first node whose output it is given, for pictures of the flow.
+    pub after: Option<String>,
 }
 
 /// What kind of node it is, in the words of the GenAI conventions.
@@ -53,6 +55,8 @@ pub struct NodeStart<'a> {
     /// JSON object of the node's inputs.
     pub inputs: &'a str,
     pub facts: &'a NodeFacts,
+    /// The node that called this one, if one did.
+    pub caller: Option<&'a str>,
     /// What this run costs: [`Usage::below`] that of the caller. Its sum is written when the span ends.
     pub usage: Usage,
 }
@@ -63,7 +67,7 @@ pub struct NodeSpan {
     telemetry: Telemetry,
     flow: FlowId,
     node: NodeId,
-    usage: Usage,
+    kind: NodeKind,
     used: NodeUse,
     notes: NodeNotes,
     open: Open,
@@ -73,7 +77,7 @@ impl Telemetry {
     /// Opens the span of a run of a node. DOOR 2.
     pub fn node(&self, start: NodeStart<'_>) -> NodeSpan {
         let NodeStart { flow, node, facts, .. } = start;
-        let mut attributes = common("Function", start.request);
+        let mut attributes = common(self.redactor(), "Function", start.request);
         attributes.push(KeyValue::new(attribute::FUNCTION, facts.function.clone()));
         attributes.push(KeyValue::new(attribute::NODE_NAME, node.to_string()));
         if facts.kind == NodeKind::Tool {
@@ -81,14 +85,29 @@ impl Telemetry {
             attributes.push(KeyValue::new(semconv::TOOL_NAME, node.to_string()));
             attributes.push(KeyValue::new(semconv::TOOL_TYPE, "function"));
         }
-        let open = Open::start(self, node.to_string(), SpanKind::Internal, start.parent, attributes);
+        let after = start.caller.or(facts.after.as_deref()).unwrap_or(flow.as_str());
+        self.dialects().place(&mut attributes, node.as_str(), Some(after));
+        let open = Open::start(
+            self,
+            Start {
+                name: node.to_string().into(),
+                kind: SpanKind::Internal,
+                parent: start.parent,
+                attributes,
+                usage: Some(start.usage),
+                flow: None,
+            },
+        );
         if let Some(prompt) = &facts.prompt {
             tell_prompt(&open, prompt, start.inputs);
         }
         open.tell(attribute::INPUTS, event::INPUTS, start.inputs);
+        if facts.kind == NodeKind::Tool {
+            open.tell_gen_ai(gen_ai_content::TOOL_ARGUMENTS, || Some(start.inputs.to_owned()));
+        }
         let notes = NodeNotes::on(&open, self, node);
         let (telemetry, used) = (self.clone(), NodeUse::default());
-        NodeSpan { telemetry, flow: flow.clone(), node: node.clone(), usage: start.usage, used, notes, open }
+        NodeSpan { telemetry, flow: flow.clone(), node: node.clone(), kind: facts.kind, used, notes, open }
     }
 
     /// Counts a node that its flow decided not to run. It has no span.
@@ -121,6 +140,9 @@ impl NodeSpan {
     /// Ends the span with the node's output, as JSON text.
     pub fn finish(mut self, output: &str) {
         self.open.tell(attribute::OUTPUT, event::OUTPUT, output);
+        if self.kind == NodeKind::Tool {
+            self.open.tell_gen_ai(gen_ai_content::TOOL_RESULT, || Some(output.to_owned()));
+        }
         self.end(End::Completed);
     }
 
@@ -141,7 +163,6 @@ impl NodeSpan {
             return;
         }
         self.notes.write();
-        self.open.set_all(self.usage.tokens().cumulative().into_iter().flatten());
         let took = self.open.end(end);
         let run = NodeRun {
             flow: &self.flow,
@@ -172,9 +193,11 @@ fn tell_prompt(open: &Open, prompt: &PromptFacts, inputs: &str) {
         attribute::PROMPT_TEMPLATE: &*template,
         attribute::PROMPT_VARIABLES: &*variables,
     });
-    open.set(attribute::PROMPT_TEMPLATE, template);
-    open.set(attribute::PROMPT_VARIABLES, variables);
-    open.event(event::PROMPT_TEMPLATE, vec![KeyValue::new(attribute::PAYLOAD, payload.to_string())]);
+    if open.recording().places.attributes {
+        open.set(attribute::PROMPT_TEMPLATE, template);
+        open.set(attribute::PROMPT_VARIABLES, variables);
+    }
+    open.tell_event(event::PROMPT_TEMPLATE, payload.to_string());
 }
 
 /// The members of a JSON object that are named, in the order of the names, with their texts as they are.

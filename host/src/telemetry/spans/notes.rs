@@ -96,8 +96,8 @@ impl NodeNotes {
         let kept = Kept { log: telemetry.guest_log().map(records).unwrap_or_default(), ..Kept::default() };
         Self {
             clock: open.clock(),
-            content: open.content,
-            redactor: telemetry.redactor().clone(),
+            content: open.recording().content,
+            redactor: open.redactor().clone(),
             kept: Arc::new(Mutex::new(kept)),
             cx,
         }
@@ -110,7 +110,7 @@ impl NodeNotes {
             kept.left_out += 1;
             return;
         }
-        if !replace(&mut kept.attributes, MAX_ATTRIBUTES, key.to_owned(), value.bounded()) {
+        if !replace(&mut kept.attributes, MAX_ATTRIBUTES, self.note(key.to_owned(), value)) {
             kept.left_out += 1;
         }
     }
@@ -121,7 +121,7 @@ impl NodeNotes {
         let fits = !name.is_empty()
             && name.len() <= MAX_KEY
             && value.is_finite()
-            && replace(&mut kept.metrics, MAX_METRICS, format!("{}.{name}", attribute::METRICS), Value::F64(value));
+            && replace(&mut kept.metrics, MAX_METRICS, KeyValue::new(format!("{}.{name}", attribute::METRICS), value));
         if !fits {
             kept.left_out += 1;
         }
@@ -141,11 +141,11 @@ impl NodeNotes {
             .into_iter()
             .filter(|(key, _)| is_free(key))
             .take(MAX_ATTRIBUTES)
-            .map(|(key, value)| KeyValue::new(key, value.bounded()))
+            .map(|(key, value)| self.note(key, value))
             .collect();
         kept.left_out += i64::try_from(offered - attributes.len()).unwrap_or(i64::MAX);
         drop(kept);
-        self.event(name.to_owned(), attributes);
+        self.event(self.redactor.text(name).into_owned(), attributes);
     }
 
     /// Adds a log line: a record with the ids of the span if logs are exported, else an event of it. `context` is what the
@@ -155,7 +155,8 @@ impl NodeNotes {
         if kept.closed {
             return;
         }
-        let context = cut(context, MAX_KEY);
+        let context = self.redactor.text(context);
+        let context = cut(&context, MAX_KEY);
         match &mut kept.log {
             LogLines::Events(MAX_LOG_LINES) => kept.left_out += 1,
             LogLines::Events(count) => {
@@ -189,7 +190,7 @@ impl NodeNotes {
     fn logged(&self, message: &str) -> Arc<str> {
         match self.content {
             Content::None => format!("[{} bytes]", message.len()).into(),
-            Content::Truncated | Content::Full => marked(&self.redactor.text(message), MAX_TEXT),
+            Content::Truncated | Content::Full => marked(&self.redactor, message, MAX_TEXT),
         }
     }
 
@@ -213,6 +214,16 @@ impl NodeNotes {
         }
     }
 
+    /// A note without secrets, and within its bounds.
+    fn note(&self, key: String, value: NoteValue) -> KeyValue {
+        let mut note = KeyValue::new(key, value.whole());
+        self.redactor.attribute(&mut note);
+        if let Value::String(text) = &note.value {
+            note.value = Value::String(marked(&self.redactor, text.as_str(), MAX_TEXT).into());
+        }
+        note
+    }
+
     fn event(&self, name: String, attributes: Vec<KeyValue>) {
         self.cx.span().add_event_with_timestamp(name, self.clock.wall(Instant::now()), attributes);
     }
@@ -229,9 +240,9 @@ impl NodeNotes {
 }
 
 impl NoteValue {
-    fn bounded(self) -> Value {
+    fn whole(self) -> Value {
         match self {
-            Self::Text(text) => Value::String(marked(&text, MAX_TEXT).into()),
+            Self::Text(text) => Value::String(text.into()),
             Self::Boolean(boolean) => Value::Bool(boolean),
             Self::Integer(integer) => Value::I64(integer),
             Self::Double(double) => Value::F64(double),
@@ -253,10 +264,10 @@ impl LogLevel {
 }
 
 /// Sets the value of a key, if it is there or there is room for one more.
-fn replace(list: &mut Vec<KeyValue>, most: usize, key: String, value: Value) -> bool {
-    match list.iter().position(|it| it.key.as_str() == key) {
-        Some(at) => list[at].value = value,
-        None if list.len() < most => list.push(KeyValue::new(key, value)),
+fn replace(list: &mut Vec<KeyValue>, most: usize, note: KeyValue) -> bool {
+    match list.iter().position(|it| it.key == note.key) {
+        Some(at) => list[at].value = note.value,
+        None if list.len() < most => list.push(note),
         None => return false,
     }
     true

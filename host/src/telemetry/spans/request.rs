@@ -7,11 +7,11 @@ use opentelemetry::{Context, KeyValue};
 
 use crate::id::{FlowId, RequestId};
 
-use super::{End, Open};
-use crate::telemetry::Telemetry;
-use crate::telemetry::content::{LABEL_BYTES, cut};
+use super::{End, Open, Start};
+use crate::telemetry::content::label;
 use crate::telemetry::metrics::{FlowRequest, Refused, ResponseType};
 use crate::telemetry::names::{attribute, semconv, value};
+use crate::telemetry::{Redactor, Telemetry};
 
 /// What is known of a request when its head has been read.
 #[derive(Debug)]
@@ -30,6 +30,8 @@ pub struct RequestStart<'a> {
     pub client: Option<String>,
     /// The `Host` header.
     pub host: Option<&'a str>,
+    /// The version of HTTP, such as `1.1`.
+    pub protocol: &'static str,
 }
 
 /// How a request was answered.
@@ -67,7 +69,10 @@ impl Telemetry {
         // By the conventions a method nobody knows is `HTTP` in the name, so that names stay few.
         let verb = if method == OTHER { "HTTP" } else { method };
         let name = format!("{verb} {}", start.route);
-        let open = Open::start(self, name, SpanKind::Server, start.parent, attributes(method, start));
+        let parent = start.parent;
+        let attributes = attributes(self.redactor(), method, start);
+        let start = Start { name: name.into(), kind: SpanKind::Server, parent, attributes, usage: None, flow: None };
+        let open = Open::start(self, start);
         RequestSpan { telemetry: self.clone(), open }
     }
 }
@@ -126,12 +131,13 @@ impl Drop for RequestSpan {
     }
 }
 
-fn attributes(method: &'static str, start: RequestStart<'_>) -> Vec<KeyValue> {
+fn attributes(redactor: &Redactor, method: &'static str, start: RequestStart<'_>) -> Vec<KeyValue> {
     let mut attributes = vec![
         KeyValue::new(semconv::HTTP_METHOD, method),
         KeyValue::new(semconv::HTTP_ROUTE, start.route),
         // Who ends TLS in front of us is not known here.
         KeyValue::new(semconv::URL_SCHEME, "http"),
+        KeyValue::new(semconv::PROTOCOL_VERSION, start.protocol),
     ];
     let (address, port) = start.host.map_or((None, None), server);
     for (key, value) in [
@@ -140,7 +146,7 @@ fn attributes(method: &'static str, start: RequestStart<'_>) -> Vec<KeyValue> {
         (semconv::USER_AGENT, start.user_agent),
         (attribute::REQUEST_ID, start.request_id.map(RequestId::as_str)),
     ] {
-        attributes.extend(value.map(|value| KeyValue::new(key, cut(value, LABEL_BYTES).to_owned())));
+        attributes.extend(value.map(|value| KeyValue::new(key, label(redactor, value))));
     }
     attributes.extend(start.client.map(|client| KeyValue::new(semconv::CLIENT_ADDRESS, client)));
     attributes.extend(port.map(|port| KeyValue::new(semconv::SERVER_PORT, i64::from(port))));

@@ -1,20 +1,19 @@
 //! DOOR 3: the span of one call of a node to the host, the `rpc_*` metrics and the tokens.
 
-use std::collections::HashMap;
+use std::time::{Duration, Instant};
 
 use http::HeaderMap;
 use opentelemetry::trace::SpanKind;
 use opentelemetry::{Array, Context, KeyValue, StringValue, Value};
-use serde_json::value::RawValue;
 
 use crate::id::{FlowId, NodeId};
 
-use super::{End, Open, RequestFacts, Server, common};
-use crate::telemetry::content::{LABEL_BYTES, cut};
+use super::{End, Open, RequestFacts, Server, Start, common, gen_ai};
+use crate::telemetry::content::{CONTENT_BYTES, Content, label};
 use crate::telemetry::metrics::{Consumption, ModelCall, RpcCall};
-use crate::telemetry::names::{attribute, event, semconv, value};
+use crate::telemetry::names::{attribute, event, gen_ai_content, semconv, value};
 use crate::telemetry::usage::whole;
-use crate::telemetry::{Telemetry, Tokens, Usage};
+use crate::telemetry::{Redactor, Telemetry, Tokens, Usage};
 
 /// What kind of call it is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -99,6 +98,9 @@ pub struct RpcSpan {
     /// Taken when it ends. None: it is no call of a model.
     model: Option<ModelCall>,
     open: Open,
+    began: Instant,
+    /// From the beginning of the call to the first piece of a streamed reply.
+    first_chunk: Option<Duration>,
 }
 
 impl RpcRequest {
@@ -113,23 +115,41 @@ impl Telemetry {
     pub fn rpc(&self, start: RpcStart<'_>) -> RpcSpan {
         let RpcStart { flow, node, api_call, facts, usage, .. } = start;
         let span_type = facts.kind.span_type();
-        let mut attributes = common(span_type, start.request);
+        let mut attributes = common(self.redactor(), span_type, start.request);
         attributes.push(KeyValue::new(attribute::FUNCTION, api_call));
         attributes.push(KeyValue::new(attribute::NODE_NAME, node.to_string()));
-        attributes.extend(facts.labels());
-        attributes.extend(facts.http.iter().flat_map(HttpRequest::attributes));
-        let open = Open::start(self, api_call, SpanKind::Client, start.parent, attributes);
+        attributes.extend(facts.labels(self.redactor()));
+        attributes.extend(facts.http.iter().flat_map(|http| http.attributes(self.redactor())));
+        let usage = Usage::below(&usage);
+        let began = Instant::now();
+        let open = Open::start(
+            self,
+            Start {
+                name: api_call.into(),
+                kind: SpanKind::Client,
+                parent: start.parent,
+                attributes,
+                usage: Some(usage.clone()),
+                flow: None,
+            },
+        );
         if open.is_recording() && facts.kind.operation().is_some() {
-            open.set_all(parameters(&facts.inputs));
+            open.set_all(gen_ai::parameters(self.redactor(), &facts.inputs));
         }
         if !facts.inputs.is_empty() {
             open.tell(attribute::INPUTS, event::INPUTS, &facts.inputs);
         }
-        let usage = Usage::below(&usage);
+        if matches!(facts.kind, RpcKind::Chat | RpcKind::Completion) {
+            // What is cut is cut within the texts, so that it stays JSON.
+            let most = if open.recording().content == Content::Full { usize::MAX } else { CONTENT_BYTES };
+            open.tell_gen_ai(gen_ai_content::SYSTEM, || gen_ai::system(&facts.inputs, most));
+            open.tell_gen_ai(gen_ai_content::INPUT, || gen_ai::messages(&facts.inputs, most));
+        }
         let model = facts.kind.operation().map(|operation| {
             self.metrics().model_call(operation, &facts.provider, &facts.model, facts.server.as_ref())
         });
-        RpcSpan { telemetry: self.clone(), flow: flow.clone(), node: node.clone(), api_call, facts, usage, model, open }
+        let (telemetry, flow, node) = (self.clone(), flow.clone(), node.clone());
+        RpcSpan { telemetry, flow, node, api_call, facts, usage, model, open, began, first_chunk: None }
     }
 }
 
@@ -151,6 +171,9 @@ impl RpcSpan {
 
     /// A chunk of a model's answer is there.
     pub fn chunk(&mut self) {
+        if self.first_chunk.is_none() {
+            self.first_chunk = Some(self.began.elapsed());
+        }
         if let Some(call) = &mut self.model {
             self.telemetry.metrics().model_chunk(call);
         }
@@ -184,11 +207,17 @@ impl RpcSpan {
         if reply.streamed {
             open.set(attribute::OUTPUT_TYPE, value::ITERATED);
         }
+        if matches!(self.facts.kind, RpcKind::Chat | RpcKind::Completion) {
+            let most = if open.recording().content == Content::Full { usize::MAX } else { CONTENT_BYTES };
+            open.tell_gen_ai(gen_ai_content::OUTPUT, || {
+                gen_ai::answer(&reply.generated_message, &reply.finish_reason, most)
+            });
+        }
         open.set_non_empty(attribute::LLM_RESPONSE_MODEL, &reply.model);
         open.set_non_empty(semconv::RESPONSE_MODEL, &reply.model);
         open.set_non_empty(semconv::RESPONSE_ID, &reply.id);
         if !reply.finish_reason.is_empty() {
-            let reason = StringValue::from(cut(&reply.finish_reason, LABEL_BYTES).to_owned());
+            let reason = StringValue::from(label(open.redactor(), &reply.finish_reason));
             open.set(semconv::FINISH_REASONS, Value::Array(Array::String(vec![reason])));
         }
         let contents = [
@@ -215,7 +244,9 @@ impl RpcSpan {
         if let Some(tokens) = tokens {
             self.usage.add(tokens);
         }
-        self.open.set_all(self.usage.tokens().cumulative().into_iter().flatten());
+        if let Some(first) = self.first_chunk {
+            self.open.set(semconv::FIRST_CHUNK, first.as_secs_f64());
+        }
         let took = self.open.end(end);
         let metrics = self.telemetry.metrics();
         let Self { flow, node, .. } = self;
@@ -261,13 +292,13 @@ impl RpcKind {
 
 impl RpcRequest {
     /// What the conventions want on the span from its start, and on the metrics.
-    fn labels(&self) -> Vec<KeyValue> {
+    fn labels(&self, redactor: &Redactor) -> Vec<KeyValue> {
         let mut labels: Vec<KeyValue> =
             self.kind.operation().map(|name| KeyValue::new(semconv::OPERATION, name)).into_iter().collect();
-        labels.extend(non_empty(semconv::PROVIDER, &self.provider));
-        labels.extend(non_empty(semconv::REQUEST_MODEL, &self.model));
+        labels.extend(non_empty(redactor, semconv::PROVIDER, &self.provider));
+        labels.extend(non_empty(redactor, semconv::REQUEST_MODEL, &self.model));
         if let Some(Server { address, port }) = &self.server {
-            labels.extend(non_empty(semconv::SERVER_ADDRESS, address));
+            labels.extend(non_empty(redactor, semconv::SERVER_ADDRESS, address));
             labels.extend(port.map(|port| KeyValue::new(semconv::SERVER_PORT, i64::from(port))));
         }
         labels
@@ -275,11 +306,9 @@ impl RpcRequest {
 }
 
 impl HttpRequest {
-    fn attributes(&self) -> Vec<KeyValue> {
-        [non_empty(semconv::HTTP_METHOD, &self.method), non_empty(semconv::URL_FULL, &self.url)]
-            .into_iter()
-            .flatten()
-            .collect()
+    fn attributes(&self, redactor: &Redactor) -> Vec<KeyValue> {
+        let of = |key, value: &str| non_empty(redactor, key, value);
+        [of(semconv::HTTP_METHOD, &self.method), of(semconv::URL_FULL, &self.url)].into_iter().flatten().collect()
     }
 }
 
@@ -297,25 +326,6 @@ fn token_attributes(kind: RpcKind, tokens: Tokens) -> Vec<KeyValue> {
     attributes
 }
 
-/// The parameters of a model that the conventions have attributes for, out of the JSON of the arguments.
-fn parameters(inputs: &str) -> Vec<KeyValue> {
-    let members: HashMap<String, &RawValue> = serde_json::from_str(inputs).unwrap_or_default();
-    let text = |name: &str| members.get(name).map(|value| value.get());
-    let double = |key, name| text(name)?.parse::<f64>().ok().map(|value| KeyValue::new(key, value));
-    let integer = |key, name| text(name)?.parse::<i64>().ok().map(|value| KeyValue::new(key, value));
-    [
-        double(semconv::REQUEST_TEMPERATURE, "temperature"),
-        double(semconv::REQUEST_TOP_P, "top_p"),
-        integer(semconv::REQUEST_MAX_TOKENS, "max_tokens"),
-        integer(semconv::REQUEST_SEED, "seed"),
-        // Only if so, as the conventions have it.
-        (text("stream") == Some("true")).then(|| KeyValue::new(semconv::REQUEST_STREAM, true)),
-    ]
-    .into_iter()
-    .flatten()
-    .collect()
-}
-
-fn non_empty(key: &'static str, value: &str) -> Option<KeyValue> {
-    (!value.is_empty()).then(|| KeyValue::new(key, cut(value, LABEL_BYTES).to_owned()))
+fn non_empty(redactor: &Redactor, key: &'static str, value: &str) -> Option<KeyValue> {
+    (!value.is_empty()).then(|| KeyValue::new(key, label(redactor, value)))
 }

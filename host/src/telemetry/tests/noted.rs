@@ -151,7 +151,7 @@ fn a_guest_knows_its_own_span() {
 fn logged(content: Content, note: impl FnOnce(&NodeNotes)) -> (Vec<SdkLogRecord>, SpanData) {
     let exporter = InMemoryLogExporter::default();
     let loggers = SdkLoggerProvider::builder().with_simple_exporter(exporter.clone()).build();
-    let rig = Rig::of(&Config { content, ..Config::default() }, Some(loggers));
+    let rig = Rig::of(&Config { content: content.into(), ..Config::default() }, Some(loggers));
     let node = rig.node(&Context::new(), &Usage::default());
     let notes = node.notes();
     note(&notes);

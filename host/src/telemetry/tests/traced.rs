@@ -14,7 +14,8 @@ fn whole_story(rig: &Rig) {
     let flow = rig.flow(&request.context(), &usage);
     let node_usage = Usage::below(&usage);
     let prompt = PromptFacts { template: "{{question}}".to_owned(), variables: vec!["question".to_owned()] };
-    let facts = NodeFacts { function: "OpenAI.chat".to_owned(), kind: NodeKind::Prompt, prompt: Some(prompt) };
+    let function = "OpenAI.chat".to_owned();
+    let facts = NodeFacts { function, kind: NodeKind::Prompt, prompt: Some(prompt), after: None };
     let node = rig.node_with(&flow.context(), &node_usage, &facts);
     rig.rpc(&node.context(), &node_usage, chat()).finish(&chat_reply());
     node.finish(r#""so""#);
@@ -99,6 +100,7 @@ fn spans_bear_the_promised_attributes() {
             ("server.port", "8080"),
             ("client.address", "127.0.0.1"),
             ("user_agent.original", "curl/8"),
+            ("network.protocol.version", "1.1"),
             ("request_id", "req-1"),
         ],
     );
@@ -244,6 +246,7 @@ fn a_failure_is_an_exception_and_an_error_on_the_span() {
             ("exception.type", "GuestTrap"),
             ("exception.message", "node \"chat\" trapped"),
             ("exception.stacktrace", "unreachable\n at main"),
+            ("exception.escaped", "False"),
         ])
     );
     check_tree(&rig, "node chat error run_status=Failed error.type=GuestTrap\n");
@@ -282,7 +285,7 @@ fn a_failure_by_cancellation_is_a_cancellation() {
 
 #[test]
 fn content_can_be_switched_off() {
-    let rig = Rig::with(&Config { content: Content::None, ..Config::default() });
+    let rig = Rig::with(&Config { content: Content::None.into(), ..Config::default() });
     whole_story(&rig);
     for span in rig.spans() {
         for key in ["inputs", "output", "prompt.template", "prompt.variables", "llm.generated_message"] {
@@ -337,4 +340,80 @@ fn a_call_passes_its_own_span_on() {
     assert_eq!(header, propagation::traceparent(&rpc.context()));
     rpc.finish(&chat_reply());
     assert!(header.contains(&rig.span("openai_chat").span_context.span_id().to_string()), "{header}");
+}
+
+#[test]
+fn a_span_closes_after_those_below_it_and_has_their_tokens() {
+    let rig = Rig::new();
+    let usage = Usage::default();
+    let request = rig.request(&Context::new());
+    let flow = rig.flow(&request.context(), &Usage::below(&usage));
+    let flow_usage = Usage::below(&usage);
+    let node = rig.node(&flow.context(), &flow_usage);
+    let rpc = rig.rpc(&node.context(), &flow_usage, chat());
+    // As when a client goes away: from the outside in, and a call still comes to its end.
+    drop((request, flow, node));
+    assert_eq!(rig.spans(), []);
+    rpc.finish(&chat_reply());
+    let spans = rig.spans();
+    let names: Vec<&str> = spans.iter().map(|span| &*span.name).collect();
+    assert_eq!(names, ["openai_chat", "chat", "chat_basic", "POST /score"]);
+    for pair in spans.windows(2) {
+        assert!(pair[0].end_time <= pair[1].end_time, "{} ends after {}", pair[0].name, pair[1].name);
+    }
+    let attributes = texts(&rig.span("chat").attributes);
+    assert_eq!(attributes.get("__computed__.cumulative_token_count.total").map(String::as_str), Some("14"));
+    assert_eq!(rig.span("chat").status, Status::error("Execution cancelled."));
+}
+
+#[test]
+fn a_task_that_was_aborted_may_still_open_a_span_within_its_parent() {
+    let rig = Rig::new();
+    let flow = rig.flow(&Context::new(), &Usage::default());
+    let (cx, hold) = (flow.context(), Hold::of(&flow.context()));
+    drop(flow);
+    drop(rig.node(&cx, &Usage::default()));
+    drop(hold);
+    let names: Vec<_> = rig.spans().into_iter().map(|span| span.name).collect();
+    assert_eq!(names, ["chat", "chat_basic"]);
+}
+
+#[test]
+fn a_flow_whose_node_failed_says_so_in_prompt_flows_words() {
+    let rig = Rig::new();
+    rig.flow(&Context::new(), &Usage::default()).fail_in("may_fail", "ValueError", "boom happened");
+    let span = rig.span("chat_basic");
+    let told = "Execution failure in 'may_fail': (ValueError) boom happened";
+    assert_eq!(span.status, Status::error(format!("ToolExecutionError: {told}")));
+    let attributes = texts(&span.attributes);
+    assert_eq!(attributes.get("error.type").map(String::as_str), Some("ValueError"));
+    let expected =
+        labels([("exception.type", "ToolExecutionError"), ("exception.message", told), ("exception.escaped", "False")]);
+    assert_eq!(texts(&span.events.iter().find(|event| event.name == "exception").unwrap().attributes), expected);
+    rig.flow(&Context::new(), &Usage::default()).fail_in("n", "Cancelled", "the client went away");
+    assert_eq!(rig.spans().last().unwrap().status, Status::error("Execution cancelled."));
+}
+
+#[test]
+fn a_conversation_is_on_all_spans_of_its_flow() {
+    let rig = Rig::new();
+    let flow = rig.telemetry.flow(FlowStart {
+        parent: &Context::new(),
+        flow: &rig.flow,
+        name: "chat_basic",
+        request: RequestFacts { id: &rig.request, id_from_caller: false, target: "dag" },
+        inputs: "{}",
+        content: Some(Content::None),
+        conversation: Some("c-1"),
+        usage: Usage::default(),
+    });
+    let node = rig.node(&flow.context(), &Usage::default());
+    rig.rpc(&node.context(), &Usage::default(), chat()).finish(&chat_reply());
+    drop((node, flow));
+    for span in rig.spans() {
+        let attributes = texts(&span.attributes);
+        assert_eq!(attributes.get("gen_ai.conversation.id").map(String::as_str), Some("c-1"), "{}", span.name);
+        // What the flow says of content holds for them as well.
+        assert!(!attributes.contains_key("inputs") && span.events.is_empty(), "{}", span.name);
+    }
 }

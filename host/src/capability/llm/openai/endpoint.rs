@@ -4,6 +4,7 @@ use http::header::{AUTHORIZATION, CONTENT_TYPE};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use reqwest::Url;
 
+use super::super::caller::CALLED_FROM;
 use super::failure::Upstream;
 use crate::capability::connection::{Connection, Kind, Secret};
 use crate::identity::{Identity, NoToken};
@@ -102,6 +103,10 @@ impl Endpoint {
                 Flavor::Azure { .. } => (HeaderName::from_static("api-key"), secret_header(key.expose())?),
                 Flavor::OpenAi | Flavor::Serverless => (AUTHORIZATION, bearer(key.expose())?),
             };
+            headers.insert(name, value);
+        }
+        if let Flavor::Azure { .. } = flavor {
+            let (name, value) = CALLED_FROM;
             headers.insert(name, value);
         }
         if let Some(organization) = connection.plain("organization") {
