@@ -148,6 +148,7 @@ impl Settings {
         let server = server::Config::read(&mut reader);
         let mut telemetry = telemetry::Config::read(&mut reader);
         telemetry.identity = Identity::from_env(&variable);
+        telemetry.app_insights.identify(&variable);
         // Read again for each flow, which may have its own; here for the list.
         reader.optional(&FLOW_INIT, setting::text);
         reader.optional(&INCLUDED_FIELDS, setting::text);

@@ -4,7 +4,7 @@
 //! | file | what of it counts |
 //! | --- | --- |
 //! | deployment | `name`, `endpoint_name`, `model`, `environment_variables`, `request_settings`, `app_insights_enabled` |
-//! | endpoint | `name`, `traffic` |
+//! | endpoint | `name`, `traffic`, `properties.app_insights_connection_string` |
 //! | model | `name`, `path` |
 //!
 //! Everything else belongs to the platform; what a reader may expect to have an effect is noted.
@@ -17,7 +17,7 @@ use crate::flow::fields::{At, Fields};
 use crate::flow::problem::{Findings, Problems, Warning};
 use crate::flow::yaml::{Entry, Node, Value};
 
-pub use endpoint::Endpoint;
+pub use endpoint::{Endpoint, LINKED};
 
 /// What a file turned out to be.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,10 +37,9 @@ pub struct Deployment {
     pub model: ModelReference,
     /// `environment_variables`, as texts.
     pub variables: IndexMap<String, String>,
-    /// `request_settings`: texts of the host's own settings by their variables, and the keys that say so.
+    /// `request_settings` and `app_insights_enabled`: texts of the host's own settings by their variables, and the keys
+    /// that say so.
     pub settings: IndexMap<&'static str, (String, String)>,
-    /// Whether traces are asked to go to Application Insights.
-    pub app_insights: bool,
 }
 
 /// Where the flow of a deployment is.
@@ -65,6 +64,9 @@ const REQUEST_SETTINGS: [(&str, &str); 3] = [
     ("max_concurrent_requests_per_instance", "WEIR_MAX_CONCURRENCY"),
     ("max_queue_wait_ms", "WEIR_MAX_QUEUE_WAIT"),
 ];
+
+/// The setting of the host that `app_insights_enabled` is.
+const APP_INSIGHTS: &str = "WEIR_APP_INSIGHTS_ENABLED";
 
 /// Keys that have no effect here, and what has.
 const WITHOUT_EFFECT: [(&str, &str); 7] = [
@@ -148,8 +150,10 @@ impl Deployment {
         let endpoint = fields.text("endpoint_name", findings).map(|at| at.value);
         let model = model(&mut fields, root, findings);
         let variables = variables(&mut fields, findings);
-        let settings = request_settings(&mut fields, findings);
-        let app_insights = app_insights(&mut fields, findings);
+        let mut settings = request_settings(&mut fields, findings);
+        if let Some(enabled) = app_insights(&mut fields, findings) {
+            settings.insert(APP_INSIGHTS, (enabled.to_string(), "app_insights_enabled".to_owned()));
+        }
         if let Some(environment) = fields.section("environment") {
             environment_routes(environment, findings);
         }
@@ -160,7 +164,7 @@ impl Deployment {
         }
         fields.ignore(&PLATFORM);
         fields.finish(findings);
-        Some(Self { name: name?, endpoint, model: model?, variables, settings, app_insights })
+        Some(Self { name: name?, endpoint, model: model?, variables, settings })
     }
 }
 
@@ -176,21 +180,16 @@ impl Model {
     }
 }
 
-/// Taken note of, and told that nothing is sent there: whoever asked for it would look for traces in vain.
-fn app_insights(fields: &mut Fields<'_>, findings: &mut Findings) -> bool {
-    let Some(node) = fields.take("app_insights_enabled") else { return false };
+/// Whether traces, metrics and logs go to the linked resource, if the file says so.
+fn app_insights(fields: &mut Fields<'_>, findings: &mut Findings) -> Option<bool> {
+    let node = fields.take("app_insights_enabled")?;
     match node.value {
-        Value::Bool(true) => {
-            let message = "`app_insights_enabled` has no effect yet: nothing is sent to Application Insights";
-            let warning = findings.warning("NoEffect", &node.span, message);
-            warning.help("send traces and metrics by OTLP: see OTEL_EXPORTER_OTLP_ENDPOINT");
-            true
-        }
-        Value::Bool(false) | Value::Null => false,
+        Value::Bool(enabled) => Some(enabled),
+        Value::Null => None,
         _ => {
             let message = format!("`app_insights_enabled` must be true or false, not {}", node.kind());
             findings.problem("InvalidDeployment", &node.span, message);
-            false
+            None
         }
     }
 }

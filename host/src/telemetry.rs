@@ -35,6 +35,7 @@ use opentelemetry::InstrumentationScope;
 use opentelemetry::trace::TracerProvider;
 use opentelemetry_sdk::trace::SdkTracer;
 
+pub use azure_monitor::{ENABLED as APP_INSIGHTS_ENABLED, LINKED as APP_INSIGHTS_LINKED};
 pub use config::Config;
 pub use console::Terminal;
 pub use content::{CONTENT_BYTES, Content, Policy};

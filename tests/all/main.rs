@@ -14,6 +14,7 @@ mod scenarios;
 
 mod access;
 mod activate;
+mod app_insights;
 mod check;
 mod cli;
 mod conformance;

@@ -6,10 +6,12 @@ mod surroundings;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use crate::config::{ServeArgs, Told};
-use crate::deployment::{Deployment, Document, Endpoint, ModelReference};
+use crate::config::{ServeArgs, Told, documented};
+use crate::deployment::{self, Deployment, Document, Endpoint, ModelReference};
 use crate::flow::problem::{Problems, Warning, listed};
 use crate::folder::{Folder, FolderError};
+use crate::setting::{Given, Origin};
+use crate::telemetry::{APP_INSIGHTS_ENABLED as ENABLED, APP_INSIGHTS_LINKED as LINKED};
 
 use surroundings::{names, usual};
 
@@ -74,19 +76,24 @@ impl Served {
         let Some(mut told) = all.next().cloned() else { return Ok(None) };
         if self.deployments.len() > 1 {
             // What is said of one flow does not hold for the others.
-            told.settings.clear();
+            told.settings.retain(|name, _| SHARED.contains(name));
         }
         for other in all {
+            for (name, given) in other.settings.iter().filter(|(name, _)| SHARED.contains(name)) {
+                match told.settings.get(name) {
+                    Some(first) if first.text != given.text => {
+                        let (place, first_place) = (given.origin.to_string(), first.origin.to_string());
+                        return Err(unlike(&place, name, [&given.text, &first.text], &first_place));
+                    }
+                    Some(_) => {}
+                    None => drop(told.settings.insert(name, given.clone())),
+                }
+            }
             for (name, value) in other.variables.iter().filter(|(name, _)| is_of_process(name)) {
                 match told.variables.get(name) {
                     Some(first) if first != value => {
-                        return Err(format!(
-                            "{}: environment variable {name}: {value:?}, but {:?} in {}; there is one process: set it in the \
-                             environment, or alike",
-                            other.path.display(),
-                            first,
-                            told.path.display()
-                        ));
+                        let place = format!("{}: environment variable {name}", other.path.display());
+                        return Err(unlike(&place, name, [value, first], &told.path.display().to_string()));
                     }
                     Some(_) => {}
                     None => drop(told.variables.insert(name.clone(), value.clone())),
@@ -97,10 +104,31 @@ impl Served {
     }
 }
 
+/// Settings that deployment files have keys for, and that all deployments share.
+const SHARED: [&str; 2] = [ENABLED.variable, LINKED.variable];
+
 /// Variables of what all deployments share: telemetry, and settings of our own.
 fn is_of_process(name: &str) -> bool {
-    let prefixes = ["OTEL_", "WEIR_", "APPLICATIONINSIGHTS_", "PF_DISABLE_TRACING", "PF_SERVING_METRICS"];
+    let prefixes = [
+        "OTEL_",
+        "WEIR_",
+        "APPLICATIONINSIGHTS_",
+        "APPINSIGHTS_",
+        "AML_APP_INSIGHTS_",
+        "PF_DISABLE_TRACING",
+        "PF_SERVING_METRICS",
+    ];
     prefixes.iter().any(|prefix| name.starts_with(prefix))
+}
+
+/// That two files say different things of what there is but one of. A secret is not shown.
+fn unlike(place: &str, variable: &str, [value, first]: [&str; 2], first_place: &str) -> String {
+    let is_secret = documented().iter().any(|found| found.setting.variable == variable && found.setting.secret);
+    let said = match is_secret {
+        true => format!("not the value that {first_place} has"),
+        false => format!("{value:?}, but {first:?} in {first_place}"),
+    };
+    format!("{place}: {said}; there is one process: set {variable} in its environment, or alike")
 }
 
 #[derive(Default)]
@@ -214,6 +242,7 @@ impl Reading<'_> {
         let single = read.len() == 1;
         let endpoint = self.endpoint.as_ref().map(|(_, endpoint)| endpoint.name.clone());
         let endpoint = endpoint.or_else(|| read.first()?.deployment.endpoint.clone());
+        let linked = self.linked();
         let mut deployments = Vec::new();
         for Read { path, deployment } in read {
             let weight = match &traffic {
@@ -223,11 +252,21 @@ impl Reading<'_> {
             };
             if let Some(folder) = self.model(&path, &deployment.model) {
                 let Deployment { name, settings, variables, .. } = deployment;
+                let at = |key| Origin::Deployment { path: path.clone(), key };
+                let settings = settings.into_iter().map(|(name, (text, key))| (name, Given { text, origin: at(key) }));
+                let settings = settings.chain(linked.clone()).collect();
                 let told = Some(Told { path, settings, variables });
                 deployments.push(Named { name: Some(name), folder, weight, told });
             }
         }
         Served { endpoint, deployments, warnings: std::mem::take(&mut self.warnings) }
+    }
+
+    /// The resource of Application Insights that the endpoint's file links to it, as a setting of its deployments.
+    fn linked(&self) -> Option<(&'static str, Given)> {
+        let (path, endpoint) = self.endpoint.as_ref()?;
+        let origin = Origin::Deployment { path: path.clone(), key: format!("properties.{}", deployment::LINKED) };
+        Some((LINKED.variable, Given { text: endpoint.linked.as_ref()?.expose().to_owned(), origin }))
     }
 
     /// Whether files and endpoint go together.

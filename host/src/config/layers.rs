@@ -42,8 +42,8 @@ impl Flag {
 #[derive(Clone, Debug, Default)]
 pub struct Told {
     pub path: PathBuf,
-    /// Texts by variable, with the key of the file that says so.
-    pub settings: IndexMap<&'static str, (String, String)>,
+    /// By variable, each with the place that says so.
+    pub settings: IndexMap<&'static str, Given>,
     /// Its `environment_variables`.
     pub variables: IndexMap<String, String>,
 }
@@ -96,8 +96,8 @@ impl Source for Layers<'_> {
         let of_deployment = || {
             let told = self.deployment?;
             let at = |key: String| Origin::Deployment { path: told.path.clone(), key };
-            if let Some((text, key)) = told.settings.get(name) {
-                return Some(Given { text: text.clone(), origin: at(key.clone()) });
+            if let Some(given) = told.settings.get(name) {
+                return Some(given.clone());
             }
             let text = told.variables.get(name)?.clone();
             Some(Given { text, origin: at(format!("environment_variables.{name}")) })

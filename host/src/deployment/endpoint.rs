@@ -5,6 +5,7 @@ use indexmap::IndexMap;
 use crate::flow::fields::Fields;
 use crate::flow::problem::Findings;
 use crate::flow::yaml::{Node, Value};
+use crate::secret::Secret;
 
 /// An online endpoint.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -12,26 +13,23 @@ pub struct Endpoint {
     pub name: String,
     /// Percent of the requests that name no deployment, by deployment, in the order of the file.
     pub traffic: IndexMap<String, u32>,
+    /// The Application Insights resource that is linked to it: the connection string among its `properties`.
+    pub linked: Option<Secret>,
 }
 
+/// The property with the connection string. Properties are free, so Azure ML takes the file as it is.
+pub const LINKED: &str = "app_insights_connection_string";
+
 /// Keys that are the platform's.
-const PLATFORM: [&str; 9] = [
-    "$schema",
-    "type",
-    "description",
-    "tags",
-    "properties",
-    "identity",
-    "location",
-    "compute",
-    "public_network_access",
-];
+const PLATFORM: [&str; 8] =
+    ["$schema", "type", "description", "tags", "identity", "location", "compute", "public_network_access"];
 
 impl Endpoint {
     pub(super) fn read(root: &Node, findings: &mut Findings) -> Option<Self> {
         let mut fields = Fields::of("the endpoint", root, findings)?;
         let name = super::name(&mut fields, "endpoint", root, findings);
         let traffic = traffic(&mut fields, findings);
+        let linked = linked(&mut fields, findings);
         if let Some(mode) = fields.text("auth_mode", findings)
             && mode.value != "key"
         {
@@ -43,7 +41,23 @@ impl Endpoint {
         }
         fields.ignore(&PLATFORM);
         fields.finish(findings);
-        Some(Self { name: name?, traffic })
+        Some(Self { name: name?, traffic, linked })
+    }
+}
+
+/// Of the properties, all others are the platform's.
+fn linked(fields: &mut Fields<'_>, findings: &mut Findings) -> Option<Secret> {
+    let node = fields.section("properties")?;
+    let Value::Map(entries) = &node.value else { return None };
+    let entry = entries.iter().find(|entry| entry.key == LINKED)?;
+    match &entry.value.value {
+        Value::Text(text) => Some(Secret::new(text.as_str())),
+        Value::Null => None,
+        _ => {
+            let message = format!("`{LINKED}` must be a text, not {}", entry.value.kind());
+            findings.problem("InvalidDeployment", &entry.value.span, message);
+            None
+        }
     }
 }
 

@@ -1,4 +1,5 @@
 use super::*;
+use crate::secret::Secret;
 
 #[track_caller]
 fn parse(text: &str) -> (Document, Vec<String>) {
@@ -46,6 +47,7 @@ fn a_deployment_is_its_flow_its_variables_and_its_limits() {
         ("WEIR_REQUEST_TIMEOUT", ("90000ms", "request_settings.request_timeout_ms")),
         ("WEIR_MAX_CONCURRENCY", ("10", "request_settings.max_concurrent_requests_per_instance")),
         ("WEIR_MAX_QUEUE_WAIT", ("500ms", "request_settings.max_queue_wait_ms")),
+        ("WEIR_APP_INSIGHTS_ENABLED", ("true", "app_insights_enabled")),
     ];
     let variables = [
         ("PROMPTFLOW_RUN_MODE", "serving"),
@@ -58,15 +60,12 @@ fn a_deployment_is_its_flow_its_variables_and_its_limits() {
         model: ModelReference::Registered("basic-chat-model".into()),
         variables: variables.map(|(name, value)| (name.to_owned(), value.to_owned())).into(),
         settings: settings.map(|(name, (text, key))| (name, (text.to_owned(), key.to_owned()))).into(),
-        app_insights: true,
     };
     assert_eq!(document, Document::Deployment(expected));
     assert_eq!(
         notes,
         [
             "f.yaml:12:1: `instance_count` has no effect here: a host is one instance; its replicas are the cluster's",
-            "f.yaml:17:23: `app_insights_enabled` has no effect yet: nothing is sent to Application Insights; send traces and \
-             metrics by OTLP: see OTEL_EXPORTER_OTLP_ENDPOINT",
             "f.yaml:22:1: `liveness_probe` has no effect here: point the cluster's probe to /livez of the operator's listener",
         ]
     );
@@ -78,7 +77,7 @@ fn a_file_is_known_by_its_schema_or_its_keys() {
     assert_eq!(parse(model).0, Document::Model(Model { name: "m".into(), path: "../flow".into() }));
     let (endpoint, notes) = parse("name: e\ntraffic: {blue: 90, green: 10}\nauth_mode: aml_token\n");
     let traffic = [("blue".to_owned(), 90), ("green".to_owned(), 10)].into();
-    assert_eq!(endpoint, Document::Endpoint(Endpoint { name: "e".into(), traffic }));
+    assert_eq!(endpoint, Document::Endpoint(Endpoint { name: "e".into(), traffic, linked: None }));
     assert_eq!(
         notes,
         ["f.yaml:3:12: `auth_mode: aml_token` has no effect here: requests are let in by keys; see WEIR_PRIMARY_KEY"]
@@ -87,6 +86,34 @@ fn a_file_is_known_by_its_schema_or_its_keys() {
     assert_eq!(parse("- 1\n").0, Document::Other);
     let Document::Deployment(deployment) = parse("name: blue\nmodel: {path: .}\n").0 else { panic!("a deployment") };
     assert_eq!(deployment.model, ModelReference::Path(".".into()));
+}
+
+#[test]
+fn a_deployment_may_say_whether_application_insights_is_told() {
+    for (value, expected) in [("true", Some("true")), ("false", Some("false")), ("~", None)] {
+        let (document, notes) = parse(&format!("name: blue\nmodel: {{path: .}}\napp_insights_enabled: {value}\n"));
+        let Document::Deployment(deployment) = document else { panic!("a deployment") };
+        let said = deployment.settings.get("WEIR_APP_INSIGHTS_ENABLED").map(|(text, _)| text.as_str());
+        assert_eq!((said, notes), (expected, vec![]), "{value}");
+    }
+}
+
+#[test]
+fn an_endpoint_may_have_a_linked_resource_among_its_properties() {
+    for (properties, expected) in [
+        ("{app_insights_connection_string: InstrumentationKey=k, team: a}", Some("InstrumentationKey=k")),
+        ("{team: a}", None),
+        ("~", None),
+    ] {
+        let (document, notes) = parse(&format!("name: e\ntraffic: {{}}\nproperties: {properties}\n"));
+        let Document::Endpoint(endpoint) = document else { panic!("an endpoint") };
+        assert_eq!(endpoint.linked.as_ref().map(Secret::expose), expected, "{properties}");
+        assert_eq!(notes, Vec::<String>::new());
+    }
+    refused(
+        "name: e\ntraffic: {}\nproperties: {app_insights_connection_string: [a]}\n",
+        &["f.yaml:3:46: `app_insights_connection_string` must be a text, not a list"],
+    );
 }
 
 #[test]

@@ -8,6 +8,7 @@ mod resource;
 
 use std::path::PathBuf;
 
+use super::azure_monitor;
 use super::console::Terminal;
 use super::content::Policy;
 use super::exporters;
@@ -33,6 +34,8 @@ pub struct Config {
     pub(super) choice: Choice,
     /// Where each signal goes over OTLP.
     pub otlp: otlp::Config,
+    /// The Application Insights resource that everything goes to, if there is one.
+    pub app_insights: azure_monitor::Config,
     /// How much waits for exporters, and where.
     pub(super) outbox: outbox::Config,
     /// Of this host, for destinations that take its tokens.
@@ -65,6 +68,7 @@ impl Default for Config {
         Self {
             choice: Choice::default(),
             otlp: otlp::Config::default(),
+            app_insights: azure_monitor::Config::default(),
             outbox: outbox::Config::default(),
             identity: Identity::from_env(&|_| None),
             resource: resource::Attributes::default(),
@@ -104,8 +108,11 @@ impl Config {
     pub fn read(reader: &mut Reader<'_>) -> Self {
         let otlp = otlp::Config::read(reader);
         let given = |signal| otlp.given(signal).is_some();
-        let choice = Choice::read(reader, &Addresses { otlp: &given, azure_monitor: false });
+        let app_insights = azure_monitor::Config::read(reader);
+        let azure_monitor = app_insights.connected().is_some();
+        let choice = Choice::read(reader, &Addresses { otlp: &given, azure_monitor });
         Self {
+            app_insights,
             choice: if reader.value(&DISABLED, only_true) { Choice::nothing(DISABLED.variable) } else { choice },
             otlp,
             outbox: outbox::Config::read(reader),

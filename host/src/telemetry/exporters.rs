@@ -20,6 +20,7 @@ use opentelemetry_sdk::metrics::SdkMeterProvider;
 use opentelemetry_sdk::trace::SdkTracerProvider;
 use tokio::runtime::{Builder, Handle, Runtime};
 
+use super::azure_monitor;
 use super::config::{Config, DISABLE_TRACING};
 use super::feedback::{self, Store};
 use super::otlp::Unfit;
@@ -39,6 +40,10 @@ pub(super) use sink::Sink;
 pub enum StartError {
     #[error(transparent)]
     Otlp(#[from] Unfit),
+    #[error(transparent)]
+    AzureMonitor(#[from] azure_monitor::StartError),
+    #[error("Application Insights is to be told, and no resource is set")]
+    NotConnected,
     #[error("cannot start a thread for telemetry")]
     Thread(#[source] std::io::Error),
     #[error("the data directory of {} cannot be used", feedback::DATA_DIR.variable)]
@@ -71,6 +76,9 @@ pub(super) struct Exporters {
 impl Exporters {
     pub(super) fn build(config: &mut Config) -> Result<Self, StartError> {
         let background = Background::start()?;
+        if let Some(told) = config.app_insights.unlinked() {
+            tracing::warn!("{told}");
+        }
         let lines = lines(config);
         let mut builder = ExportersBuilder::new(config, background.handle())?;
         let (meters, scrape) = builder.meters()?;
@@ -225,7 +233,10 @@ fn of_signal(config: &Config, signal: Signal) -> Vec<String> {
                 let endpoint = config.otlp.endpoint(signal);
                 (format!("otlp ({}) to {}", endpoint.protocol.as_str(), endpoint.shown()), endpoint.variable)
             }
-            Exporter::AzureMonitor => ("azuremonitor".to_owned(), None),
+            Exporter::AzureMonitor => match config.app_insights.connected() {
+                Some(connected) => (format!("azuremonitor to {}", connected.address()), Some(connected.variable)),
+                None => ("azuremonitor".to_owned(), None),
+            },
             Exporter::Prometheus => ("at /metrics of the admin listener".to_owned(), None),
             Exporter::Console => ("printed here".to_owned(), None),
         };

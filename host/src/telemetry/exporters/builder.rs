@@ -4,13 +4,14 @@ use std::sync::Arc;
 
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::logs::{SdkLogRecord, SdkLoggerProvider};
-use opentelemetry_sdk::metrics::{PeriodicReader, SdkMeterProvider, Temporality};
+use opentelemetry_sdk::metrics::{PeriodicReader, SdkMeterProvider};
 use opentelemetry_sdk::trace::{SdkTracerProvider, SpanData};
 use tokio::runtime::Handle;
 
 use super::StartError;
 use super::chosen::Exporter;
 use super::sink::{Direct, Sink};
+use crate::telemetry::azure_monitor;
 use crate::telemetry::config::Config;
 use crate::telemetry::console::{Console, ConsoleLogs, ConsoleMetrics};
 use crate::telemetry::feedback::Store;
@@ -53,7 +54,7 @@ impl<'a> ExportersBuilder<'a> {
         for (exporter, outbox) in self.open(Signal::Metrics)? {
             let temporality = match exporter {
                 // It knows no other.
-                Exporter::AzureMonitor => Temporality::Delta,
+                Exporter::AzureMonitor => azure_monitor::TEMPORALITY,
                 _ => reading.temporality,
             };
             let points = Points { outbox, temporality };
@@ -160,7 +161,11 @@ impl<'a> ExportersBuilder<'a> {
                 let endpoint = self.config.otlp.endpoint(signal);
                 otlp::destination(signal, endpoint, &self.resource, &self.config.identity)
             }
-            other => unreachable!("{other} does not push"),
+            Exporter::AzureMonitor => {
+                let connected = self.config.app_insights.connected().ok_or(StartError::NotConnected)?;
+                Ok(azure_monitor::destination(connected, &self.resource)?)
+            }
+            other @ (Exporter::Prometheus | Exporter::Console) => unreachable!("{other} does not push"),
         }
     }
 
