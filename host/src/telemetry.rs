@@ -54,7 +54,7 @@ pub use spans::{Dialects, Hold, RequestFacts, Server};
 pub use usage::{Tokens, Usage};
 
 use exporters::Exporters;
-use logs::GuestLog;
+use logs::{GuestLog, Told};
 use metrics::Metrics;
 use names::dimension;
 use propagation::Propagators;
@@ -92,7 +92,7 @@ impl Telemetry {
 
     fn with(exporters: Exporters, config: &Config) -> Self {
         if let Some(log) = &config.host_log {
-            log.export_by(exporters.loggers.as_ref().map(|it| (logs::host_logger(it), config.redactor.clone())));
+            log.export_by(exporters.loggers.as_ref().map(|it| Told::of_host(it, config)));
         }
         Self(Arc::new(Inner {
             tracer: exporters.tracers.tracer_with_scope(scope()),
@@ -102,7 +102,7 @@ impl Telemetry {
             propagators: config.propagators,
             redactor: config.redactor.clone(),
             metrics: Metrics::new(&exporters.meters, &config.common_dimensions),
-            guest_log: exporters.loggers.as_ref().map(GuestLog::new),
+            guest_log: exporters.loggers.as_ref().map(|it| GuestLog::new(it, config)),
             exporters: Arc::new(exporters),
         }))
     }

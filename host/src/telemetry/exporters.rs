@@ -128,7 +128,11 @@ impl Exporters {
             if thread::Builder::new().name("weir-stop-feedback".to_owned()).spawn_scoped(scope, stop).is_err() {
                 stop();
             }
-            // What the SDK holds first: it goes through the outboxes. They keep what they cannot send.
+            // What waits for feedback first, and then what the SDK holds: it goes through the outboxes. They keep what they
+            // cannot send.
+            if let Some(tail) = &self.tail {
+                tail.decide();
+            }
             self.stop_signals(within / 2, Instant::now() + within / 2);
             for outbox in &self.outboxes {
                 let stop = move || outbox.stop(deadline);

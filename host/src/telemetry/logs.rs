@@ -12,12 +12,12 @@ mod draft;
 mod evaluation;
 mod guest;
 
-use opentelemetry::InstrumentationScope;
-use opentelemetry::logs::{AnyValue, LoggerProvider};
-use opentelemetry::{Array, Value};
-use opentelemetry_sdk::logs::{SdkLogger, SdkLoggerProvider};
+use opentelemetry::logs::{AnyValue, LogRecord, Logger, LoggerProvider};
+use opentelemetry::{Array, InstrumentationScope, Key, Value};
+use opentelemetry_sdk::logs::{SdkLogRecord, SdkLogger, SdkLoggerProvider};
 
-use super::names;
+use super::content::marked;
+use super::{Config, Redactor, names};
 
 pub use bridge::HostLog;
 pub(super) use evaluation::evaluation;
@@ -28,10 +28,37 @@ pub(super) use guest::{MAX_BYTES, MAX_LINES};
 /// Longest text of a record, its body or the value of an attribute, in bytes. Application Insights keeps no more of one.
 const TEXT_BYTES: usize = 8 * 1024;
 
-/// By which the host's own log is told.
-pub(super) fn host_logger(provider: &SdkLoggerProvider) -> SdkLogger {
-    let scope = InstrumentationScope::builder(names::CONVENTIONS_METER).with_version(env!("CARGO_PKG_VERSION"));
-    provider.logger_with_scope(scope.build())
+/// By which records are told. The standard's limits of attributes are kept further on: see exporters/builder.rs.
+#[derive(Clone, Debug)]
+pub(super) struct Told {
+    logger: SdkLogger,
+    redactor: Redactor,
+}
+
+impl Told {
+    /// The host's own log.
+    pub(super) fn of_host(provider: &SdkLoggerProvider, config: &Config) -> Self {
+        let scope = InstrumentationScope::builder(names::CONVENTIONS_METER).with_version(env!("CARGO_PKG_VERSION"));
+        Self::by(provider.logger_with_scope(scope.build()), config)
+    }
+
+    fn by(logger: SdkLogger, config: &Config) -> Self {
+        Self { logger, redactor: config.redactor.clone() }
+    }
+
+    fn record(&self) -> SdkLogRecord {
+        self.logger.create_log_record()
+    }
+
+    /// A text as it may be told: masked, and then cut, since half of a secret is a secret.
+    fn text(&self, text: &str) -> AnyValue {
+        AnyValue::String(marked(&self.redactor, text, TEXT_BYTES).into())
+    }
+
+    fn emit<K: Into<Key>>(&self, mut record: SdkLogRecord, attributes: Vec<(K, AnyValue)>) {
+        record.add_attributes(attributes);
+        self.logger.emit(record);
+    }
 }
 
 /// The value of an attribute of a span as that of a record.

@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 use opentelemetry::KeyValue;
 use opentelemetry_sdk::error::{OTelSdkError, OTelSdkResult};
 use opentelemetry_sdk::metrics::Temporality;
-use opentelemetry_sdk::metrics::data::{AggregatedMetrics, MetricData, ResourceMetrics};
+use opentelemetry_sdk::metrics::data::{AggregatedMetrics, MetricData, ResourceMetrics, ScopeMetrics};
 use opentelemetry_sdk::metrics::exporter::PushMetricExporter;
 
 use super::{Console, FLUSH, pair, timestamp};
@@ -41,7 +41,7 @@ impl PushMetricExporter for ConsoleMetrics {
 /// The metrics as they are printed; none if there are none.
 fn render(metrics: &ResourceMetrics, now: SystemTime) -> Option<String> {
     let mut text = String::new();
-    for metric in metrics.scope_metrics().flat_map(|scope| scope.metrics()) {
+    for metric in metrics.scope_metrics().flat_map(ScopeMetrics::metrics) {
         let points = match metric.data() {
             AggregatedMetrics::F64(data) => points(data),
             AggregatedMetrics::U64(data) => points(data),

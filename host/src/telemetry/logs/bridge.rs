@@ -9,16 +9,14 @@ use std::fmt;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use opentelemetry::Context;
-use opentelemetry::logs::Logger;
-use opentelemetry_sdk::logs::SdkLogger;
 use tracing::{Event, Level, Metadata, Subscriber};
 use tracing_subscriber::Layer;
 use tracing_subscriber::filter::filter_fn;
 use tracing_subscriber::layer;
 use tracing_subscriber::registry::LookupSpan;
 
+use super::Told;
 use super::draft::Draft;
-use crate::telemetry::Redactor;
 
 /// Lines that are kept until telemetry starts. A start logs a few.
 const EARLY: usize = 256;
@@ -41,7 +39,7 @@ pub struct HostLog(Arc<Shared>);
 #[derive(Default)]
 struct Shared {
     /// Unset: telemetry has not started. None: nobody is told.
-    exporter: OnceLock<Option<(SdkLogger, Redactor)>>,
+    exporter: OnceLock<Option<Told>>,
     early: Mutex<Vec<Draft>>,
 }
 
@@ -51,8 +49,8 @@ impl HostLog {
         Listening(self.clone()).with_filter(filter_fn(is_told))
     }
 
-    /// From now on it is told by this logger, and so is what was logged before; or by nobody. The first word counts.
-    pub(in crate::telemetry) fn export_by(&self, exporter: Option<(SdkLogger, Redactor)>) {
+    /// From now on it is told by this, and so is what was logged before; or by nobody. The first word counts.
+    pub(in crate::telemetry) fn export_by(&self, exporter: Option<Told>) {
         let mut early = self.0.early.lock().unwrap_or_else(PoisonError::into_inner);
         if self.0.exporter.set(exporter).is_ok() {
             std::mem::take(&mut *early).into_iter().for_each(|draft| self.tell(draft));
@@ -81,10 +79,10 @@ impl HostLog {
     }
 
     fn tell(&self, draft: Draft) {
-        if let Some(Some((logger, redactor))) = self.0.exporter.get() {
+        if let Some(Some(told)) = self.0.exporter.get() {
             TELLING.set(true);
             let _done = Done;
-            logger.emit(draft.record(logger.create_log_record(), redactor));
+            draft.tell(told);
         }
     }
 }
@@ -122,13 +120,14 @@ fn is_told(line: &Metadata<'_>) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use opentelemetry::logs::{AnyValue, LoggerProvider};
+    use opentelemetry::logs::AnyValue;
     use opentelemetry::trace::{SpanContext, SpanId, TraceContextExt, TraceFlags, TraceId, TraceState};
     use opentelemetry_sdk::error::OTelSdkResult;
     use opentelemetry_sdk::logs::{InMemoryLogExporter, LogProcessor, SdkLogRecord, SdkLoggerProvider};
     use tracing_subscriber::layer::SubscriberExt;
 
     use super::*;
+    use crate::telemetry::Config;
 
     /// What a log of these lines tells; telemetry starts after `before`.
     fn told(before: impl FnOnce(), after: impl FnOnce()) -> Vec<SdkLogRecord> {
@@ -137,7 +136,7 @@ mod tests {
         let log = HostLog::default();
         tracing::subscriber::with_default(tracing_subscriber::registry().with(log.layer()), || {
             before();
-            log.export_by(Some((provider.logger("weir"), Redactor::default())));
+            log.export_by(Some(Told::of_host(&provider, &Config::default())));
             after();
         });
         exporter.get_emitted_logs().unwrap().into_iter().map(|it| it.record).collect()
@@ -250,7 +249,7 @@ mod tests {
         let told = Arc::default();
         let provider = SdkLoggerProvider::builder().with_log_processor(Talkative(Arc::clone(&told))).build();
         let log = HostLog::default();
-        log.export_by(Some((provider.logger("weir"), Redactor::default())));
+        log.export_by(Some(Told::of_host(&provider, &Config::default())));
         tracing::subscriber::with_default(tracing_subscriber::registry().with(log.layer()), || {
             tracing::info!("one");
             tracing::info!("two");

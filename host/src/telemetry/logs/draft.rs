@@ -7,13 +7,10 @@ use std::time::SystemTime;
 use opentelemetry::Context;
 use opentelemetry::logs::{AnyValue, LogRecord, Severity};
 use opentelemetry::trace::{SpanContext, TraceContextExt};
-use opentelemetry_sdk::logs::SdkLogRecord;
 use tracing::field::{Field, Visit};
 use tracing::{Event, Level, Metadata};
 
-use super::TEXT_BYTES;
-use crate::telemetry::Redactor;
-use crate::telemetry::content::marked;
+use super::Told;
 use crate::telemetry::names::semconv;
 
 /// A line of the log.
@@ -42,34 +39,29 @@ impl Draft {
         draft
     }
 
-    /// The line as a record, as far as it may be told; `record` is an empty one.
-    pub(super) fn record(self, mut record: SdkLogRecord, redactor: &Redactor) -> SdkLogRecord {
-        let told = |text: &str| AnyValue::String(marked(redactor, text, TEXT_BYTES).into());
+    /// Tells the line.
+    pub(super) fn tell(self, told: &Told) {
+        let mut record = told.record();
         let level = *self.metadata.level();
         record.set_timestamp(self.time);
         record.set_target(self.metadata.target());
         record.set_severity_number(severity(level));
         record.set_severity_text(level.as_str());
         if let Some(body) = self.body {
-            record.set_body(told(&body));
+            record.set_body(told.text(&body));
         }
         if let Some(span) = self.span {
             record.set_trace_context(span.trace_id(), span.span_id(), Some(span.trace_flags()));
         }
-        for (key, value) in self.attributes {
-            let value = match &value {
-                AnyValue::String(text) => told(text.as_str()),
-                _ => value,
-            };
-            record.add_attribute(key, value);
+        let mut attributes = self.attributes;
+        for (_, value) in &mut attributes {
+            if let AnyValue::String(text) = value {
+                *value = told.text(text.as_str());
+            }
         }
-        if let Some(file) = self.metadata.file() {
-            record.add_attribute(semconv::CODE_FILE_PATH, file);
-        }
-        if let Some(line) = self.metadata.line() {
-            record.add_attribute(semconv::CODE_LINE_NUMBER, i64::from(line));
-        }
-        record
+        attributes.extend(self.metadata.file().map(|file| (semconv::CODE_FILE_PATH, file.into())));
+        attributes.extend(self.metadata.line().map(|line| (semconv::CODE_LINE_NUMBER, i64::from(line).into())));
+        told.emit(record, attributes);
     }
 
     fn text(&mut self, field: &Field, text: String) {

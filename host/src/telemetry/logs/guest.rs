@@ -3,10 +3,12 @@
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use opentelemetry::logs::{AnyValue, LogRecord, Logger, LoggerProvider, Severity};
+use opentelemetry::logs::{AnyValue, LogRecord, LoggerProvider, Severity};
 use opentelemetry::trace::SpanContext;
-use opentelemetry_sdk::logs::{SdkLogger, SdkLoggerProvider};
+use opentelemetry_sdk::logs::SdkLoggerProvider;
 
+use super::Told;
+use crate::telemetry::Config;
 use crate::telemetry::names::attribute;
 use crate::telemetry::scope;
 use crate::telemetry::spans::notes::LogLevel;
@@ -19,7 +21,7 @@ pub(in crate::telemetry) const MAX_BYTES: usize = 64 * 1024;
 
 /// By which the lines of guests are told.
 #[derive(Clone, Debug)]
-pub(in crate::telemetry) struct GuestLog(SdkLogger);
+pub(in crate::telemetry) struct GuestLog(Told);
 
 /// The lines of one run.
 #[derive(Debug)]
@@ -33,8 +35,8 @@ pub(in crate::telemetry) struct GuestLines {
 }
 
 impl GuestLog {
-    pub(in crate::telemetry) fn new(provider: &SdkLoggerProvider) -> Self {
-        Self(provider.logger_with_scope(scope()))
+    pub(in crate::telemetry) fn new(provider: &SdkLoggerProvider, config: &Config) -> Self {
+        Self(Told::by(provider.logger_with_scope(scope()), config))
     }
 
     /// Lines that a node will write in a run with this span.
@@ -66,7 +68,7 @@ impl GuestLines {
 
     fn emit(&self, time: SystemTime, level: LogLevel, context: &str, text: Arc<str>) {
         let (severity, name) = severity(level);
-        let mut record = self.log.0.create_log_record();
+        let mut record = self.log.0.record();
         record.set_timestamp(time);
         record.set_severity_number(severity);
         record.set_severity_text(name);
@@ -75,11 +77,11 @@ impl GuestLines {
             let span = &self.span;
             record.set_trace_context(span.trace_id(), span.span_id(), Some(span.trace_flags()));
         }
-        record.add_attribute(attribute::NODE_NAME, AnyValue::String(self.node.clone().into()));
+        let mut attributes = vec![(attribute::NODE_NAME, AnyValue::String(self.node.clone().into()))];
         if !context.is_empty() {
-            record.add_attribute(attribute::LOG_CONTEXT, context.to_owned());
+            attributes.push((attribute::LOG_CONTEXT, self.log.0.text(context)));
         }
-        self.log.0.emit(record);
+        self.log.0.emit(record, attributes);
     }
 }
 

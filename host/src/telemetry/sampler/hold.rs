@@ -60,6 +60,11 @@ impl TailSampling {
     pub(in crate::telemetry) fn feedback(&self, trace: TraceId) {
         self.0.pass_on(|tail| tail.feedback(trace));
     }
+
+    /// Decides everything that is held. Before metrics are read for the last time, so that they count it.
+    pub(in crate::telemetry) fn decide(&self) {
+        self.0.pass_on(Tail::drain);
+    }
 }
 
 impl SpanProcessor for TailSampling {
@@ -77,7 +82,7 @@ impl SpanProcessor for TailSampling {
     }
 
     fn shutdown_with_timeout(&self, timeout: Duration) -> OTelSdkResult {
-        self.0.pass_on(Tail::drain);
+        self.decide();
         self.0.next.shutdown_with_timeout(timeout)
     }
 }

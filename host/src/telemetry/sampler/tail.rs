@@ -102,13 +102,15 @@ impl Tail {
         if let Some(decision) = self.remembered.get(id) {
             return self.keep(decision, u64::from(is_local_root(&span)), vec![span]);
         }
-        let kept = match self.waiting.join(span) {
-            Ok(failed) if failed => self.keep_all(id, Decision::Error),
-            Ok(_) => Vec::new(),
-            Err(span) => match self.open.add(span) {
+        let kept = if self.waiting.is_late(&span) {
+            let failed = failed(&span);
+            self.waiting.join(span);
+            if failed { self.keep_all(id, Decision::Error) } else { Vec::new() }
+        } else {
+            match self.open.add(span) {
                 Some(group) => self.whole(id, group, now),
                 None => Vec::new(),
-            },
+            }
         };
         self.hold_the_bound(kept)
     }
@@ -237,16 +239,18 @@ impl Waiting {
         waiting.extend(group);
     }
 
-    /// Adds a span that ended after its root. Whether it failed; or the span, if no span above it waits.
-    fn join(&mut self, span: SpanData) -> Result<bool, SpanData> {
-        let Some(group) = self.groups.get_mut(&span.span_context.trace_id()) else { return Err(span) };
-        if !group.iter().any(|it| it.span_context.span_id() == span.parent_span_id) {
-            return Err(span);
+    /// Whether the span ended after its root, with which it belongs.
+    fn is_late(&self, span: &SpanData) -> bool {
+        let group = self.groups.get(&span.span_context.trace_id());
+        group.is_some_and(|group| group.iter().any(|it| it.span_context.span_id() == span.parent_span_id))
+    }
+
+    /// Adds a late span.
+    fn join(&mut self, span: SpanData) {
+        if let Some(group) = self.groups.get_mut(&span.span_context.trace_id()) {
+            self.bytes += weight(&span);
+            group.push(span);
         }
-        self.bytes += weight(&span);
-        let failed = failed(&span);
-        group.push(span);
-        Ok(failed)
     }
 
     fn take(&mut self, id: TraceId) -> Vec<SpanData> {

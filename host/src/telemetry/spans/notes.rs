@@ -79,7 +79,7 @@ enum LogLines {
     /// Events of the span, of which there are so many: nobody exports logs.
     Events(usize),
     /// Records, and how many lines were left out.
-    Records(GuestLines, usize),
+    Records(Box<GuestLines>, usize),
 }
 
 impl Default for LogLines {
@@ -91,7 +91,8 @@ impl Default for LogLines {
 impl NodeNotes {
     pub(super) fn on(open: &Open, telemetry: &Telemetry, node: &NodeId) -> Self {
         let cx = open.context().clone();
-        let records = |log: &GuestLog| LogLines::Records(log.lines(node.as_str(), cx.span().span_context()), 0);
+        let records =
+            |log: &GuestLog| LogLines::Records(Box::new(log.lines(node.as_str(), cx.span().span_context())), 0);
         let kept = Kept { log: telemetry.guest_log().map(records).unwrap_or_default(), ..Kept::default() };
         Self {
             clock: open.clock(),
