@@ -9,6 +9,7 @@ pub mod check;
 pub mod config;
 pub mod doctor;
 pub mod inspect;
+mod masked;
 mod process;
 mod progress;
 pub mod run;

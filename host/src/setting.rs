@@ -106,6 +106,18 @@ impl<F: Fn(&str) -> Option<String>> Source for Variables<F> {
     }
 }
 
+/// What settings come to with these variables, or all that is wrong with them.
+#[cfg(test)]
+pub(crate) fn read_from<T>(env: &[(&str, &str)], read: impl FnOnce(&mut Reader<'_>) -> T) -> Result<T, Vec<String>> {
+    let variables = Variables(|name: &str| {
+        env.iter().find(|(variable, _)| *variable == name).map(|(_, value)| (*value).to_owned())
+    });
+    let mut reader = Reader::new(&variables);
+    let config = read(&mut reader);
+    let (_, problems) = reader.finish();
+    if problems.is_empty() { Ok(config) } else { Err(problems) }
+}
+
 /// A setting after it was read.
 #[derive(Clone)]
 pub struct Found {

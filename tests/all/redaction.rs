@@ -107,6 +107,14 @@ async fn no_key_is_on_the_terminal() {
 }
 
 #[tokio::test]
+async fn what_the_operator_names_is_not_in_the_hosts_own_log_either() {
+    let host = TestHost::flow("run_returns").env("WEIR_REDACT_PATTERNS", "no more conn[a-z]+").start().await;
+    let exit = host.stop().await;
+    assert!(exit.stderr.contains("******; requests may finish"), "{}", exit.stderr);
+    assert!(!exit.stderr.contains("no more conn"), "{}", exit.stderr);
+}
+
+#[tokio::test]
 async fn a_pattern_that_is_none_is_told_at_start() {
     let model = FakeModel::echo().start();
     let exit = host(&model).env("WEIR_REDACT_PATTERNS", "a(\nx*").refuses().await;

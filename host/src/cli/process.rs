@@ -12,12 +12,13 @@ use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 
 use crate::assembly::Parts;
+use crate::cli::masked::Masked;
 use crate::cli::{Done, Error, watch};
 use crate::config;
 use crate::sandbox::Threads;
 use crate::scheduler::Runner;
 use crate::server::drain::Ended;
-use crate::telemetry::{HostLog, Telemetry};
+use crate::telemetry::{HostLog, Redactor, Telemetry};
 
 /// How long the last spans and metrics may take to leave.
 const FLUSH_TIMEOUT: Duration = Duration::from_secs(5);
@@ -147,11 +148,12 @@ impl StopSignals {
 }
 
 /// The host's own log goes to standard error, so that standard output has what was asked for only; and to whoever exports
-/// logs, once telemetry has started with what this gives.
-pub(super) fn start_log(filter: &str) -> Result<HostLog, Error> {
+/// logs, once telemetry has started with what this gives. Secrets are in neither.
+pub(super) fn start_log(filter: &str, redactor: &Redactor) -> Result<HostLog, Error> {
     let filter = tracing_subscriber::EnvFilter::try_new(filter)
         .map_err(|error| Error::wrong(format_args!("{}: {filter:?}: {error}", config::LOG.variable)))?;
-    let shown = tracing_subscriber::fmt::layer().with_writer(stderr).with_ansi(stderr().is_terminal());
+    let shown =
+        tracing_subscriber::fmt::layer().with_writer(Masked(redactor.clone())).with_ansi(stderr().is_terminal());
     let log = HostLog::default();
     let layers = tracing_subscriber::registry().with(filter).with(shown).with(log.layer());
     // A second start in one process, as tests may do, keeps the first log.

@@ -23,7 +23,7 @@ use crate::telemetry::{Telemetry, Terminal, Usage};
 
 pub fn run(args: &RunArgs) -> Done {
     let settings = settings(&args.flow.given)?;
-    let log = start_log(&settings.log)?;
+    let log = start_log(&settings.log, &settings.telemetry.redactor)?;
     let parts = load(&args.flow, &settings)?;
     let Settings { mut telemetry, images, .. } = settings;
     // It belongs to a host that takes feedback, which may be running.

@@ -30,7 +30,7 @@ pub fn run(args: ServeArgs) -> Done {
     // At once: compiling takes a while, and what changes meanwhile is a change.
     let seen = Seen::now(asked.files(&args));
     let settings = asked.settings(&args)?;
-    let log = start_log(&settings.log)?;
+    let log = start_log(&settings.log, &settings.telemetry.redactor)?;
     config::prompt_flow::notes(&config::variable).iter().for_each(warn);
 
     let access = Access::open(settings.server.access.clone(), settings.listen).map_err(Error::wrong)?;

@@ -183,13 +183,7 @@ mod tests {
     use crate::telemetry::Content;
 
     fn read(env: &[(&str, &str)]) -> Result<Config, Vec<String>> {
-        let env = setting::Variables(|name: &str| {
-            env.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned())
-        });
-        let mut reader = Reader::new(&env);
-        let config = Config::read(&mut reader);
-        let (_, problems) = reader.finish();
-        if problems.is_empty() { Ok(config) } else { Err(problems) }
+        setting::read_from(env, Config::read)
     }
 
     #[test]

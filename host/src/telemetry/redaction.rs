@@ -67,7 +67,7 @@ impl Redactor {
         Self(Arc::new(RwLock::new(Arc::new(rules))))
     }
 
-    /// Masks these from now on, wherever they turn up: secrets that the host holds. Shorter ones than [`MIN_SECRET`] are not
+    /// Masks these from now on, wherever they turn up: secrets that the host holds. Those shorter than 8 bytes are not
     /// looked for. What was learned is never forgotten: a key that is not in use any more may still be valid.
     pub fn learn<'a>(&self, secrets: impl IntoIterator<Item = &'a str>) {
         let mut new: Vec<String> =

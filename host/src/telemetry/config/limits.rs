@@ -227,15 +227,9 @@ mod tests {
     use opentelemetry_sdk::trace::{SpanEvents, SpanLinks};
 
     use super::*;
-    use crate::setting::Variables;
 
     fn read(env: &[(&str, &str)]) -> Result<Limits, Vec<String>> {
-        let env =
-            Variables(|name: &str| env.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned()));
-        let mut reader = Reader::new(&env);
-        let limits = Limits::read(&mut reader);
-        let problems = reader.finish().1;
-        if problems.is_empty() { Ok(limits) } else { Err(problems) }
+        setting::read_from(env, Limits::read)
     }
 
     fn span() -> SpanData {

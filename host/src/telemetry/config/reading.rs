@@ -96,15 +96,9 @@ mod tests {
     use opentelemetry_sdk::metrics::{InMemoryMetricExporter, PeriodicReader, SdkMeterProvider};
 
     use super::*;
-    use crate::setting::Variables;
 
     fn read(env: &[(&str, &str)]) -> Result<Reading, Vec<String>> {
-        let env =
-            Variables(|name: &str| env.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned()));
-        let mut reader = Reader::new(&env);
-        let reading = Reading::read(&mut reader);
-        let problems = reader.finish().1;
-        if problems.is_empty() { Ok(reading) } else { Err(problems) }
+        setting::read_from(env, Reading::read)
     }
 
     #[test]

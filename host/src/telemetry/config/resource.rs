@@ -96,15 +96,9 @@ fn pairs(text: &str) -> Result<Vec<(String, String)>, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::setting::Variables;
 
     fn read(env: &[(&str, &str)]) -> Result<Attributes, Vec<String>> {
-        let env =
-            Variables(|name: &str| env.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned()));
-        let mut reader = Reader::new(&env);
-        let attributes = Attributes::read(&mut reader);
-        let problems = reader.finish().1;
-        if problems.is_empty() { Ok(attributes) } else { Err(problems) }
+        setting::read_from(env, Attributes::read)
     }
 
     #[test]

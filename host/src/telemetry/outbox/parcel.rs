@@ -38,7 +38,7 @@ impl Signal {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Parcel {
     pub(crate) signal: Signal,
-    /// Spans, points of metrics or log records: what is counted when it is lost.
+    /// Spans, points of metrics or log records, or what a destination makes of them: what is counted when it is lost.
     pub(crate) items: u32,
     pub(crate) body: Bytes,
 }
