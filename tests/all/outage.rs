@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
-use harness::{Collector, HostBuilder, Protocol, TestHost, eventually};
+use harness::{Collector, HostBuilder, Ingestion, Protocol, TestHost, eventually};
 use http::StatusCode;
 use serde_json::{Value, json};
 
@@ -39,7 +39,7 @@ async fn all_arrive(collector: &Collector, requests: usize) {
     let what = format!("the spans of {requests} requests");
     let spans = collector.spans_when(&what, |spans| spans.len() >= requests * SPANS).await;
     let mut by_trace: BTreeMap<String, usize> = BTreeMap::new();
-    for span in spans {
+    for span in spans.into_iter().filter(|span| span.name != "promptflow-feedback") {
         *by_trace.entry(span.trace_id).or_default() += 1;
     }
     let expected: BTreeMap<String, usize> = (0..requests).map(|number| (trace(number), SPANS)).collect();
@@ -182,6 +182,37 @@ async fn a_data_directory_that_fails_costs_nothing_but_its_shelter() {
     collector.revive();
     all_arrive(&collector, 10).await;
     host.stop().await;
+}
+
+#[tokio::test]
+async fn a_destination_that_is_away_keeps_nothing_from_another_and_gets_everything_later() {
+    let data = tempfile::tempdir().unwrap();
+    let (collector, mut insights) = (Collector::start(), Ingestion::start());
+    let resource = insights.connection_string("aaaaaaaa-1111-4111-8111-111111111111");
+    insights.kill();
+    let host = || {
+        let host = host(data.path(), &collector).env("WEIR_FEEDBACK_RETRY_MAX", "20ms");
+        host.env("APPLICATIONINSIGHTS_CONNECTION_STRING", &resource)
+    };
+    let first = host().start().await;
+    ask(&first, 0..5).await;
+    first.feedback("", &[], "good").await.assert_ok(json!({"status": "Feedback received."}));
+    all_arrive(&collector, 5).await;
+    collector.span("promptflow-feedback").await;
+    let exit = first.stop().await;
+    assert!(exit.stderr.contains("exporter=\"azuremonitor\" signal=\"traces\" items="), "{}", exit.stderr);
+    assert!(exit.stderr.contains("stays in the data directory for the next start pending=1"), "{}", exit.stderr);
+
+    insights.revive();
+    let second = host().start().await;
+    let spans = |envelopes: &[Value]| {
+        let types = envelopes.iter().map(|it| it["data"]["baseType"].clone());
+        types.filter(|it| *it == json!("RequestData") || *it == json!("RemoteDependencyData")).count()
+    };
+    insights.envelopes_when("all spans and the feedback", |all| spans(all) == 5 * SPANS + 1).await;
+    second.stop().await;
+    assert_eq!(spans(&insights.envelopes()), 5 * SPANS + 1, "nothing is told twice");
+    all_arrive(&collector, 5).await;
 }
 
 #[tokio::test]
