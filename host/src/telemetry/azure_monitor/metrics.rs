@@ -74,7 +74,9 @@ impl<'a> Batch<'a, '_> {
                 }
             }
             MetricData::Sum(sum) => {
-                for point in sum.data_points() {
+                // Every item costs, and that nothing was added says nothing.
+                let only_added = sum.is_monotonic() && sum.temporality() == Temporality::Delta;
+                for point in sum.data_points().filter(|point| !only_added || number(point.value()) != 0.0) {
                     self.push(sum.time(), point.attributes(), single(point.value()));
                 }
             }
@@ -160,6 +162,15 @@ mod tests {
         assert_eq!(told, [one("active", &json!({"value": -4.0, "count": 1}))]);
         let told = second(|meter| meter.f64_gauge("size").build().record(0.5, &[]));
         assert_eq!(told, [one("size", &json!({"value": 0.5, "count": 1}))]);
+    }
+
+    #[test]
+    fn a_counter_to_which_nothing_was_added_is_not_told() {
+        let told = second(|meter| {
+            meter.u64_observable_counter("lost").with_callback(|told| told.observe(5, &[])).build();
+            meter.i64_up_down_counter("active").build().add(0, &[]);
+        });
+        assert_eq!(told, [one("active", &json!({"value": 0.0, "count": 1}))]);
     }
 
     #[test]
