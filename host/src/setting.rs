@@ -8,7 +8,7 @@ mod parse;
 use std::fmt;
 use std::path::PathBuf;
 
-pub use parse::{count_within, one_of, path, size_up_to, text, time_or_none_up_to, time_up_to};
+pub use parse::{count_within, one_of, only_true, path, size_up_to, text, time_or_none_up_to, time_up_to};
 
 /// Prefix of the variables that are ours. Without it and in lower case, a name is the key of a configuration file.
 pub const PREFIX: &str = "WEIR_";

@@ -13,6 +13,14 @@ pub fn text(text: &str) -> Result<String, String> {
     Ok(text.to_owned())
 }
 
+/// By OpenTelemetry's standard only `true`, in any case, is true; whatever else is written is not.
+///
+/// # Errors
+/// None.
+pub fn only_true(text: &str) -> Result<bool, String> {
+    Ok(text.eq_ignore_ascii_case("true"))
+}
+
 /// A path.
 ///
 /// # Errors

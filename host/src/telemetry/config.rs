@@ -113,7 +113,11 @@ impl Config {
         let choice = Choice::read(reader, &Addresses { otlp: &given, azure_monitor });
         Self {
             app_insights,
-            choice: if reader.value(&DISABLED, only_true) { Choice::nothing(DISABLED.variable) } else { choice },
+            choice: if reader.value(&DISABLED, setting::only_true) {
+                Choice::nothing(DISABLED.variable)
+            } else {
+                choice
+            },
             otlp,
             outbox: outbox::Config::read(reader),
             identity: Identity::from_env(&|_| None),
@@ -125,7 +129,7 @@ impl Config {
             dialects: Dialects::read(reader),
             redactor: Redactor::read(reader),
             common_dimensions: reader.optional(&COMMON_DIMENSIONS, common_dimensions).unwrap_or_default(),
-            tracing_enabled: !reader.value(&DISABLE_TRACING, only_true),
+            tracing_enabled: !reader.value(&DISABLE_TRACING, setting::only_true),
             sampler: sampler::Config::read(reader),
             terminal: None,
             host_log: None,
@@ -170,11 +174,6 @@ fn common_dimensions(text: &str) -> Result<Vec<(String, String)>, String> {
         other => other.to_string(),
     };
     Ok(dimensions.into_iter().map(|(name, value)| (name, text(value))).collect())
-}
-
-/// By the standard only `true`, in any case, is true; whatever else is written is not.
-fn only_true(text: &str) -> Result<bool, String> {
-    Ok(text.eq_ignore_ascii_case("true"))
 }
 
 #[cfg(test)]

@@ -14,7 +14,7 @@
 
 use super::connection::Connection;
 use crate::identity::Identity;
-use crate::setting::{Reader, Setting};
+use crate::setting::{self, Reader, Setting};
 
 /// The flag. A deployment's `app_insights_enabled` is a value of this setting.
 pub static ENABLED: Setting = Setting::new(
@@ -102,7 +102,7 @@ impl Config {
         let of_key = |text: &str| Connection::of_key(text, given.as_ref());
         let keys = [&AML_KEY, &KEY].map(|setting| reader.optional(setting, of_key).map(|it| (it, setting.variable)));
         let authentication = reader.optional(&AUTHENTICATION, authentication);
-        let resource_metric = !reader.value(&NO_RESOURCE_METRIC, |text| Ok(text.eq_ignore_ascii_case("true")));
+        let resource_metric = !reader.value(&NO_RESOURCE_METRIC, setting::only_true);
 
         let linked = linked.filter(|_| enabled).map(|it| (it, LINKED.variable));
         let given = given.clone().map(|it| (it, CONNECTION_STRING.variable));

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::setting::{Reader, Setting};
+use crate::setting::{self, Reader, Setting};
 use crate::telemetry::outbox::parcel::Signal;
 
 pub(crate) static TRACES: Setting = Setting::optional(
@@ -92,7 +92,7 @@ pub(crate) struct Addresses<'a> {
 
 impl Choice {
     pub(crate) fn read(reader: &mut Reader<'_>, addresses: &Addresses<'_>) -> Self {
-        let disabled = reader.value(&TRACES_DISABLED, |text| Ok(text.eq_ignore_ascii_case("true")));
+        let disabled = reader.value(&TRACES_DISABLED, setting::only_true);
         let mut chosen = |signal, setting| {
             let named = reader.optional(setting, |text| named(text, signal, addresses));
             match named {

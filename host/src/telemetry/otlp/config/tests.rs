@@ -108,7 +108,7 @@ fn headers_are_percent_decoded_and_never_printed() {
     let endpoint = config.endpoint(Signal::Traces);
     let told: Vec<_> = endpoint.headers.iter().map(|(name, value)| (name.as_str(), value.to_str().unwrap())).collect();
     assert_eq!(told, [("authorization", "Bearer s=ecret"), ("api-key", "YWJj=="), ("empty", "")]);
-    assert!(endpoint.headers.values().all(HeaderValue::is_sensitive));
+    assert!(endpoint.headers.values().all(http::HeaderValue::is_sensitive));
     let printed = format!("{config:?}");
     assert!(printed.contains("api-key") && !printed.contains("ecret"), "{printed}");
 }
