@@ -95,6 +95,27 @@ async fn spans_outlast_an_absence_of_the_collector_and_a_new_start_of_the_host()
 }
 
 #[tokio::test]
+async fn while_the_collector_is_away_a_trace_is_on_disk_as_soon_as_it_is_whole() {
+    let data = tempfile::tempdir().unwrap();
+    let mut collector = away();
+    // Two requests fill a batch, and tell that the collector is away; the third alone would wait for a minute.
+    let host = |collector: &Collector| {
+        let host = host(data.path(), collector).env("OTEL_BSP_SCHEDULE_DELAY", "60000");
+        host.env("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", (2 * SPANS).to_string())
+    };
+    let first = host(&collector).start().await;
+    ask(&first, 0..2).await;
+    spooled(&first, 2 * SPANS).await;
+    ask(&first, 2..3).await;
+    spooled(&first, 3 * SPANS).await;
+    first.kill().await;
+    collector.revive();
+    let second = host(&collector).start().await;
+    all_arrive(&collector, 3).await;
+    second.stop().await;
+}
+
+#[tokio::test]
 async fn metrics_of_the_absence_arrive_as_well() {
     let data = tempfile::tempdir().unwrap();
     let mut collector = away();

@@ -165,6 +165,11 @@ impl Outbox {
         }
     }
 
+    /// Whether what comes now is written to disk: its destination is away.
+    pub(super) fn is_spooling(&self) -> bool {
+        self.0.spool.is_some() && self.0.lock().away.is_some()
+    }
+
     /// Sends what can be sent until `deadline`; what is left stays in the spool, or is lost, and counted. Blocks.
     pub(super) fn stop(&self, deadline: Instant) {
         let inner = &self.0;

@@ -61,6 +61,14 @@ impl Spans {
     }
 }
 
+impl Spans {
+    /// Whether a trace that is whole is taken at once: somebody watches, or it is only safe from the end of the process when
+    /// it is on disk.
+    fn is_in_a_hurry(&self) -> bool {
+        self.printer.is_some() || self.outboxes.iter().any(Outbox::is_spooling)
+    }
+}
+
 impl SpanProcessor for Spans {
     fn on_start(&self, _: &mut Span, _: &Context) {}
 
@@ -68,7 +76,7 @@ impl SpanProcessor for Spans {
         if !span.span_context.is_sampled() {
             return;
         }
-        let hurry = self.printer.is_some() && is_local_root(&span);
+        let hurry = is_local_root(&span) && self.is_in_a_hurry();
         let bytes = size(&span);
         if !self.batcher.put(span, bytes) {
             self.outboxes.iter().for_each(|outbox| outbox.ledger().lose(Loss::QueueFull, 1));
