@@ -77,6 +77,7 @@ async fn spans_outlast_an_absence_of_the_collector_and_a_new_start_of_the_host()
     ask(&first, 20..25).await;
     let exit = first.stop().await;
     assert!(exit.stderr.contains("telemetry that could not be sent stays in the data directory"), "{}", exit.stderr);
+    assert!(!exit.stderr.contains("telemetry is lost"), "{}", exit.stderr);
 
     let second = host(data.path(), &collector).start().await;
     second.wrote("telemetry of an earlier process waits to be sent").await;

@@ -20,6 +20,14 @@ pub(crate) struct Limits {
     pub(crate) delay: Duration,
 }
 
+/// Why something was not taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum NotTaken {
+    Full,
+    /// It came after the end.
+    Ended,
+}
+
 /// The way to the thread. Clones are the same.
 pub(crate) struct Batcher<T>(Arc<Shared<T>>);
 
@@ -58,13 +66,19 @@ impl<T: Send + 'static> Batcher<T> {
         Ok(Self(shared))
     }
 
-    /// Gives it something of so many bytes; false: there was no place, and it is lost.
-    pub(crate) fn put(&self, item: T, bytes: usize) -> bool {
+    /// Gives it something of so many bytes.
+    ///
+    /// # Errors
+    /// It is lost, since there was no place or nobody takes it any more.
+    pub(crate) fn put(&self, item: T, bytes: usize) -> Result<(), NotTaken> {
         let shared = &self.0;
         let mut state = shared.lock();
+        if state.ended {
+            return Err(NotTaken::Ended);
+        }
         let full = state.queue.len() >= shared.limits.items || state.bytes + bytes > shared.limits.bytes;
-        if state.ended || full && !state.queue.is_empty() {
-            return false;
+        if full && !state.queue.is_empty() {
+            return Err(NotTaken::Full);
         }
         state.queue.push(item);
         state.bytes += bytes;
@@ -75,7 +89,7 @@ impl<T: Send + 'static> Batcher<T> {
         if first || state.queue.len() == shared.limits.batch {
             shared.work.notify_one();
         }
-        true
+        Ok(())
     }
 
     /// Has all that is there taken now, without waiting for it.
@@ -190,7 +204,7 @@ mod tests {
     #[test]
     fn a_batch_is_taken_when_it_is_whole() {
         let (batcher, batches) = batcher(LIMITS);
-        (1..=4).for_each(|n| assert!(batcher.put(n, 1)));
+        (1..=4).for_each(|n| assert_eq!(batcher.put(n, 1), Ok(())));
         let mut got = Vec::new();
         while got.len() < 4 {
             got.extend(batches.recv_timeout(PATIENCE).unwrap());
@@ -201,20 +215,20 @@ mod tests {
     #[test]
     fn a_batch_that_does_not_fill_is_taken_after_a_while() {
         let (batcher, batches) = batcher(Limits { delay: Duration::from_millis(1), ..LIMITS });
-        assert!(batcher.put(1, 1));
+        assert_eq!(batcher.put(1, 1), Ok(()));
         assert_eq!(batches.iter().find(|it| !it.is_empty()), Some(vec![1]));
     }
 
     #[test]
     fn who_flushes_waits_for_what_is_there() {
         let (batcher, batches) = batcher(LIMITS);
-        assert!(batcher.put(1, 1));
+        assert_eq!(batcher.put(1, 1), Ok(()));
         assert!(batcher.flush(PATIENCE));
         assert_eq!(batches.try_recv().unwrap(), [1]);
-        assert!(batcher.put(2, 1));
+        assert_eq!(batcher.put(2, 1), Ok(()));
         assert!(batcher.stop(PATIENCE));
         assert_eq!(batches.try_recv().unwrap(), [2]);
-        assert!(!batcher.put(3, 1), "nobody takes it any more");
+        assert_eq!(batcher.put(3, 1), Err(NotTaken::Ended));
     }
 
     /// A batcher whose thread is held in its first batch, until the sender is dropped.
@@ -226,7 +240,7 @@ mod tests {
             let _ = held.recv();
         });
         let batcher = batcher.unwrap();
-        assert!(batcher.put(0, 1));
+        assert_eq!(batcher.put(0, 1), Ok(()));
         batcher.hurry();
         has_begun.recv_timeout(PATIENCE).unwrap();
         (batcher, hold)
@@ -235,12 +249,12 @@ mod tests {
     #[test]
     fn what_does_not_fit_is_refused_and_nobody_waits() {
         let (batcher, hold) = held(LIMITS);
-        let taken = (1..=20).filter(|n| batcher.put(*n, 1)).count();
+        let taken = (1..=20).filter(|n| batcher.put(*n, 1).is_ok()).count();
         assert_eq!(taken, LIMITS.items);
         drop(hold);
         let (batcher, _hold) = held(LIMITS);
-        assert!(batcher.put(1, 5000), "one that is larger than all may be, if nothing else is there");
-        assert!(!batcher.put(2, 1));
+        assert_eq!(batcher.put(1, 5000), Ok(()), "one that is larger than all may be, if nothing else is there");
+        assert_eq!(batcher.put(2, 1), Err(NotTaken::Full));
     }
 
     #[test]
@@ -252,7 +266,7 @@ mod tests {
         });
         let batcher = batcher.unwrap();
         for n in [1, 2] {
-            assert!(batcher.put(n, 1));
+            assert_eq!(batcher.put(n, 1), Ok(()));
             assert!(batcher.flush(PATIENCE));
         }
         assert_eq!(batches.try_recv().unwrap(), [2]);

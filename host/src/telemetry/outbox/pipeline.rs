@@ -12,7 +12,7 @@ use opentelemetry_sdk::metrics::data::ResourceMetrics;
 use opentelemetry_sdk::metrics::exporter::PushMetricExporter;
 use opentelemetry_sdk::trace::{Span, SpanData, SpanProcessor};
 
-use super::batch::{Batcher, Limits};
+use super::batch::{Batcher, Limits, NotTaken};
 use super::parcel::{Encode, Log};
 use super::{Loss, Outbox};
 use crate::telemetry::printer::Printer;
@@ -78,8 +78,12 @@ impl SpanProcessor for Spans {
         }
         let hurry = is_local_root(&span) && self.is_in_a_hurry();
         let bytes = size(&span);
-        if !self.batcher.put(span, bytes) {
-            self.outboxes.iter().for_each(|outbox| outbox.ledger().lose(Loss::QueueFull, 1));
+        if let Err(why) = self.batcher.put(span, bytes) {
+            let loss = match why {
+                NotTaken::Full => Loss::QueueFull,
+                NotTaken::Ended => Loss::Unsent,
+            };
+            self.outboxes.iter().for_each(|outbox| outbox.ledger().lose(loss, 1));
         }
         if hurry {
             self.batcher.hurry();
@@ -124,7 +128,8 @@ impl Logs {
 impl LogProcessor for Logs {
     fn emit(&self, record: &mut SdkLogRecord, scope: &InstrumentationScope) {
         let bytes = FRAME + record.body().map_or(0, |body| format!("{body:?}").len());
-        if !self.batcher.put((record.clone(), scope.clone()), bytes) {
+        // What is logged after the end is on standard error, as is what the end itself has to say: no loss to tell of.
+        if self.batcher.put((record.clone(), scope.clone()), bytes) == Err(NotTaken::Full) {
             self.outboxes.iter().for_each(|outbox| outbox.ledger().lose(Loss::QueueFull, 1));
         }
     }
