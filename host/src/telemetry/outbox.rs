@@ -242,7 +242,10 @@ impl Inner {
                 if first {
                     let (exporter, signal) = (self.exporter, self.signal.as_str());
                     let error = &error as &dyn std::error::Error;
-                    tracing::error!(exporter, signal, error, "telemetry cannot be spooled, and waits in memory");
+                    let tell = || {
+                        tracing::error!(exporter, signal, error, "telemetry cannot be spooled, and waits in memory");
+                    };
+                    self.ledger.say(tell);
                 }
                 self.remember(parcel, false);
             }

@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use opentelemetry::Context;
+
 use super::parcel::Signal;
 
 /// Losses are logged at most so often: the first at once.
@@ -129,8 +131,15 @@ impl Ledger {
         let (exporter, signal) = (self.exporter, self.signal.as_str());
         for (loss, Untold { items, why }) in untold {
             let why = Some(why.as_str()).filter(|why| !why.is_empty());
-            tracing::error!(exporter, signal, reason = loss.as_str(), items, why, "telemetry is lost");
+            let reason = loss.as_str();
+            self.say(|| tracing::error!(exporter, signal, reason, items, why, "telemetry is lost"));
         }
+    }
+
+    /// Logs. What concerns log records is not to become one: it would be lost as they are, and told of again, for ever.
+    pub(super) fn say(&self, log: impl FnOnce()) {
+        let _suppressed = (self.signal == Signal::Logs).then(Context::enter_telemetry_suppressed_scope);
+        log();
     }
 
     /// What was sent, how often something was tried again, what was lost.
@@ -142,5 +151,35 @@ impl Ledger {
 
     fn lock(&self) -> MutexGuard<'_, Entries> {
         self.entries.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use tracing_subscriber::layer::{Context as Layered, Layer, SubscriberExt as _};
+
+    use super::*;
+
+    /// Of each line, whether it may become a log record.
+    #[derive(Clone, Default)]
+    struct Lines(Arc<Mutex<Vec<bool>>>);
+
+    impl<S: tracing::Subscriber> Layer<S> for Lines {
+        fn on_event(&self, _: &tracing::Event<'_>, _: Layered<'_, S>) {
+            self.0.lock().unwrap().push(!Context::is_current_telemetry_suppressed());
+        }
+    }
+
+    #[test]
+    fn that_log_records_are_lost_is_no_log_record() {
+        for (signal, expected) in [(Signal::Logs, false), (Signal::Traces, true)] {
+            let lines = Lines::default();
+            tracing::subscriber::with_default(tracing_subscriber::registry().with(lines.clone()), || {
+                Ledger::new("test", signal).lose(Loss::Refused, 1);
+            });
+            assert_eq!(*lines.0.lock().unwrap(), [expected], "{signal:?}");
+        }
     }
 }

@@ -32,11 +32,8 @@ pub(super) async fn supervise(inner: Arc<Inner>) {
             return;
         }
         inner.lock().restarts += 1;
-        tracing::error!(
-            exporter = inner.exporter,
-            signal = inner.signal.as_str(),
-            "an exporter broke, and is started again"
-        );
+        let (exporter, signal) = (inner.exporter, inner.signal.as_str());
+        inner.ledger.say(|| tracing::error!(exporter, signal, "an exporter broke, and is started again"));
         sleep(RESTART).await;
     }
 }
@@ -129,11 +126,8 @@ impl Sender<'_> {
         self.pace.succeeded();
         let was_away = self.inner.lock().away.take().is_some();
         if was_away {
-            tracing::info!(
-                exporter = self.inner.exporter,
-                signal = self.inner.signal.as_str(),
-                "telemetry is taken again"
-            );
+            let (exporter, signal) = (self.inner.exporter, self.inner.signal.as_str());
+            self.inner.ledger.say(|| tracing::info!(exporter, signal, "telemetry is taken again"));
         }
     }
 
@@ -144,7 +138,10 @@ impl Sender<'_> {
         if first {
             let (exporter, signal) = (inner.exporter, inner.signal.as_str());
             let kept = if inner.spool.is_some() { "the data directory" } else { "memory" };
-            tracing::warn!(exporter, signal, why, kept, "telemetry cannot be sent; it is kept and tried again");
+            let warn = || {
+                tracing::warn!(exporter, signal, why, kept, "telemetry cannot be sent; it is kept and tried again");
+            };
+            inner.ledger.say(warn);
         }
         self.pace.failed(Instant::now(), after);
     }
