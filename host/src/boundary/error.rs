@@ -178,6 +178,20 @@ impl NodeError {
 }
 
 impl NodeFailure {
+    #[cfg(test)]
+    pub(crate) const ALL: [Self; 10] = [
+        Self::User,
+        Self::System,
+        Self::Trap,
+        Self::Timeout,
+        Self::Memory,
+        Self::Stack,
+        Self::Protocol,
+        Self::OutputTooLarge,
+        Self::Cancelled,
+        Self::Host,
+    ];
+
     /// The stable name in `innerError.code` of a reply, in `error.type` of a span and in the `exception` dimension.
     pub fn code(self) -> &'static str {
         match self {

@@ -196,13 +196,7 @@ mod tests {
     }
 
     fn policy(env: &[(&str, &str)]) -> Policy {
-        let env = setting::Variables(|name: &str| {
-            env.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned())
-        });
-        let mut reader = Reader::new(&env);
-        let policy = Policy::read(&mut reader);
-        assert_eq!(reader.finish().1, [""; 0]);
-        policy
+        setting::read_from(env, Policy::read).expect("they can be understood")
     }
 
     #[test]

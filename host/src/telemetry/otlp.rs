@@ -132,11 +132,7 @@ impl Transmit for Collector {
 impl Collector {
     /// Some services quote the key that they refuse.
     fn without_secrets(&self, mut outcome: Outcome) -> Outcome {
-        let (Outcome::Taken { why, .. }
-        | Outcome::Later { why, .. }
-        | Outcome::Partly { why, .. }
-        | Outcome::TooLarge { why }
-        | Outcome::Refused { why }) = &mut outcome;
+        let why = outcome.why_mut();
         *why = self.secrets.iter().fold(self.identity.strike(why), |why, secret| secret.strike(&why));
         outcome
     }

@@ -226,18 +226,7 @@ fn deployments_are_told_by_name() {
 #[test]
 fn every_way_in_which_a_node_fails_has_its_code_in_the_list() {
     let codes: Vec<_> = FAILURES.iter().flat_map(|failure| failure.codes).copied().collect();
-    for failure in [
-        NodeFailure::User,
-        NodeFailure::System,
-        NodeFailure::Trap,
-        NodeFailure::Timeout,
-        NodeFailure::Memory,
-        NodeFailure::Stack,
-        NodeFailure::Protocol,
-        NodeFailure::OutputTooLarge,
-        NodeFailure::Cancelled,
-        NodeFailure::Host,
-    ] {
+    for failure in NodeFailure::ALL {
         assert!(codes.contains(&failure.code()), "{}", failure.code());
     }
     // Failures of services have the status that the operator wants.

@@ -142,22 +142,12 @@ impl Transmitter {
     }
 
     /// The service quotes keys and tokens that it does not like.
-    fn strike(&self, outcome: Outcome, token: Option<&Secret>) -> Outcome {
-        let struck = |why: String| {
-            let key = self.key.expose();
-            let spelled = [key.to_owned(), key.to_ascii_lowercase(), key.to_ascii_uppercase()];
-            let why = spelled.iter().fold(why, |why, key| Secret::new(key.as_str()).strike(&why));
-            token.map_or_else(|| why.clone(), |token| token.strike(&why))
-        };
-        match outcome {
-            Outcome::Taken { rejected, why } => Outcome::Taken { rejected, why: struck(why) },
-            Outcome::Later { after, why } => Outcome::Later { after, why: struck(why) },
-            Outcome::Partly { again, rejected, after, why } => {
-                Outcome::Partly { again, rejected, after, why: struck(why) }
-            }
-            Outcome::TooLarge { why } => Outcome::TooLarge { why: struck(why) },
-            Outcome::Refused { why } => Outcome::Refused { why: struck(why) },
-        }
+    fn strike(&self, mut outcome: Outcome, token: Option<&Secret>) -> Outcome {
+        let key = self.key.expose();
+        let spelled = [key.to_owned(), key.to_ascii_lowercase(), key.to_ascii_uppercase()].map(Secret::new);
+        let why = outcome.why_mut();
+        *why = spelled.iter().chain(token).fold(std::mem::take(why), |why, secret| secret.strike(&why));
+        outcome
     }
 }
 

@@ -35,15 +35,10 @@ impl Direct {
 
     fn send(&self, destination: &dyn Destination, parcels: Vec<Parcel>) -> OTelSdkResult {
         for parcel in parcels {
-            let why = match self.runtime.block_on(destination.send(&parcel)) {
-                Outcome::Taken { rejected: 0, .. } => continue,
-                Outcome::Taken { why, .. }
-                | Outcome::Later { why, .. }
-                | Outcome::Partly { why, .. }
-                | Outcome::TooLarge { why }
-                | Outcome::Refused { why } => why,
-            };
-            return Err(OTelSdkError::InternalFailure(why));
+            let mut outcome = self.runtime.block_on(destination.send(&parcel));
+            if !matches!(outcome, Outcome::Taken { rejected: 0, .. }) {
+                return Err(OTelSdkError::InternalFailure(std::mem::take(outcome.why_mut())));
+            }
         }
         Ok(())
     }

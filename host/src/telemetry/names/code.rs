@@ -98,19 +98,7 @@ mod tests {
             CallErrorKind::Protocol,
             CallErrorKind::Internal,
         ];
-        let nodes = [
-            NodeFailure::User,
-            NodeFailure::System,
-            NodeFailure::Trap,
-            NodeFailure::Timeout,
-            NodeFailure::Memory,
-            NodeFailure::Stack,
-            NodeFailure::Protocol,
-            NodeFailure::OutputTooLarge,
-            NodeFailure::Cancelled,
-            NodeFailure::Host,
-        ];
-        for code in calls.map(CallErrorKind::code).into_iter().chain(nodes.map(NodeFailure::code)) {
+        for code in calls.map(CallErrorKind::code).into_iter().chain(NodeFailure::ALL.map(NodeFailure::code)) {
             assert_eq!(known(code), Some(code), "a code of weir is missing in its list");
         }
         assert_eq!(known("MyOwn"), None);

@@ -65,6 +65,18 @@ pub(crate) enum Outcome {
     Refused { why: String },
 }
 
+impl Outcome {
+    /// What the destination said, for people.
+    pub(crate) fn why_mut(&mut self) -> &mut String {
+        let (Self::Taken { why, .. }
+        | Self::Later { why, .. }
+        | Self::Partly { why, .. }
+        | Self::TooLarge { why }
+        | Self::Refused { why }) = self;
+        why
+    }
+}
+
 /// Makes parcels of what has ended. Must not lose or change anything that the destination can take; what it cannot take is
 /// cut, not left out. Borrowed, so that a batch in which one item makes an encoder panic can be tried item by item.
 pub(crate) trait Encode: Debug + Send + Sync + 'static {

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_executor::block_on;
+use opentelemetry::logs::AnyValue;
 use opentelemetry::{Context, InstrumentationScope, KeyValue, Value};
 use opentelemetry_sdk::error::{OTelSdkError, OTelSdkResult};
 use opentelemetry_sdk::logs::{LogProcessor, SdkLogRecord};
@@ -127,7 +128,8 @@ impl Logs {
 
 impl LogProcessor for Logs {
     fn emit(&self, record: &mut SdkLogRecord, scope: &InstrumentationScope) {
-        let bytes = FRAME + record.body().map_or(0, |body| format!("{body:?}").len());
+        let attributes = record.attributes_iter().map(|(key, value)| key.as_str().len() + told(value)).sum::<usize>();
+        let bytes = FRAME + record.body().map_or(0, told) + attributes;
         // What is logged after the end is on standard error, as is what the end itself has to say: no loss to tell of.
         if self.batcher.put((record.clone(), scope.clone()), bytes) == Err(NotTaken::Full) {
             self.outboxes.iter().for_each(|outbox| outbox.ledger().lose(Loss::QueueFull, 1));
@@ -202,6 +204,17 @@ fn done(in_time: bool, within: Duration) -> OTelSdkResult {
 fn size(span: &SpanData) -> usize {
     let events = span.events.iter().map(|event| FRAME + texts(&event.attributes)).sum::<usize>();
     FRAME + texts(&span.attributes) + events
+}
+
+/// The same of a value of a log record.
+fn told(value: &AnyValue) -> usize {
+    match value {
+        AnyValue::String(text) => text.as_str().len(),
+        AnyValue::Bytes(bytes) => bytes.len(),
+        AnyValue::ListAny(list) => list.iter().map(told).sum(),
+        AnyValue::Map(members) => members.iter().map(|(key, value)| key.as_str().len() + told(value)).sum(),
+        _ => 16,
+    }
 }
 
 fn texts(attributes: &[KeyValue]) -> usize {
