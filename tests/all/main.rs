@@ -1,12 +1,13 @@
 //! The tests of the whole system. One binary, so that the host is linked once.
 //!
 //! Of the repository: `architecture` holds the code against its map, `floors` the dependencies against known faults,
-//! `contract` the WIT against its guests. Of the running thing: the rest, over HTTP against the true binary, `scenarios`
+//! `contract` the WIT against its guests, `catalogue` the list of what is tried against the tests. Of the running thing: the rest, over HTTP against the true binary, `scenarios`
 //! as folders of files.
 
 #![expect(clippy::panic, reason = "a panic is how a test fails")]
 
 mod architecture;
+mod catalogue;
 mod contract;
 mod floors;
 mod readme;
