@@ -51,6 +51,7 @@ pub mod llm;
 pub mod log;
 pub mod nodes;
 pub mod output;
+pub mod upstream;
 
 use std::sync::Arc;
 

@@ -1,0 +1,267 @@
+//! A service behind a connection, as far as its failures concern all who call it: whether it is asked, and whether it is
+//! asked again.
+//!
+//! When a single call is tried again, and after which pause, is its backend's affair. What is here is shared by all calls
+//! of a connection: a circuit breaker (upstream/breaker.rs) and a retry budget (upstream/retry_budget.rs). Both are pure;
+//! their settings, their clock and their lines in the log are here.
+
+pub mod breaker;
+pub mod retry_budget;
+mod window;
+
+use std::fmt;
+use std::hash::{BuildHasher, Hasher, RandomState};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use self::breaker::{Breaker, Change, State, Ticket};
+use self::retry_budget::RetryBudget;
+use crate::setting::{self, Reader, Setting};
+
+/// Five in a row are no accident any more, and are reached within a second by any service that is asked often.
+pub static BREAKER_FAILURES: Setting = Setting::new(
+    "WEIR_BREAKER_FAILURES",
+    "5",
+    "failures in a row of a connection's service after which it is not asked for a while; 0: it always is",
+);
+/// A service that fails half of its calls costs as much as it gives: most calls are then made twice.
+pub static BREAKER_PERCENT: Setting = Setting::new(
+    "WEIR_BREAKER_PERCENT",
+    "50",
+    "likewise, failures among 100 calls, of at least 20 within ten seconds",
+);
+/// As long as a person waits before they try again.
+pub static BREAKER_OPEN: Setting = Setting::new(
+    "WEIR_BREAKER_OPEN",
+    "5s",
+    "for how long it is not asked; then one call shows whether it is back, and the time doubles if it is not",
+);
+/// A service that was away for long is noticed a minute after it is back.
+pub static BREAKER_MAX_OPEN: Setting = Setting::new("WEIR_BREAKER_MAX_OPEN", "60s", "the longest of these times");
+/// The default of tower and Envoy: a service that fails gets 1.2 requests in place of one, and not three.
+pub static RETRY_PERCENT: Setting = Setting::new(
+    "WEIR_RETRY_PERCENT",
+    "20",
+    "how many of 100 requests to a connection's service may be made again, within ten seconds",
+);
+/// The default of tower: where requests are few, each may be tried again.
+pub static RETRY_RESERVE: Setting =
+    Setting::new("WEIR_RETRY_RESERVE", "10", "and beside them so many a second, for hosts with few requests");
+
+/// The most that may be set: beyond it nobody would notice in a day that a service is back.
+const MAX_OPEN: Duration = Duration::from_secs(3600);
+
+/// For how long a service has to be silent so that a caller who goes away tells of a failure. Whoever goes earlier was
+/// perhaps only impatient; a service that takes connections and never answers must be noticed all the same, although most
+/// callers give up before we do.
+const SILENCE: Duration = Duration::from_secs(30);
+
+/// What an operator says about services that fail.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Config {
+    pub breaker: breaker::Config,
+    pub retries: retry_budget::Config,
+}
+
+impl Config {
+    pub fn read(reader: &mut Reader<'_>) -> Self {
+        let breaker = breaker::Config {
+            failures: reader.value(&BREAKER_FAILURES, count(0, 1000)),
+            percent: reader.value(&BREAKER_PERCENT, count(1, 100)),
+            open: reader.value(&BREAKER_OPEN, setting::time_up_to(MAX_OPEN)),
+            max_open: reader.value(&BREAKER_MAX_OPEN, setting::time_up_to(MAX_OPEN)),
+        };
+        let retries = retry_budget::Config {
+            percent: reader.value(&RETRY_PERCENT, count(0, 100)),
+            reserve: reader.value(&RETRY_RESERVE, count(0, 1000)),
+        };
+        Self { breaker, retries }
+    }
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            breaker: breaker::Config {
+                failures: 5,
+                percent: 50,
+                open: Duration::from_secs(5),
+                max_open: Duration::from_secs(60),
+            },
+            retries: retry_budget::Config { percent: 20, reserve: 10 },
+        }
+    }
+}
+
+fn count(min: u32, max: u32) -> impl Fn(&str) -> Result<u32, String> {
+    move |text| {
+        let count = setting::count_within(min as usize, max as usize)(text)?;
+        u32::try_from(count).map_err(|_| format!("{text:?} is too large"))
+    }
+}
+
+/// The service of one connection. All who call it share one.
+pub struct Upstream {
+    /// Name of the connection.
+    connection: String,
+    machines: Mutex<Machines>,
+}
+
+struct Machines {
+    breaker: Breaker,
+    retries: RetryBudget,
+}
+
+/// The service is not asked: too many calls have failed lately.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Refused {
+    /// After how long it may be asked again.
+    pub wait: Duration,
+}
+
+/// One try of a call. How it ends is to be told; if nobody does, whoever made it has gone.
+#[derive(Debug)]
+pub struct Try {
+    upstream: Arc<Upstream>,
+    ticket: Ticket,
+    began: Instant,
+    /// The service has begun to answer.
+    answered: bool,
+    /// Taken when the breaker has been told.
+    untold: bool,
+}
+
+impl Upstream {
+    pub fn new(connection: &str, config: Config) -> Arc<Self> {
+        let now = now();
+        let machines =
+            Machines { breaker: Breaker::new(config.breaker, now), retries: RetryBudget::new(config.retries, now) };
+        Arc::new(Self { connection: connection.to_owned(), machines: Mutex::new(machines) })
+    }
+
+    /// Name of the connection.
+    pub fn connection(&self) -> &str {
+        &self.connection
+    }
+
+    pub fn state(&self) -> State {
+        self.machines().breaker.state(now())
+    }
+
+    /// The first try of a call.
+    ///
+    /// # Errors
+    /// It may not be made.
+    pub fn begin(self: &Arc<Self>) -> Result<Try, Refused> {
+        let begun = self.admit()?;
+        self.machines().retries.request(now());
+        Ok(begun)
+    }
+
+    /// A further try of a call, for which [`Upstream::may_retry`] was asked.
+    ///
+    /// # Errors
+    /// It may not be made.
+    pub fn admit(self: &Arc<Self>) -> Result<Try, Refused> {
+        let ticket = self.machines().breaker.admit(now()).map_err(|wait| Refused { wait })?;
+        Ok(Try { upstream: self.clone(), ticket, began: Instant::now(), answered: false, untold: true })
+    }
+
+    /// Whether there is budget for one more try. It is spent then.
+    pub fn may_retry(&self) -> bool {
+        self.machines().retries.spend(now())
+    }
+
+    fn machines(&self) -> MutexGuard<'_, Machines> {
+        // Nothing that holds the lock can panic half-way.
+        self.machines.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn tell(&self, change: Option<Change>) {
+        let connection = &self.connection;
+        match change {
+            None => {}
+            Some(Change::Opened(open)) => {
+                tracing::warn!(%connection, ?open, "circuit breaker opened: the service of the connection fails");
+            }
+            Some(Change::Closed) => {
+                tracing::info!(%connection, "circuit breaker closed: the service of the connection is back");
+            }
+        }
+    }
+}
+
+impl Try {
+    /// The service has begun to answer. That is enough to know that it is back; whether the answer comes to its end is
+    /// still open, and then counts as that of any other call.
+    pub fn answered(&mut self) {
+        self.answered = true;
+        if self.ticket.is_probe() {
+            self.end(true);
+            if let Ok(ticket) = self.upstream.machines().breaker.admit(now()) {
+                (self.ticket, self.untold) = (ticket, true);
+            }
+        }
+    }
+
+    /// The answer is whole, or a refusal of just this request.
+    pub fn succeeded(mut self) {
+        self.end(true);
+    }
+
+    /// There is none, or it broke off, or it is no answer.
+    pub fn failed(mut self) {
+        self.end(false);
+    }
+
+    fn end(&mut self, well: bool) {
+        if !std::mem::take(&mut self.untold) {
+            return;
+        }
+        let upstream = &self.upstream;
+        let mut machines = upstream.machines();
+        let breaker = &mut machines.breaker;
+        let change =
+            if well { breaker.succeeded(self.ticket, now()) } else { breaker.failed(self.ticket, now(), chance()) };
+        drop(machines);
+        upstream.tell(change);
+    }
+}
+
+impl Drop for Try {
+    fn drop(&mut self) {
+        if !self.untold {
+            return;
+        }
+        if self.answered {
+            // Whoever read it wanted no more of it.
+            self.end(true);
+        } else if self.began.elapsed() >= SILENCE {
+            self.end(false);
+        } else {
+            self.upstream.machines().breaker.abandoned(self.ticket, now());
+        }
+    }
+}
+
+impl fmt::Debug for Upstream {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Upstream").field("connection", &self.connection).finish_non_exhaustive()
+    }
+}
+
+/// A number from 0 to 1 that nobody needs to be unable to guess: the standard library's hash keys are random.
+pub fn chance() -> f64 {
+    let bits = RandomState::new().build_hasher().finish() >> 11;
+    bits as f64 / (1_u64 << 53) as f64
+}
+
+/// The time, by a clock that no one sets back. In tests that pause it, time is tokio's.
+fn now() -> std::time::Instant {
+    Instant::now().into_std()
+}
+
+#[cfg(test)]
+mod tests;
