@@ -186,6 +186,11 @@ impl TestHost {
         self.process.descriptors().1
     }
 
+    /// How much memory it has, in bytes: its resident set.
+    pub fn resident(&self) -> u64 {
+        self.process.resident()
+    }
+
     /// Lets it have no more than so many file descriptors from now on.
     pub fn limit_descriptors(&self, count: u64) {
         self.process.limit_descriptors(count);

@@ -32,6 +32,7 @@ mod collector;
 mod command;
 mod guests;
 mod host;
+pub mod hostile;
 mod http;
 mod identity;
 mod ingestion;
@@ -51,6 +52,7 @@ pub use collector::{Answer, Collector, Event, Form, Heard, Labels, Log, Metric, 
 pub use command::{Running, run};
 pub use guests::guest;
 pub use host::{CONNECTION, Exit, HostBuilder, TestHost};
+pub use hostile::{Aftermath, Hostile};
 pub use http::{Frame, Reply, Stream, attempt};
 pub use identity::{FakeIdentity, IDENTITY_HEADER, TOKEN};
 pub use ingestion::{Ingest, Ingestion, title};

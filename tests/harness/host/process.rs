@@ -141,6 +141,15 @@ impl Process {
         (open.len(), sockets.count())
     }
 
+    /// Its resident set, in bytes.
+    pub(crate) fn resident(&self) -> u64 {
+        let status = format!("/proc/{}/status", self.pid.as_raw_nonzero());
+        let status = std::fs::read_to_string(status).expect("the process runs");
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("a process has memory");
+        let kib: u64 = line.trim_end_matches("kB").trim().parse().expect("a number of KiB");
+        kib << 10
+    }
+
     pub(crate) fn limit_descriptors(&self, count: u64) {
         let limit = Rlimit { current: Some(count), ..getrlimit(Resource::Nofile) };
         prlimit(Some(self.pid), Resource::Nofile, limit).expect("a child can be limited");

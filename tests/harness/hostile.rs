@@ -1,0 +1,271 @@
+//! What must hold whatever a guest does: its run ends as it should, and nobody else notices.
+//!
+//! ```no_run
+//! use harness::Hostile;
+//!
+//! # async fn example() {
+//! let message = "node \"bad\" did not finish within 300ms; raise `limits.timeout` of the node if it may take longer";
+//! Hostile::guest_with("limits_loops_forever", "limits: {timeout: 300ms}").ends(504, "NodeTimeout", message).await;
+//! # }
+//! ```
+//!
+//! One flow has the guest as node `bad` and a harmless neighbour as node `good`; the input `bad` says which of them runs.
+//! The guest is asked for several times, and each time, while it runs, others ask for the neighbour and for `/health`.
+//! What is asserted of all guests: status and body of each reply; that every neighbour had its answer, and soon; the status
+//! and `error.type` of the node's span, of its flow's and its request's; `node_request` and `flow_request`; that nothing
+//! panicked; and that places, instances, connections, file descriptors and memory are back where they were.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+use crate::collector::{Collector, Span, Status};
+use crate::host::{Exit, HostBuilder, TestHost};
+use crate::http::{Frame, Reply};
+use crate::wait::eventually;
+
+/// How often a guest is asked for after the first time, which fills caches and pools: enough that a leak of each run is
+/// told from noise.
+const TIMES: usize = 4;
+
+/// How much more memory the process may have after [`TIMES`] further runs, in bytes. Allocators keep some; a guest that
+/// leaks only what one run may hold, 4 MiB of output or 64 MiB of memory, has more.
+const GROWTH: u64 = 24 << 20;
+
+/// How many more file descriptors it may have: connections to the collector, of which there may be one more for a while. A
+/// guest that leaks one with each run has more.
+const OPENED: usize = 2;
+
+/// How long a neighbour may wait for its answer. Far more than it takes, since the machine may build beside the tests; far
+/// less than guests run that nobody ends.
+const NEIGHBOUR: Duration = Duration::from_secs(20);
+
+/// A guest that does harm, and the world in which it is let loose.
+#[must_use = "nothing runs before it is said how it must end"]
+#[derive(Debug)]
+pub struct Hostile {
+    host: HostBuilder,
+    times: usize,
+    trap: Option<String>,
+}
+
+/// What was left behind, for what a test wants to know beyond the usual.
+pub struct Aftermath {
+    /// The reply to the last request for the guest.
+    pub reply: Reply,
+    /// How often the guest ran.
+    pub runs: usize,
+    pub collector: Collector,
+    pub exit: Exit,
+}
+
+/// How the guest must end.
+#[derive(Clone, Copy)]
+enum Ending<'a> {
+    Failure { status: u16, code: &'a str, error_type: &'a str, message: &'a str },
+    Value(&'a Value),
+}
+
+impl Hostile {
+    /// A guest of `tests/guests` with no limits, grants or inputs but those that every node has.
+    pub fn guest(name: &str) -> Self {
+        Self::guest_with(name, "")
+    }
+
+    /// The same with further lines of its node in the flow file, such as `grants: {nodes: [good]}`.
+    pub fn guest_with(name: &str, node: &str) -> Self {
+        Self { host: TestHost::written("hostile", &flow(name, node)), times: TIMES, trap: None }
+    }
+
+    /// Changes the host: its settings, the services around it.
+    pub fn host(self, change: impl FnOnce(HostBuilder) -> HostBuilder) -> Self {
+        Self { host: change(self.host), ..self }
+    }
+
+    /// How often the guest is asked for after the first time; for those of whom each time takes long.
+    pub fn times(self, times: usize) -> Self {
+        Self { times, ..self }
+    }
+
+    /// Each of its runs counts in `weir.node.trap` as one of this kind.
+    pub fn trap(self, kind: &str) -> Self {
+        Self { trap: Some(kind.to_owned()), ..self }
+    }
+
+    /// Lets it loose. Each of its runs must fail with this status, `innerError.code` and message.
+    pub async fn ends(self, status: u16, code: &str, message: &str) -> Aftermath {
+        self.check(Ending::Failure { status, code, error_type: code, message }).await
+    }
+
+    /// The same for a failure that the node has a name of its own for, which its span tells instead of `innerError.code`.
+    pub async fn ends_as(self, status: u16, code: &str, error_type: &str, message: &str) -> Aftermath {
+        self.check(Ending::Failure { status, code, error_type, message }).await
+    }
+
+    /// Lets it loose. Each of its runs must end well, with this output.
+    pub async fn gives(self, output: Value) -> Aftermath {
+        self.check(Ending::Value(&output)).await
+    }
+
+    async fn check(self, ending: Ending<'_>) -> Aftermath {
+        let Self { host, times, trap } = self;
+        let collector = Collector::start();
+        let host = host.collector(&collector).start().await;
+        let mut reply = attack(&host, ending).await;
+        // Whatever goes to a collector goes there by now, over connections that stay open.
+        collector.metric_when("node_request", |metric| metric.count() > 0).await;
+        collector.span("bad").await;
+        idle(&host).await;
+        let before = (host.resident(), host.descriptors());
+        for _ in 0..times {
+            reply = attack(&host, ending).await;
+        }
+        idle(&host).await;
+        eventually("the descriptors to be back", async || host.descriptors() <= before.1 + OPENED).await;
+        eventually("the memory to be back", async || host.resident() <= before.0 + GROWTH).await;
+        let exit = host.stop().await;
+        assert!(!exit.stderr.contains("panicked"), "{}", exit.stderr);
+
+        let after = Aftermath { reply, runs: times + 1, collector, exit };
+        after.assert_told(ending);
+        if let Some(kind) = trap {
+            let traps = after.collector.metric("weir.node.trap").label("node", "bad");
+            assert_eq!((traps.count(), traps.label("kind", &kind).count()), (after.runs as u64, after.runs as u64));
+        }
+        after
+    }
+}
+
+impl Aftermath {
+    /// The spans of the guest's runs.
+    pub fn spans(&self) -> Vec<Span> {
+        self.collector.spans().into_iter().filter(|span| span.name == "bad").collect()
+    }
+
+    /// What the telemetry says of the runs.
+    fn assert_told(&self, ending: Ending<'_>) {
+        let (runs, spans) = (self.spans(), self.collector.spans());
+        assert_eq!(runs.len(), self.runs, "each run has one span");
+        let requests = spans.iter().filter(|span| span.name == "POST /score").count();
+        let flows = spans.iter().filter(|span| span.name == "hostile").count();
+        let neighbours = spans.iter().filter(|span| span.name == "good");
+        assert!(neighbours.clone().all(|span| !is_error(span)), "a neighbour is told as failed");
+        assert_eq!(
+            (requests, flows),
+            (self.runs + neighbours.count(), requests),
+            "each request has one span, as its flow"
+        );
+
+        let run_status = match ending {
+            Ending::Failure { .. } => "Failed",
+            Ending::Value(_) => "Completed",
+        };
+        let mut node = self.collector.metric("node_request").label("node", "bad");
+        // Of requests for the neighbour.
+        node.points.retain(|labels, _| labels["run_status"] != "Bypassed");
+        assert_eq!(node.count(), self.runs as u64, "each run counts once: {node:?}");
+        assert_eq!(node.clone().label("run_status", run_status).count(), self.runs as u64, "{node:?}");
+        let Ending::Failure { status, error_type, .. } = ending else {
+            assert!(!runs.iter().any(is_error), "{runs:?}");
+            return;
+        };
+        assert_eq!(node.clone().label("exception", error_type).count(), self.runs as u64, "{node:?}");
+        let flow = self.collector.metric("flow_request").label("response_code", &status.to_string());
+        assert_eq!(flow.label("exception", error_type).count(), self.runs as u64);
+        for run in &runs {
+            let above = spans.iter().filter(|span| span.trace_id == run.trace_id && span.name != "bad");
+            let chain = above.filter(|span| ["hostile", "POST /score"].contains(&span.name.as_str()));
+            for span in chain.chain([run]) {
+                assert_eq!(span.attributes["error.type"], json!(error_type), "{}", span.name);
+                assert!(is_error(span), "{}: {:?}", span.name, span.status);
+            }
+        }
+    }
+}
+
+/// One run of the guest, and its neighbours meanwhile.
+async fn attack(host: &TestHost, ending: Ending<'_>) -> Reply {
+    let over = AtomicBool::new(false);
+    let guest = async {
+        let reply = host.score(json!({"bad": true})).await;
+        over.store(true, Ordering::Relaxed);
+        reply
+    };
+    let neighbours = async {
+        loop {
+            let asked = Instant::now();
+            host.score(json!({"bad": false})).await.assert_ok(json!({"bad": null, "good": {"text": "fine"}}));
+            assert_eq!(host.get("/health").await.status, 200);
+            assert!(asked.elapsed() < NEIGHBOUR, "a neighbour waited for {:?}", asked.elapsed());
+            if over.load(Ordering::Relaxed) {
+                return;
+            }
+        }
+    };
+    let (reply, ()) = tokio::join!(guest, neighbours);
+    match ending {
+        Ending::Value(output) => reply.assert_ok(json!({"bad": output, "good": null})),
+        Ending::Failure { status, code, message, .. } => {
+            let root = if status < 500 { "UserError" } else { "SystemError" };
+            let error = json!({
+                "code": root, "message": message, "innerError": {"code": code}, "details": {"node": "bad"},
+            });
+            reply.assert_error(status, json!({"error": error}));
+        }
+    }
+    reply
+}
+
+/// Waits until the host has nothing to do: no request, no instance.
+async fn idle(host: &TestHost) {
+    let mut metrics = String::new();
+    let busy = |metrics: &str| -> Vec<String> {
+        let watched = ["weir_request_running{", "weir_request_waiting{", "weir_instance_active", "weir_pool_slot{"];
+        let lines = metrics.lines().filter(|line| watched.iter().any(|name| line.starts_with(name)));
+        let used = lines.filter(|line| !line.contains("state=\"free\"") && !line.ends_with(" 0"));
+        used.map(str::to_owned).collect()
+    };
+    eventually("places and instances to be free", async || {
+        metrics = host.get_admin("/metrics").await.text().to_owned();
+        assert!(metrics.contains("weir_pool_slot{"), "the pool is told of: {metrics}");
+        busy(&metrics).is_empty()
+    })
+    .await;
+}
+
+/// The frame that ends a stream that broke, after the others.
+#[track_caller]
+pub fn assert_broken(frames: &[Frame], code: &str, message: &str) {
+    let Some(last) = frames.last().filter(|frame| frame.event.as_deref() == Some("error")) else {
+        panic!("no error at the end of {} frames", frames.len());
+    };
+    let error = &last.json()["error"];
+    assert_eq!((&error["innerError"]["code"], &error["message"]), (&json!(code), &json!(message)));
+}
+
+fn is_error(span: &Span) -> bool {
+    matches!(span.status, Status::Error(_))
+}
+
+fn flow(guest: &str, node: &str) -> String {
+    let node: String = node.lines().map(|line| format!("  {line}\n")).collect();
+    format!(
+        "
+inputs: {{bad: {{type: bool}}}}
+outputs:
+  bad: {{type: object, reference: '${{bad.output}}'}}
+  good: {{type: object, reference: '${{good.output}}'}}
+nodes:
+- name: bad
+  type: wasm
+  source: {{type: code, path: guests/{guest}.wasm}}
+  activate: {{when: '${{inputs.bad}}', is: true}}
+{node}- name: good
+  type: wasm
+  source: {{type: code, path: guests/run_returns.wasm}}
+  activate: {{when: '${{inputs.bad}}', is: false}}
+  inputs: {{text: fine}}
+"
+    )
+}
