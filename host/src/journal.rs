@@ -22,9 +22,11 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
+
+use crate::clock;
 
 use append::Append;
 use disk::{Disk, Folder};
@@ -158,12 +160,22 @@ impl Journal {
     }
 
     fn on(disk: Arc<dyn Disk>, limits: Limits, visit: &mut dyn FnMut(Sequence, &[u8])) -> Result<Self, StartError> {
-        let state = replay::read(&*disk, visit).map_err(StartError::Read)?;
-        let shared = Arc::new(Shared { state: Mutex::new(state), changed: Condvar::new() });
-        let writer = Writer::new(Arc::clone(&disk), Arc::clone(&shared), limits.segment());
+        let (journal, writer) = Self::halves(disk, limits, visit).map_err(StartError::Read)?;
         let thread = thread::Builder::new().name("weir-journal".to_owned());
         thread.spawn(move || writer.run()).map_err(StartError::Thread)?;
-        Ok(Self { shared, disk: Some(disk), limits })
+        Ok(journal)
+    }
+
+    /// The journal as its users see it, and what writes it: for a thread to run.
+    fn halves(
+        disk: Arc<dyn Disk>,
+        limits: Limits,
+        visit: &mut dyn FnMut(Sequence, &[u8]),
+    ) -> io::Result<(Self, Writer)> {
+        let state = replay::read(&*disk, visit)?;
+        let shared = Arc::new(Shared { state: Mutex::new(state), changed: Condvar::new() });
+        let writer = Writer::new(Arc::clone(&disk), Arc::clone(&shared), limits.segment());
+        Ok((Self { shared, disk: Some(disk), limits }, writer))
     }
 
     /// A journal that ends with the process.
@@ -182,7 +194,7 @@ impl Journal {
     /// opened again.
     pub fn append(&self, payload: Vec<u8>) -> Appended {
         let (done, waiting) = oneshot::channel();
-        let append = Append { time: now(), payload, done };
+        let append = Append { time: clock::since_1970(), payload, done };
         let mut state = self.shared.lock();
         if let Err(error) = self.admit(&state, append.payload.len()) {
             return Appended::Known(Some(Err(error)));
@@ -232,7 +244,7 @@ impl Journal {
         Status {
             pending: state.index.pending().len(),
             bytes: state.index.bytes(),
-            oldest: oldest.map(|it| Duration::from_millis(now().saturating_sub(it.time))),
+            oldest: oldest.map(|it| Duration::from_millis(clock::since_1970().saturating_sub(it.time))),
             damage: state.damage,
             last_error: state.last_error.clone(),
         }
@@ -284,11 +296,5 @@ enum StartError {
     Thread(io::Error),
 }
 
-/// Milliseconds since 1970; a clock before that is one that was never set.
-fn now() -> u64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
-}
-
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -44,6 +44,7 @@ pub mod guest;
 
 pub mod address;
 pub mod bindings;
+pub mod clock;
 pub mod folder;
 pub mod id;
 pub mod identity;

@@ -2,12 +2,12 @@
 
 mod faults;
 mod folder;
-mod medium;
+pub(crate) mod medium;
 
 use futures_executor::block_on;
 
 use super::*;
-use medium::Medium;
+use medium::{Kind, Medium};
 
 const LIMITS: Limits = Limits { bytes: 64 * 1024 };
 
@@ -17,6 +17,19 @@ fn open(medium: &Medium) -> Journal {
 
 fn open_within(medium: &Medium, limits: Limits) -> Journal {
     Journal::on(Arc::new(medium.clone()), limits, &mut |_, _| {}).expect("the medium can be read")
+}
+
+impl Journal {
+    /// A journal on this disk, which a thread of its own writes.
+    pub(crate) fn on_medium(
+        medium: &Medium,
+        limits: Limits,
+        visit: &mut dyn FnMut(Sequence, &[u8]),
+    ) -> Result<Self, io::Error> {
+        Self::on(Arc::new(medium.clone()), limits, visit).map_err(|error| match error {
+            StartError::Read(error) | StartError::Thread(error) => error,
+        })
+    }
 }
 
 fn append(journal: &Journal, payload: &[u8]) -> Result<Sequence, AppendError> {

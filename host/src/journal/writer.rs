@@ -63,7 +63,7 @@ impl Writer {
     }
 
     /// Whether there will be more.
-    fn round(&mut self) -> bool {
+    pub(super) fn round(&mut self) -> bool {
         let Round { appends, delivered, closing } = self.wait();
         if !appends.is_empty() {
             self.append(appends);
@@ -80,7 +80,7 @@ impl Writer {
 
     fn wait(&self) -> Round {
         let mut state = self.shared.lock();
-        while state.queue.is_empty() && state.delivered.is_empty() && !state.closing {
+        while !state.has_work() {
             state = self.shared.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
         let mut appends = Vec::new();
@@ -245,6 +245,11 @@ impl Active {
 }
 
 impl State {
+    /// Whether there is anything for the thread to do.
+    pub(super) fn has_work(&self) -> bool {
+        !self.queue.is_empty() || !self.delivered.is_empty() || self.closing
+    }
+
     fn add(&mut self, records: Vec<(Sequence, Pending)>) {
         for (sequence, record) in records {
             self.index.insert(sequence, record);
@@ -253,7 +258,8 @@ impl State {
 }
 
 /// Tells when nobody writes any more.
-struct Ended(Arc<Shared>);
+#[derive(Debug)]
+pub(super) struct Ended(pub(super) Arc<Shared>);
 
 impl Drop for Ended {
     fn drop(&mut self) {

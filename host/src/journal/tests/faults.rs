@@ -66,6 +66,8 @@ fn life(failing: impl Fn(&Medium)) -> Medium {
             known.append(&journal, 10);
         }
         known.deliver(&journal, 2, 2);
+        // The oldest, so that a segment can go.
+        known.deliver(&journal, 5, 0);
         journal.close(Duration::from_secs(60));
     }
     medium.fail_no_more();
@@ -88,6 +90,39 @@ fn the_failure_of_any_operation_loses_nothing() {
         life(|medium| medium.fail([n]));
         life(|medium| medium.fail([n, n + 1]));
         life(|medium| medium.fail([n, n + 2, n + 5]));
+    }
+}
+
+#[test]
+fn the_failure_of_the_nth_operation_of_each_kind_loses_nothing() {
+    let whole = life(|_| {});
+    let counts = Kind::ALL.map(|kind| (kind, whole.operations_of(kind)));
+    // A torn end is cut only where there was one.
+    assert!(counts.iter().all(|(kind, count)| *count > 0 || *kind == Kind::Cut), "{counts:?}");
+    for (kind, count) in counts {
+        for n in 1..=count + 2 {
+            life(|medium| medium.fail_of(kind, [n]));
+            // Two that follow each other, as when whoever failed tries again.
+            life(|medium| medium.fail_of(kind, [n, n + 1]));
+            life(|medium| medium.fail_of(kind, n..n + 100));
+        }
+    }
+}
+
+#[test]
+fn a_torn_end_that_cannot_be_cut_is_read_as_well_and_cut_at_the_next_start() {
+    let medium = Medium::default();
+    let journal = open(&medium);
+    append(&journal, b"one").unwrap();
+    append(&journal, b"two").unwrap();
+    close(journal);
+    let name = medium.names()[0].clone();
+    medium.change(&name, |bytes| bytes.truncate(bytes.len() - 1));
+    medium.fail_of(Kind::Cut, [1]);
+    for torn in [1, 1, 0] {
+        let journal = open(&medium);
+        assert_eq!((payloads(&journal), journal.status().damage.torn), (vec![b"one".to_vec()], torn));
+        close(journal);
     }
 }
 

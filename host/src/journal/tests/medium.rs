@@ -8,7 +8,27 @@ use crate::journal::disk::{Disk, Output};
 
 /// Clones are the same disk.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Medium(Arc<Mutex<State>>);
+pub(crate) struct Medium(Arc<Mutex<State>>);
+
+/// What is asked of a disk. There is no rename: a segment has its name from the beginning.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Kind {
+    List,
+    Read,
+    Create,
+    Write,
+    /// Of what a file holds.
+    Sync,
+    /// Of the names of files.
+    SyncNames,
+    Cut,
+    Remove,
+}
+
+impl Kind {
+    pub(crate) const ALL: [Self; 8] =
+        [Self::List, Self::Read, Self::Create, Self::Write, Self::Sync, Self::SyncNames, Self::Cut, Self::Remove];
+}
 
 #[derive(Debug, Default)]
 struct State {
@@ -18,8 +38,11 @@ struct State {
     synced_names: BTreeMap<String, usize>,
     files: Vec<Content>,
     operations: usize,
+    /// How many of them there were of each kind.
+    kinds: BTreeMap<Kind, usize>,
     failing: BTreeSet<usize>,
     failing_from: Option<usize>,
+    failing_kinds: BTreeSet<(Kind, usize)>,
     syncs: usize,
 }
 
@@ -33,7 +56,7 @@ struct Content {
 }
 
 impl Medium {
-    pub(super) fn with(name: &str, bytes: &[u8]) -> Self {
+    pub(crate) fn with(name: &str, bytes: &[u8]) -> Self {
         let medium = Self::default();
         {
             let mut state = medium.lock();
@@ -49,42 +72,53 @@ impl Medium {
     }
 
     /// Every operation waits until what this gives is dropped.
-    pub(super) fn hold(&self) -> impl Drop {
+    pub(crate) fn hold(&self) -> impl Drop {
         self.lock()
     }
 
-    pub(super) fn names(&self) -> Vec<String> {
+    pub(crate) fn names(&self) -> Vec<String> {
         self.lock().names.keys().cloned().collect()
     }
 
-    pub(super) fn syncs(&self) -> usize {
+    pub(crate) fn syncs(&self) -> usize {
         self.lock().syncs
     }
 
     /// Operations so far.
-    pub(super) fn operations(&self) -> usize {
+    pub(crate) fn operations(&self) -> usize {
         self.lock().operations
     }
 
     /// These operations fail, counted from now.
-    pub(super) fn fail(&self, operations: impl IntoIterator<Item = usize>) {
+    pub(crate) fn fail(&self, operations: impl IntoIterator<Item = usize>) {
         let mut state = self.lock();
         let now = state.operations;
         state.failing.extend(operations.into_iter().map(|it| now + it));
     }
 
     /// All operations fail, from this one on, counted from now.
-    pub(super) fn fail_from(&self, operation: usize) {
+    pub(crate) fn fail_from(&self, operation: usize) {
         let mut state = self.lock();
         state.failing_from = Some(state.operations + operation);
     }
 
-    pub(super) fn fail_no_more(&self) {
-        let mut state = self.lock();
-        (state.failing, state.failing_from) = (BTreeSet::new(), None);
+    /// Operations of this kind so far.
+    pub(crate) fn operations_of(&self, kind: Kind) -> usize {
+        self.lock().kinds.get(&kind).copied().unwrap_or_default()
     }
 
-    pub(super) fn change(&self, name: &str, change: impl FnOnce(&mut Vec<u8>)) {
+    /// The same as [`Medium::fail`], but only operations of this kind count.
+    pub(crate) fn fail_of(&self, kind: Kind, operations: impl IntoIterator<Item = usize>) {
+        let now = self.operations_of(kind);
+        self.lock().failing_kinds.extend(operations.into_iter().map(|it| (kind, now + it)));
+    }
+
+    pub(crate) fn fail_no_more(&self) {
+        let mut state = self.lock();
+        (state.failing, state.failing_from, state.failing_kinds) = (BTreeSet::new(), None, BTreeSet::new());
+    }
+
+    pub(crate) fn change(&self, name: &str, change: impl FnOnce(&mut Vec<u8>)) {
         let mut state = self.lock();
         let file = state.names[name];
         change(&mut state.files[file].bytes);
@@ -92,7 +126,7 @@ impl Medium {
 
     /// The machine ends and starts again. Of what was not synced, `chance` says by and by what is there nevertheless. Who
     /// has the disk open still writes to the one that was.
-    pub(super) fn crash(&self, chance: &mut dyn FnMut(usize) -> bool) -> Self {
+    pub(crate) fn crash(&self, chance: &mut dyn FnMut(usize) -> bool) -> Self {
         let state = self.lock();
         let mut next = State::default();
         let names: BTreeSet<_> = state.names.keys().chain(state.synced_names.keys()).collect();
@@ -111,11 +145,16 @@ impl Medium {
         Self(Arc::new(Mutex::new(next)))
     }
 
-    fn operation(&self) -> (MutexGuard<'_, State>, io::Result<()>) {
+    fn operation(&self, kind: Kind) -> (MutexGuard<'_, State>, io::Result<()>) {
         let mut state = self.lock();
         state.operations += 1;
         let operation = state.operations;
-        let fails = state.failing.contains(&operation) || state.failing_from.is_some_and(|from| operation >= from);
+        let of_kind = state.kinds.entry(kind).or_default();
+        *of_kind += 1;
+        let of_kind = (kind, *of_kind);
+        let fails = state.failing.contains(&operation)
+            || state.failing_from.is_some_and(|from| operation >= from)
+            || state.failing_kinds.contains(&of_kind);
         let result = if fails { Err(io::Error::other(format!("operation {operation} fails"))) } else { Ok(()) };
         (state, result)
     }
@@ -127,19 +166,19 @@ fn missing() -> io::Error {
 
 impl Disk for Medium {
     fn list(&self) -> io::Result<Vec<String>> {
-        let (state, result) = self.operation();
+        let (state, result) = self.operation(Kind::List);
         result.map(|()| state.names.keys().cloned().collect())
     }
 
     fn read(&self, name: &str) -> io::Result<Vec<u8>> {
-        let (state, result) = self.operation();
+        let (state, result) = self.operation(Kind::Read);
         result?;
         let file = state.names.get(name).ok_or_else(missing)?;
         Ok(state.files[*file].bytes.clone())
     }
 
     fn read_at(&self, name: &str, offset: u64, length: usize) -> io::Result<Vec<u8>> {
-        let (state, result) = self.operation();
+        let (state, result) = self.operation(Kind::Read);
         result?;
         let file = state.names.get(name).ok_or_else(missing)?;
         let offset = usize::try_from(offset).unwrap();
@@ -148,7 +187,7 @@ impl Disk for Medium {
     }
 
     fn create(&self, name: &str) -> io::Result<Box<dyn Output>> {
-        let (mut state, result) = self.operation();
+        let (mut state, result) = self.operation(Kind::Create);
         result?;
         let file = state.files.len();
         if state.names.contains_key(name) {
@@ -160,7 +199,7 @@ impl Disk for Medium {
     }
 
     fn cut(&self, name: &str, length: u64) -> io::Result<()> {
-        let (mut state, result) = self.operation();
+        let (mut state, result) = self.operation(Kind::Cut);
         result?;
         let file = *state.names.get(name).ok_or_else(missing)?;
         let content = &mut state.files[file];
@@ -170,13 +209,13 @@ impl Disk for Medium {
     }
 
     fn remove(&self, name: &str) -> io::Result<()> {
-        let (mut state, result) = self.operation();
+        let (mut state, result) = self.operation(Kind::Remove);
         result?;
         state.names.remove(name).map(drop).ok_or_else(missing)
     }
 
     fn sync(&self) -> io::Result<()> {
-        let (mut state, result) = self.operation();
+        let (mut state, result) = self.operation(Kind::SyncNames);
         result?;
         state.synced_names = state.names.clone();
         Ok(())
@@ -192,14 +231,14 @@ struct Open {
 impl Output for Open {
     /// One that fails has written a half, as on a disk that is full.
     fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
-        let (mut state, result) = self.medium.operation();
+        let (mut state, result) = self.medium.operation(Kind::Write);
         let written = if result.is_ok() { bytes } else { &bytes[..bytes.len() / 2] };
         state.files[self.file].bytes.extend(written);
         result
     }
 
     fn sync(&mut self) -> io::Result<()> {
-        let (mut state, result) = self.medium.operation();
+        let (mut state, result) = self.medium.operation(Kind::Sync);
         state.syncs += 1;
         let content = &mut state.files[self.file];
         if result.is_err() {

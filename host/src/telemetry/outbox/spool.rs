@@ -7,11 +7,12 @@ use std::collections::BTreeMap;
 use std::io;
 use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use bytes::{Buf, BufMut, Bytes};
 
 use super::parcel::{Parcel, Signal};
+use crate::clock::since_1970;
 use crate::journal::{AppendError, Journal, Limits, OpenError, Sequence};
 
 /// How a parcel begins on disk: version, items, milliseconds since 1970.
@@ -71,11 +72,21 @@ impl Spool {
     /// # Errors
     /// If the folder cannot be used, or another process uses it.
     pub(super) fn open(folder: &Path, signal: Signal, limit: u64, longest: Duration) -> Result<Self, OpenError> {
+        Self::on(signal, limit, longest, |limits, visit| Journal::open(folder, limits, visit))
+    }
+
+    /// The same, in a journal that `open` opens: with these limits, and so that all that is in it is seen.
+    pub(super) fn on<E>(
+        signal: Signal,
+        limit: u64,
+        longest: Duration,
+        open: impl FnOnce(Limits, &mut dyn FnMut(Sequence, &[u8])) -> Result<Journal, E>,
+    ) -> Result<Self, E> {
         let mut found = BTreeMap::new();
         // The bound is kept here, where something can be given up. The journal counts whole files, which go a little after
         // the last of their records has been sent, and must not be full before that.
         let limits = Limits { bytes: limit.saturating_mul(4) };
-        let journal = Journal::open(folder, limits, &mut |sequence, payload| {
+        let journal = open(limits, &mut |sequence, payload| {
             if let Some((items, time)) = head(payload) {
                 found.insert(sequence, Place { items, time, bytes: payload.len() as u64, flying: false });
             }
@@ -94,26 +105,27 @@ impl Spool {
     /// # Errors
     /// If the disk does not take it, or it is larger than a record may be.
     pub(super) async fn keep(&self, parcel: &Parcel) -> Result<u64, AppendError> {
-        let time = now();
+        let time = since_1970();
         let mut payload = Vec::with_capacity(HEAD + parcel.body.len());
         payload.put_u8(VERSION);
         payload.put_u32_le(parcel.items);
         payload.put_u64_le(time);
         payload.extend_from_slice(&parcel.body);
         let bytes = payload.len() as u64;
-        let given_up = self.make_room(bytes);
         let sequence = self.journal.append(payload).await?;
         self.lock().insert(sequence, Place { items: parcel.items, time, bytes, flying: false });
-        Ok(given_up)
+        // Not before: for what the disk does not take, nothing is to be given up.
+        Ok(self.make_room(sequence))
     }
 
-    /// Lets the oldest go until so many bytes fit; how many items those were. What is being sent stays.
-    fn make_room(&self, bytes: u64) -> u64 {
+    /// Lets the oldest before this one go until all fits; how many items those were. What is being sent stays.
+    fn make_room(&self, kept: Sequence) -> u64 {
         let mut held = self.lock();
         let mut gone = Vec::new();
         let mut items = 0;
-        while held.bytes + bytes > self.limit
-            && let Some((sequence, place)) = held.parcels.iter().find(|(_, it)| !it.flying).map(|(k, v)| (*k, *v))
+        while held.bytes > self.limit
+            && let Some((sequence, place)) =
+                held.parcels.range(..kept).find(|(_, it)| !it.flying).map(|(k, v)| (*k, *v))
         {
             held.remove(sequence);
             gone.push(sequence);
@@ -138,7 +150,7 @@ impl Spool {
                 })
             };
             let Some((sequence, place)) = found else { return (None, lost) };
-            let age = Duration::from_millis(now().saturating_sub(place.time));
+            let age = Duration::from_millis(since_1970().saturating_sub(place.time));
             match self.read(sequence) {
                 Ok(Some(parcel)) if age <= self.longest => return (Some(Taken { sequence, parcel }), lost),
                 Ok(_) => {
@@ -187,7 +199,7 @@ impl Spool {
 
     pub(super) fn fill(&self) -> Fill {
         let held = self.lock();
-        let oldest = held.parcels.values().next().map(|it| Duration::from_millis(now().saturating_sub(it.time)));
+        let oldest = held.parcels.values().next().map(|it| Duration::from_millis(since_1970().saturating_sub(it.time)));
         Fill { items: held.items, bytes: held.bytes, oldest }
     }
 
@@ -223,87 +235,5 @@ fn head(mut payload: &[u8]) -> Option<(u32, u64)> {
     Some((payload.get_u32_le(), payload.get_u64_le()))
 }
 
-fn now() -> u64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
-}
-
 #[cfg(test)]
-mod tests {
-    use futures_executor::block_on;
-    use tempfile::TempDir;
-
-    use super::*;
-
-    const LONG: Duration = Duration::from_secs(3600);
-
-    fn parcel(items: u32, bytes: usize) -> Parcel {
-        Parcel { signal: Signal::Traces, items, body: vec![items.to_le_bytes()[0]; bytes].into() }
-    }
-
-    fn open(folder: &TempDir, limit: u64) -> Spool {
-        Spool::open(folder.path(), Signal::Traces, limit, LONG).unwrap()
-    }
-
-    /// All that is there, the oldest first, without taking it away.
-    fn all(spool: &Spool) -> Vec<u32> {
-        let all = std::iter::from_fn(|| spool.take().0).map(|it| it.parcel.items).collect();
-        spool.all_landed();
-        all
-    }
-
-    #[test]
-    fn what_was_kept_is_there_again_for_the_next_process() {
-        let folder = TempDir::new().unwrap();
-        let spool = open(&folder, 1 << 20);
-        for items in 1..=3 {
-            assert_eq!(block_on(spool.keep(&parcel(items, 100))).unwrap(), 0);
-        }
-        let first = spool.take().0.unwrap();
-        assert_eq!(first.parcel, parcel(1, 100));
-        spool.sent(first.sequence);
-        spool.close();
-        drop(spool);
-        let spool = open(&folder, 1 << 20);
-        assert_eq!(all(&spool), [2, 3]);
-        assert_eq!(spool.fill().items, 5);
-    }
-
-    #[test]
-    fn the_oldest_make_room_and_what_they_held_is_known() {
-        let folder = TempDir::new().unwrap();
-        let spool = open(&folder, 1000);
-        for items in [1, 2, 3] {
-            assert_eq!(block_on(spool.keep(&parcel(items, 300))).unwrap(), 0);
-        }
-        assert_eq!(block_on(spool.keep(&parcel(4, 600))).unwrap(), 1 + 2);
-        assert_eq!(all(&spool), [3, 4]);
-    }
-
-    #[test]
-    fn what_is_being_sent_is_not_taken_twice_and_does_not_make_room() {
-        let folder = TempDir::new().unwrap();
-        let spool = open(&folder, 1000);
-        block_on(spool.keep(&parcel(1, 400))).unwrap();
-        block_on(spool.keep(&parcel(2, 400))).unwrap();
-        let first = spool.take().0.unwrap();
-        assert_eq!(block_on(spool.keep(&parcel(3, 400))).unwrap(), 2);
-        assert_eq!(spool.take().0.unwrap().parcel.items, 3);
-        assert!(spool.take().0.is_none());
-        spool.landed(first.sequence);
-        assert_eq!(spool.take().0.unwrap().parcel.items, 1);
-    }
-
-    #[test]
-    fn what_is_too_old_goes_and_is_counted() {
-        let folder = TempDir::new().unwrap();
-        let spool = Spool::open(folder.path(), Signal::Traces, 1000, Duration::ZERO).unwrap();
-        block_on(spool.keep(&parcel(7, 10))).unwrap();
-        while now() == spool.lock().parcels.values().next().unwrap().time {
-            std::thread::yield_now();
-        }
-        let (taken, lost) = spool.take();
-        assert!(taken.is_none());
-        assert_eq!((lost, spool.fill()), (7, Fill::default()));
-    }
-}
+mod tests;

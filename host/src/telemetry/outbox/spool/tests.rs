@@ -1,0 +1,80 @@
+//! What a spool keeps, gives up and gives back. What becomes of it on a disk that fails: see tests/faults.rs.
+
+mod faults;
+
+use futures_executor::block_on;
+use tempfile::TempDir;
+
+use super::*;
+
+const LONG: Duration = Duration::from_secs(3600);
+
+fn parcel(items: u32, bytes: usize) -> Parcel {
+    Parcel { signal: Signal::Traces, items, body: vec![items.to_le_bytes()[0]; bytes].into() }
+}
+
+fn open(folder: &TempDir, limit: u64) -> Spool {
+    Spool::open(folder.path(), Signal::Traces, limit, LONG).unwrap()
+}
+
+/// All that is there, the oldest first, without taking it away.
+fn all(spool: &Spool) -> Vec<u32> {
+    let all = std::iter::from_fn(|| spool.take().0).map(|it| it.parcel.items).collect();
+    spool.all_landed();
+    all
+}
+
+#[test]
+fn what_was_kept_is_there_again_for_the_next_process() {
+    let folder = TempDir::new().unwrap();
+    let spool = open(&folder, 1 << 20);
+    for items in 1..=3 {
+        assert_eq!(block_on(spool.keep(&parcel(items, 100))).unwrap(), 0);
+    }
+    let first = spool.take().0.unwrap();
+    assert_eq!(first.parcel, parcel(1, 100));
+    spool.sent(first.sequence);
+    spool.close();
+    drop(spool);
+    let spool = open(&folder, 1 << 20);
+    assert_eq!(all(&spool), [2, 3]);
+    assert_eq!(spool.fill().items, 5);
+}
+
+#[test]
+fn the_oldest_make_room_and_what_they_held_is_known() {
+    let folder = TempDir::new().unwrap();
+    let spool = open(&folder, 1000);
+    for items in [1, 2, 3] {
+        assert_eq!(block_on(spool.keep(&parcel(items, 300))).unwrap(), 0);
+    }
+    assert_eq!(block_on(spool.keep(&parcel(4, 600))).unwrap(), 1 + 2);
+    assert_eq!(all(&spool), [3, 4]);
+}
+
+#[test]
+fn what_is_being_sent_is_not_taken_twice_and_does_not_make_room() {
+    let folder = TempDir::new().unwrap();
+    let spool = open(&folder, 1000);
+    block_on(spool.keep(&parcel(1, 400))).unwrap();
+    block_on(spool.keep(&parcel(2, 400))).unwrap();
+    let first = spool.take().0.unwrap();
+    assert_eq!(block_on(spool.keep(&parcel(3, 400))).unwrap(), 2);
+    assert_eq!(spool.take().0.unwrap().parcel.items, 3);
+    assert!(spool.take().0.is_none());
+    spool.landed(first.sequence);
+    assert_eq!(spool.take().0.unwrap().parcel.items, 1);
+}
+
+#[test]
+fn what_is_too_old_goes_and_is_counted() {
+    let folder = TempDir::new().unwrap();
+    let spool = Spool::open(folder.path(), Signal::Traces, 1000, Duration::ZERO).unwrap();
+    block_on(spool.keep(&parcel(7, 10))).unwrap();
+    while since_1970() == spool.lock().parcels.values().next().unwrap().time {
+        std::thread::yield_now();
+    }
+    let (taken, lost) = spool.take();
+    assert!(taken.is_none());
+    assert_eq!((lost, spool.fill()), (7, Fill::default()));
+}
