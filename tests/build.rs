@@ -8,17 +8,25 @@
 #[expect(unreachable_pub, dead_code, reason = "the host's file, which offers more than is needed here")]
 #[path = "../host/src/guest.rs"]
 mod guest;
+#[expect(unreachable_pub, reason = "the harness's file")]
+#[path = "harness/wat.rs"]
+mod wat;
 
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 
 /// What the components are made from, seen from this package.
-const SOURCES: [&str; 4] = ["guests", "../sdk", "../wit", "../host/src/guest.rs"];
+const SOURCES: [&str; 5] = ["guests", "harness/wat.rs", "../sdk", "../wit", "../host/src/guest.rs"];
+
+/// Those that are written as WebAssembly text.
+const TEXTS: &str = "guests/wat";
 
 fn main() -> ExitCode {
-    match build() {
-        Ok(folder) => {
-            tell(&format!("rustc-env=WEIR_TEST_GUESTS={}", folder.display()));
+    match build().and_then(|programs| Ok((programs, assemble()?))) {
+        Ok((programs, texts)) => {
+            tell(&format!("rustc-env=WEIR_TEST_GUESTS={}", programs.display()));
+            tell(&format!("rustc-env=WEIR_TEST_GUESTS_OF_TEXT={}", texts.display()));
             ExitCode::SUCCESS
         }
         Err(problem) => {
@@ -28,7 +36,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// The folder with the components.
+/// The folder with the components of programs.
 fn build() -> Result<PathBuf, String> {
     let package = Path::new(env!("CARGO_MANIFEST_DIR"));
     for source in SOURCES {
@@ -42,6 +50,23 @@ fn build() -> Result<PathBuf, String> {
     cargo.arg("--manifest-path").arg(package.join("guests/Cargo.toml")).arg("--target-dir").arg(&target);
     run(cargo)?;
     Ok(target.join(guest::TARGET).join("guest/examples"))
+}
+
+/// The folder with the components of texts, and nothing that a text of last week has left there.
+fn assemble() -> Result<PathBuf, String> {
+    let folder = std::env::var_os("OUT_DIR").map(PathBuf::from).ok_or("cargo did not set OUT_DIR")?.join("wat");
+    let _ = fs::remove_dir_all(&folder);
+    fs::create_dir_all(&folder).map_err(|error| format!("{}: {error}", folder.display()))?;
+    let texts = Path::new(env!("CARGO_MANIFEST_DIR")).join(TEXTS);
+    for entry in texts.read_dir().map_err(|error| format!("{}: {error}", texts.display()))?.flatten() {
+        let path = entry.path();
+        let explain = |error: &dyn std::fmt::Display| format!("{}: {error}", path.display());
+        let text = fs::read_to_string(&path).map_err(|error| explain(&error))?;
+        let component = wat::component(&text).map_err(|error| explain(&error))?;
+        let name = path.file_stem().unwrap_or_default();
+        fs::write(folder.join(name).with_extension("wasm"), component).map_err(|error| explain(&error))?;
+    }
+    Ok(folder)
 }
 
 /// Watches a folder's files one by one: watched as a whole, a folder that someone builds in would always be new.

@@ -11,6 +11,7 @@ mod stdio;
 mod store;
 
 use std::fmt;
+use std::str::Utf8Error;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -19,6 +20,7 @@ use futures_util::future::BoxFuture;
 use tokio::runtime::Handle;
 use tokio_util::task::AbortOnDropHandle;
 use wasmtime::Trap;
+use wasmtime_wasi::I32Exit;
 
 use crate::bindings::handler;
 use crate::boundary::enter::{Answer, Entry, enter};
@@ -95,28 +97,31 @@ impl Node {
     /// One fresh instance, one call.
     async fn answer(&self, run: NodeRun, inputs: String) -> Result<Answer, NodeError> {
         let mut store = store::new(&self.component, run, &self.limits);
-        let result = async {
-            let began = Instant::now();
-            let node = self.component.instance.instantiate_async(&mut store).await?;
-            store.data().instantiated(began.elapsed());
-            node.weir_flow_handler().call_run(&mut store, &inputs).await
-        }
-        .await;
+        let began = Instant::now();
+        let node = match self.component.instance.instantiate_async(&mut store).await {
+            Ok(node) => node,
+            Err(error) => {
+                store.data_mut().close_stdio();
+                return Err(self.failed(error, store.data(), Phase::Instantiating));
+            }
+        };
+        store.data().instantiated(began.elapsed());
+        let result = node.weir_flow_handler().call_run(&mut store, &inputs).await;
         store.data_mut().close_stdio();
         match result {
             Ok(Ok(handler::Output::Value(value))) => Ok(Answer::Value(value)),
             Ok(Ok(handler::Output::Emitted)) => Ok(Answer::Emitted),
             Ok(Ok(handler::Output::Relayed(chunks))) => {
-                let chunks = store.data_mut().take(chunks).map_err(|error| self.failed(error, store.data()))?;
-                Ok(Answer::Relayed(chunks))
+                let taken = store.data_mut().take(chunks);
+                Ok(Answer::Relayed(taken.map_err(|error| self.failed(error, store.data(), Phase::Running))?))
             }
             Ok(Err(error)) => Err(error.into()),
-            Err(error) => Err(self.failed(error, store.data())),
+            Err(error) => Err(self.failed(error, store.data(), Phase::Running)),
         }
     }
 
     /// What ended a run that did not come to its own end.
-    fn failed(&self, error: wasmtime::Error, state: &State) -> NodeError {
+    fn failed(&self, error: wasmtime::Error, state: &State, phase: Phase) -> NodeError {
         let error = match error.downcast::<NodeError>() {
             Ok(error) => return error,
             Err(error) => error,
@@ -133,13 +138,37 @@ impl Node {
             ),
             Some(Trap::StackOverflow) => (NodeFailure::Stack, format!("node {id:?} used up its stack")),
             Some(_) => (NodeFailure::Trap, format!("node {id:?} trapped")),
-            None => (NodeFailure::Host, format!("node {id:?} could not be run")),
+            // Whatever the status: a node answers by returning.
+            None if error.is::<I32Exit>() => (NodeFailure::Trap, format!("node {id:?} exited instead of returning")),
+            None => match phase {
+                Phase::Instantiating => (NodeFailure::Host, format!("node {id:?} could not be run")),
+                // It runs, and what it passes cannot be understood.
+                Phase::Running => (NodeFailure::Protocol, format!("node {id:?} {}", misused(&error))),
+            },
         };
         let failed = NodeError::new(failure, message).with_detail(format_args!("{error:?}"));
         match error.downcast_ref::<Trap>() {
             Some(trap) => failed.with_trap(kind(*trap)),
+            None if error.is::<I32Exit>() => failed.with_trap("exit"),
             None => failed,
         }
+    }
+}
+
+/// How far a run had come.
+#[derive(Clone, Copy)]
+enum Phase {
+    Instantiating,
+    Running,
+}
+
+/// How a guest broke the contract of WebAssembly's components, which only one that is not made by a toolchain does. The
+/// span has the whole of it.
+fn misused(error: &wasmtime::Error) -> &'static str {
+    if error.is::<Utf8Error>() {
+        "passed text that is not UTF-8"
+    } else {
+        "passed a value that is not what its type says"
     }
 }
 

@@ -45,6 +45,7 @@ mod server;
 mod service;
 mod trace;
 mod wait;
+pub mod wat;
 mod web;
 
 pub use certificates::{Authority, Clients};

@@ -1,0 +1,12 @@
+;; Returns bytes that are not UTF-8, which no language's string type can hold.
+(module
+  (memory (export "memory") 1)
+  ;; result: ok, output: value, two bytes at 64.
+  (data (i32.const 0) "\00\00\00\00" "\00\00\00\00" "\40\00\00\00" "\02\00\00\00")
+  (data (i32.const 64) "\c3\28")
+  ;; describe: two bytes at 96.
+  (data (i32.const 32) "\60\00\00\00" "\02\00\00\00")
+  (data (i32.const 96) "{}")
+  (func (export "cabi_realloc") (param i32 i32 i32 i32) (result i32) (i32.const 1024))
+  (func (export "weir:flow/handler@0.1.0#run") (param i32 i32) (result i32) (i32.const 0))
+  (func (export "weir:flow/handler@0.1.0#describe") (result i32) (i32.const 32)))
