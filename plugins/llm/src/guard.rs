@@ -1,11 +1,13 @@
-//! A caller's text cannot open a message: `system:` on a line of its own in a value stays text.
+//! A caller's text cannot open a message, nor give one a heading: `system:` on a line of its own in a value stays text, and
+//! so does `## name:`.
 //!
-//! Role words that stand so in a caller's texts are replaced by random numbers before the template is rendered, and put
-//! back when the messages are parsed. Prompt flow does the same, with gaps that are closed here: it looks into lists
-//! only for Azure OpenAI, into keys never, and it misses a role at the end of a value, where the template brings the
-//! line break. It also replaces the word everywhere once it was found; here only where it stands as a role, so that
-//! templates that compare roles keep working. A number of digits passes through filters that change letters; a filter
-//! that changes digits leaves a number in the text, and still no role.
+//! Role words that stand so in a caller's texts, and words of headings, are replaced by random numbers before the template is
+//! rendered, and put back when the messages are parsed. Prompt flow does the same, with gaps that are closed here: it looks
+//! into lists only for Azure OpenAI, into keys never, and it misses a role at the end of a value, where the template brings
+//! the line break; and it leaves headings, so that a caller could drop what the author has written before them. It also
+//! replaces the word everywhere once it was found; here only where it stands as a role, so that templates that compare roles
+//! keep working. A number of digits passes through filters that change letters; a filter that changes digits leaves a number
+//! in the text, and still no role.
 
 use std::hash::{BuildHasher, RandomState};
 use std::mem;
@@ -14,7 +16,7 @@ use std::ops::Range;
 use serde_json::Value;
 use weir_sdk::NodeError;
 
-use crate::markup::roles;
+use crate::markup::{headings, roles};
 
 /// What was replaced.
 pub(crate) struct Guard {
@@ -28,14 +30,16 @@ impl Guard {
         Self { replaced: Vec::new(), random: RandomState::new() }
     }
 
-    /// Replaces the role words in these values. Whether there were any.
+    /// Replaces the words of roles and headings in these values. Whether there were any.
     pub(crate) fn mark<'a>(&mut self, values: impl Iterator<Item = &'a mut Value>) -> bool {
         let mut any = false;
         values.for_each(|value| {
             each_text(value, &mut |text| {
-                let words = roles::words(text);
-                any |= !words.is_empty();
-                self.replace(text, words);
+                for find in [roles::words, headings::words] {
+                    let words = find(text);
+                    any |= !words.is_empty();
+                    self.replace(text, words);
+                }
             });
         });
         any

@@ -10,7 +10,7 @@ use crate::quoted::{Quoted, Texts};
 
 /// What to ask whom, and beside it the model's parameters and any variables of the template.
 #[data]
-pub(crate) struct Inputs {
+pub struct Inputs {
     /// The text of the Jinja template.
     pub(crate) prompt: String,
     /// Name of the connection.

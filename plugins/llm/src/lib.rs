@@ -28,8 +28,8 @@ use serde_json::Value;
 use weir_sdk::{Answer, NodeError, context, llm, node};
 use weir_service::as_prompt_flow;
 
-use crate::inputs::Inputs;
-use crate::request::{Question, Request};
+pub use crate::inputs::Inputs;
+pub use crate::request::{Question, Request};
 
 /// Asks a language model.
 #[node(name = "llm", uses = ["llm", "context"])]

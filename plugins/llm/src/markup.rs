@@ -2,7 +2,7 @@
 
 pub(crate) mod roles;
 
-mod headings;
+pub(crate) mod headings;
 
 mod literal;
 

@@ -17,17 +17,17 @@ use crate::quoted::{Quoted, Texts};
 
 /// A request to a model, ready to be sent.
 #[derive(Debug)]
-pub(crate) struct Request {
+pub struct Request {
     pub(crate) connection: String,
     /// Empty if the connection is to decide.
     pub(crate) model: String,
-    pub(crate) question: Question,
+    pub question: Question,
     pub(crate) parameters: Parameters,
     pub(crate) form: Form,
 }
 
 #[derive(Debug)]
-pub(crate) enum Question {
+pub enum Question {
     /// The messages.
     Chat(Vec<Value>),
     /// The prompt.
@@ -38,7 +38,7 @@ impl Request {
     /// # Errors
     ///
     /// Any fault of the template, of the markup in its text or of a parameter, as the flow author's.
-    pub(crate) fn build(mut inputs: Inputs) -> Result<Self, NodeError> {
+    pub fn build(mut inputs: Inputs) -> Result<Self, NodeError> {
         let (manner, api, azure) = (inputs.manner(), inputs.api(), inputs.named().is_azure());
         // From here on `rest` holds the variables alone.
         let parameters = match (manner, api) {

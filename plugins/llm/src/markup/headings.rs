@@ -1,6 +1,8 @@
 //! The headings inside a section: `## name:`, `## tool_call_id:`, `## tool_calls:` and `## content:`. The signs are
 //! optional, and as in prompt flow a heading may stand anywhere.
 
+use std::ops::Range;
+
 use serde_json::Value;
 
 use crate::inputs::Manner;
@@ -28,6 +30,22 @@ pub(crate) fn tool_calls(body: &str, manner: Manner) -> Option<Value> {
         let (calls, rest) = if list.starts_with('[') { literal::parse_start(list)? } else { return None };
         (manner != Manner::Prompty || trim(rest).is_empty()).then_some(calls)
     })
+}
+
+/// Words that begin a heading. Without one of them `content` begins none.
+const WORDS: [&str; 3] = ["name", "tool_call_id", "tool_calls"];
+
+/// Where such words stand in a value as they would before a heading's own value, if a line break follows this one.
+pub(crate) fn words(value: &str) -> Vec<Range<usize>> {
+    let is_heading = |after: &str| {
+        let Some(after) = skip_colon(after) else { return false };
+        skip_space(after).is_empty() || skip_line_break(after).is_some()
+    };
+    let places = WORDS.iter().flat_map(|word| value.match_indices(word));
+    let mut found: Vec<_> = places.map(|(start, word)| start..start + word.len()).collect();
+    found.retain(|place| is_heading(&value[place.end..]));
+    found.sort_by_key(|place| place.start);
+    found
 }
 
 /// What follows each occurrence of a word.
@@ -75,6 +93,13 @@ mod tests {
         check("## name: weather\n## content:\nx", None);
         check("## name:\nweather\nmore\n## content:\nx", None);
         check("no heading", None);
+    }
+
+    #[test]
+    fn a_value_may_hold_headings() {
+        let found = |value| words(value).into_iter().map(|place| &value[place]).collect::<Vec<_>>();
+        assert_eq!(found("## name:\nbob\n## content:\nhi\ntool_call_id : \n1\ntool_calls:"), WORDS);
+        assert_eq!(found("my name: bob, content:\nhi; surname"), [""; 0]);
     }
 
     #[test]
