@@ -106,6 +106,21 @@ async fn nobody_waits_for_feedback_for_ever() {
 }
 
 #[tokio::test]
+async fn callers_that_want_everything_recorded_get_what_the_operator_allows() {
+    let collector = Collector::start();
+    let host = TestHost::written("sampled", FLOW).collector(&collector);
+    // Twice as many at once.
+    let host = host.env("OTEL_TRACES_SAMPLER", "parentbased_always_off").env("WEIR_TRACE_FORCED", "2/m").start().await;
+    for number in 1..=50 {
+        assert_eq!(ask(&host, &trace(number), "fine").await, 200);
+    }
+    host.stop().await;
+    assert_eq!(arrived(&collector), (1..=4).map(trace).collect());
+    assert_eq!(collector.metric("weir.sampling.demoted").sum(), 46.0);
+    assert_eq!(collector.metric("flow_request").count(), 50);
+}
+
+#[tokio::test]
 async fn without_tail_sampling_everything_is_kept_and_nothing_counted() {
     let collector = Collector::start();
     let host = TestHost::written("sampled", FLOW).collector(&collector).start().await;

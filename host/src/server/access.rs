@@ -12,12 +12,13 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, StatusCode, header};
 
+use crate::rate::Quota;
 use crate::server::auth::{self, Auth, Caller, KeyName, Refused, Source};
 use crate::server::correlation;
 use crate::server::cors::Origins;
 use crate::server::edge::Astray;
 use crate::server::problem::Problem;
-use crate::server::rate::{self, Quota, retry_after};
+use crate::server::rate::{self, retry_after};
 use crate::server::{App, Peer};
 use crate::setting::Reader;
 use crate::telemetry;

@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 
 use http::{HeaderMap, header};
 
-use crate::server::rate::{Quota, Rate};
+use crate::rate::{Quota, Rate};
 use crate::setting::{self, Reader, Setting};
 
 pub use keys::KeyName;

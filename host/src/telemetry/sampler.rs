@@ -1,22 +1,27 @@
 //! What is recorded and what is kept of it: the standard's samplers decide when a request comes, tail sampling when its
 //! trace has ended. Metrics know nothing of either: they count every request.
 
+mod forced;
 mod hold;
 mod ratio;
 mod tail;
 
 use std::time::Duration;
 
-use opentelemetry::Context;
-use opentelemetry::KeyValue;
+use opentelemetry::metrics::MeterProvider;
 use opentelemetry::trace::{Link, SpanKind, TraceContextExt, TraceId};
+use opentelemetry::{Context, KeyValue};
 use opentelemetry_sdk::trace::{Sampler, SamplingResult, ShouldSample};
 
 pub(super) use hold::TailSampling;
 pub(super) use ratio::Ratio;
 pub(super) use tail::Policy;
 
+use super::metrics;
+use super::names::metric;
+use crate::rate::{Rate, rate};
 use crate::setting::{self, Reader, Setting};
+use forced::Forced;
 
 pub(super) static SAMPLER: Setting = Setting::new(
     "OTEL_TRACES_SAMPLER",
@@ -31,6 +36,14 @@ pub(super) static UNSAMPLED: Setting = Setting::new(
     "WEIR_TRACE_UNSAMPLED",
     "follow",
     "requests whose caller does not record its trace (flag `00`): `follow` (not recorded either) or `record`",
+);
+
+/// A hundred in a second are more than anyone looks at, and what a small collector takes.
+pub(super) static FORCED: Setting = Setting::new(
+    "WEIR_TRACE_FORCED",
+    "100/s",
+    "requests that are traced since their caller records (flag `01`), whatever the sampler would say; beyond it the sampler \
+     says: `100/s`, `600/m`, or `none`: no limit",
 );
 
 pub(super) static TAIL_RATIO: Setting = Setting::optional(
@@ -61,11 +74,22 @@ const LEAST_TAIL_BYTES: usize = 1024 * 1024;
 
 const MOST_TAIL_BYTES: u64 = 64 * 1024 * 1024 * 1024;
 
+/// One of the standard's samplers.
+#[derive(Clone, Debug)]
+struct Standard {
+    /// Decides of traces that begin here.
+    own: Sampler,
+    /// Callers decide of theirs.
+    by_parent: bool,
+}
+
 /// What is recorded, and what is kept.
 #[derive(Clone, Debug)]
 pub struct Config {
-    pub(super) standard: Sampler,
+    standard: Standard,
     pub(super) unsampled: Unsampled,
+    /// How many callers that record are followed. None: all.
+    pub(super) forced: Option<Rate>,
     /// None: all that is recorded is kept.
     pub(super) tail: Option<Policy>,
 }
@@ -73,8 +97,9 @@ pub struct Config {
 impl Default for Config {
     fn default() -> Self {
         Self {
-            standard: Sampler::ParentBased(Box::new(Sampler::AlwaysOn)),
+            standard: Standard { own: Sampler::AlwaysOn, by_parent: true },
             unsampled: Unsampled::default(),
+            forced: rate(FORCED.default).expect("a documented default can be understood"),
             tail: None,
         }
     }
@@ -86,16 +111,26 @@ impl Config {
         let name = reader.value(&SAMPLER, |text| standard(text, 1.0).map(|_| text.to_owned()));
         let standard = standard(&name, share).unwrap_or(Self::default().standard);
         let unsampled = reader.value(&UNSAMPLED, setting::one_of(&UNSAMPLED_WORDS));
+        let forced = reader.value(&FORCED, rate);
         let ratio = reader.optional(&TAIL_RATIO, Ratio::parse);
         let slow = reader.value(&TAIL_SLOW, setting::time_up_to(MAX_SLOW));
         let wait = reader.value(&TAIL_WAIT, setting::time_or_none_up_to(MAX_WAIT));
         let max_bytes = reader.value(&TAIL_BYTES, tail_bytes);
-        Self { standard, unsampled, tail: ratio.map(|ratio| Policy { ratio, slow, wait, max_bytes }) }
+        Self { standard, unsampled, forced, tail: ratio.map(|ratio| Policy { ratio, slow, wait, max_bytes }) }
     }
 
     /// What decides when a request comes.
-    pub(super) fn sampler(&self) -> Box<dyn ShouldSample> {
-        let standard = Box::new(self.standard.clone());
+    pub(super) fn sampler(&self, meters: &impl MeterProvider) -> Box<dyn ShouldSample> {
+        let own = self.standard.own.clone();
+        let standard: Box<dyn ShouldSample> = match own {
+            _ if !self.standard.by_parent => Box::new(own),
+            // Where all are recorded, none are too many.
+            Sampler::AlwaysOn => Box::new(Sampler::ParentBased(Box::new(own))),
+            _ => {
+                let demoted = metrics::counter(&metrics::conventions(meters), metric::SAMPLING_DEMOTED);
+                Box::new(Forced::new(own, self.forced, demoted))
+            }
+        };
         match self.unsampled {
             Unsampled::Follow => standard,
             Unsampled::Record => Box::new(AsIfFirst(standard)),
@@ -104,10 +139,10 @@ impl Config {
 }
 
 /// The sampler of this name.
-fn standard(name: &str, share: f64) -> Result<Sampler, String> {
+fn standard(name: &str, share: f64) -> Result<Standard, String> {
     let lower = name.to_ascii_lowercase();
     let (bare, by_parent) = lower.strip_prefix("parentbased_").map_or((&*lower, false), |bare| (bare, true));
-    let root = match bare {
+    let own = match bare {
         "always_on" => Sampler::AlwaysOn,
         "always_off" => Sampler::AlwaysOff,
         "traceidratio" => Sampler::TraceIdRatioBased(share),
@@ -116,7 +151,7 @@ fn standard(name: &str, share: f64) -> Result<Sampler, String> {
         }
         _ => return Err(format!("{name:?} is unknown; {SAMPLERS}")),
     };
-    Ok(if by_parent { Sampler::ParentBased(Box::new(root)) } else { root })
+    Ok(Standard { own, by_parent })
 }
 
 const SAMPLERS: &str = "write one of: always_on, always_off, traceidratio, or one of them with parentbased_ before it";
@@ -166,6 +201,7 @@ impl ShouldSample for AsIfFirst {
 
 #[cfg(test)]
 mod tests {
+    use opentelemetry::metrics::noop::NoopMeterProvider;
     use opentelemetry::trace::{SpanContext, SpanId, TraceFlags, TraceState};
     use opentelemetry_sdk::trace::SamplingDecision;
 
@@ -205,7 +241,7 @@ mod tests {
     fn check_standard(name: &str, share: Option<&str>, expected: [bool; 3]) {
         let mut env = vec![(SAMPLER.variable, name)];
         env.extend(share.map(|share| (SAMPLER_ARG.variable, share)));
-        let sampler = read(&env).unwrap().sampler();
+        let sampler = read(&env).unwrap().sampler(&NoopMeterProvider::new());
         let decided = [None, Some(TraceFlags::SAMPLED), Some(TraceFlags::NOT_SAMPLED)].map(|flags| {
             let trace = TraceId::from(1_u128 << 63);
             let caller = |flags| SpanContext::new(trace, SpanId::from(2_u64), flags, true, TraceState::NONE);
@@ -233,6 +269,47 @@ mod tests {
         ] {
             check_standard(name, share, expected);
         }
+    }
+
+    /// How many of so many callers that record are followed where a trace that begins here is not recorded.
+    #[track_caller]
+    fn check_forced(rate: &str, callers: u64, expected: std::ops::RangeInclusive<usize>) {
+        for name in ["parentbased_always_off", "parentbased_traceidratio"] {
+            let env = [(SAMPLER.variable, name), (SAMPLER_ARG.variable, "0"), (FORCED.variable, rate)];
+            let sampler = read(&env).unwrap().sampler(&NoopMeterProvider::new());
+            // Of each share that there is, by its id.
+            let trace = TraceId::from(1_u128);
+            let recorded = (1..=callers).filter(|span| {
+                let caller = SpanContext::new(trace, SpanId::from(*span), TraceFlags::SAMPLED, true, TraceState::NONE);
+                let parent = Context::new().with_remote_span_context(caller);
+                let result = sampler.should_sample(Some(&parent), trace, "", &SpanKind::Server, &[], &[]);
+                result.decision == SamplingDecision::RecordAndSample
+            });
+            let recorded = recorded.count();
+            assert!(expected.contains(&recorded), "{recorded} of {name} with {rate}");
+        }
+    }
+
+    #[test]
+    fn callers_cannot_have_more_recorded_than_the_operator_allows() {
+        // Twice as many at once; a second may pass meanwhile.
+        check_forced("1/m", 100, 2..=2);
+        check_forced(FORCED.default, 10_000, 200..=1000);
+        check_forced("none", 10_000, 10_000..=10_000);
+        check_forced("5/m", 3, 3..=3);
+    }
+
+    #[test]
+    fn a_caller_beyond_that_cannot_choose_to_be_of_the_share() {
+        let env =
+            [(SAMPLER.variable, "parentbased_traceidratio"), (SAMPLER_ARG.variable, "0.5"), (FORCED.variable, "1/m")];
+        let sampler = read(&env).unwrap().sampler(&NoopMeterProvider::new());
+        let caller =
+            SpanContext::new(TraceId::from(1_u128), SpanId::from(2_u64), TraceFlags::SAMPLED, true, TraceState::NONE);
+        let parent = Context::new().with_remote_span_context(caller);
+        let ask = || sampler.should_sample(Some(&parent), TraceId::from(1_u128), "", &SpanKind::Server, &[], &[]);
+        let recorded = (0..1000).filter(|_| ask().decision == SamplingDecision::RecordAndSample).count();
+        assert!((350..650).contains(&recorded), "{recorded} of 1000 are about half");
     }
 
     #[test]

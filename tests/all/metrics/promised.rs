@@ -32,8 +32,14 @@ async fn everything() -> (Collector, BTreeMap<String, Family>) {
     read(&mut families, host.get_admin("/metrics").await.text());
     host.stop().await;
 
-    let host = TestHost::flow("run_traps").collector(&collector).env("WEIR_TAIL_RATIO", "0.5").start().await;
+    let host = TestHost::flow("run_traps").collector(&collector).env("WEIR_TAIL_RATIO", "0.5");
+    let host = host.env("OTEL_TRACES_SAMPLER", "parentbased_traceidratio").env("WEIR_TRACE_FORCED", "1/m").start().await;
     assert_eq!(host.score(json!({"message": "lost"})).await.status, 500);
+    // Twice as many as in a minute may come at once.
+    for _ in 0..3 {
+        let forced = [("traceparent", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01")];
+        assert_eq!(host.score_with(&forced, r#"{"message": "lost"}"#).await.status, 500);
+    }
     // Of what failed, tail sampling decides at once.
     collector.metric_when("weir.sampling.spans", |metric| metric.count() > 0).await;
     read(&mut families, host.get_admin("/metrics").await.text());

@@ -88,7 +88,7 @@ impl<'a> ExportersBuilder<'a> {
         let spans = Spans::start(self.config.outbox.spans, edit, outboxes, printer).map_err(StartError::Thread)?;
         let tracers = SdkTracerProvider::builder()
             .with_resource(self.resource.clone())
-            .with_sampler(self.config.sampler.sampler())
+            .with_sampler(self.config.sampler.sampler(meters))
             .with_span_limits(limits.of_open_spans());
         Ok(match self.config.sampler.tail {
             None => (tracers.with_span_processor(spans).build(), None),

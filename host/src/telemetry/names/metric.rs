@@ -69,6 +69,7 @@ pub const FEEDBACK_PENDING: &str = "weir.feedback.pending";
 /// Traces and spans of which tail sampling decided. Only if it is on.
 pub const SAMPLING_TRACES: &str = "weir.sampling.traces";
 pub const SAMPLING_SPANS: &str = "weir.sampling.spans";
+pub const SAMPLING_DEMOTED: &str = "weir.sampling.demoted";
 /// Of exporters that push: spans, points of metrics and log records.
 pub const EXPORTER_SENT: &str = "weir.exporter.sent";
 pub const EXPORTER_LOST: &str = "weir.exporter.lost";
@@ -309,6 +310,12 @@ pub static ALL: &[Instrument] = &[
     },
     counter(SAMPLING_TRACES, "{trace}", "Traces of which tail sampling has decided.", &[a::SAMPLING_DECISION]),
     counter(SAMPLING_SPANS, "{span}", "Spans of which tail sampling has decided.", &[a::SAMPLING_DECISION]),
+    counter(
+        SAMPLING_DEMOTED,
+        "{trace}",
+        "Traces that their caller records and of which the sampler decided: more than may be forced.",
+        &[],
+    ),
     counter(EXPORTER_SENT, "{item}", "Spans, points and log records that a destination has taken.", EXPORTED),
     Instrument {
         labels: &[d::EXPORTER, d::SIGNAL, d::REASON],

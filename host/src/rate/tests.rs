@@ -107,13 +107,6 @@ fn rates_are_written_as_people_say_them() {
     assert!(rate("1000001/s").is_err());
 }
 
-#[test]
-fn a_wait_is_told_in_whole_seconds() {
-    for (wait, expected) in [(ms(1), 1), (ms(1000), 1), (ms(1001), 2), (ms(59_999), 60), (Duration::ZERO, 1)] {
-        assert_eq!(retry_after(wait), expected, "{wait:?}");
-    }
-}
-
 proptest! {
     /// Whenever callers come: never more pass than a burst and what the rate allows in the time; and a caller that waits
     /// as long as it was told passes.
