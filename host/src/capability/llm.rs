@@ -7,7 +7,7 @@ pub mod backend;
 mod caller;
 pub mod offline;
 pub mod openai;
-mod sse;
+pub mod sse;
 mod wit;
 
 use std::collections::{BTreeMap, BTreeSet};

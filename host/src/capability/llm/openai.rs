@@ -5,7 +5,7 @@
 //! URL and credential they need in openai/endpoint.rs, when to try again in openai/patience.rs, and what a failure is
 //! called in openai/failure.rs. Redirects are not followed: the key goes to the address that the operator wrote.
 
-mod body;
+pub mod body;
 mod endpoint;
 mod failure;
 mod patience;
@@ -25,7 +25,8 @@ use reqwest::{Client, Response, Url, redirect};
 use tokio::time::{Instant, sleep, timeout_at};
 
 use self::endpoint::{Endpoint, Operation};
-use self::failure::{Failure, Upstream};
+use self::failure::Failure;
+pub use self::failure::Upstream;
 pub use self::patience::Limits;
 use super::backend::{
     Backend, ChatReply, ChatRequest, ChatStream, CompletionReply, CompletionRequest, EmbeddingReply, EmbeddingRequest,

@@ -7,7 +7,7 @@ use std::collections::VecDeque;
 
 /// A parser that is fed pieces of any size.
 #[derive(Debug)]
-pub(super) struct Events {
+pub struct Events {
     /// Bytes that one event may have. What comes from a service is not trusted to end its lines.
     limit: usize,
     /// The line that has begun.
@@ -22,7 +22,7 @@ pub(super) struct Events {
 
 /// The bytes are not an event stream that we read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub(super) enum NotEvents {
+pub enum NotEvents {
     #[error("an event is larger than {0} bytes")]
     TooLarge(usize),
     #[error("an event is not UTF-8")]
@@ -30,12 +30,12 @@ pub(super) enum NotEvents {
 }
 
 impl Events {
-    pub(super) fn new(limit: usize) -> Self {
+    pub fn new(limit: usize) -> Self {
         Self { limit, line: Vec::new(), data: None, after_return: false, at_start: true, ready: VecDeque::new() }
     }
 
     /// Takes the next bytes. After an error the parser is of no more use.
-    pub(super) fn push(&mut self, mut bytes: &[u8]) -> Result<(), NotEvents> {
+    pub fn push(&mut self, mut bytes: &[u8]) -> Result<(), NotEvents> {
         if self.after_return && !bytes.is_empty() {
             self.after_return = false;
             bytes = bytes.strip_prefix(b"\n").unwrap_or(bytes);
@@ -55,7 +55,7 @@ impl Events {
     }
 
     /// The `data` of the next whole event. An event that the stream's end cuts off never comes.
-    pub(super) fn next(&mut self) -> Option<String> {
+    pub fn next(&mut self) -> Option<String> {
         self.ready.pop_front()
     }
 

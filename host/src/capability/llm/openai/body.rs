@@ -14,7 +14,7 @@ use super::failure::Upstream;
 
 /// A body that is not what was asked for, though the status says success.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Wrong {
+pub enum Wrong {
     /// It has another shape; what was expected.
     Shape(&'static str),
     /// It is an error.
@@ -40,21 +40,26 @@ fn constant(json: &str) -> Box<RawValue> {
 
 const CHAT: &str = "the reply is no chat completion";
 const COMPLETION: &str = "the reply is no completion";
+const CHUNK: &str = "the stream has an event that is no chat completion chunk";
 
-pub(super) fn chat_reply(body: &[u8]) -> Result<ChatReply, Wrong> {
+/// # Errors
+/// It is no chat completion, or an error.
+pub fn chat_reply(body: &[u8]) -> Result<ChatReply, Wrong> {
     let reply: Answer<ChatChoice<'_>> = read(body, CHAT)?;
     let choice = first(reply.choices, |choice| choice.index, "the reply has no choice")?;
     Ok(ChatReply {
         id: reply.id.unwrap_or_default(),
         model: reply.model.unwrap_or_default(),
-        message: choice.message.get().to_owned(),
+        message: object(choice.message, CHAT)?.to_owned(),
         finish_reason: choice.finish_reason.unwrap_or_default(),
         usage: reply.usage.map(Into::into),
         raw: whole(body, CHAT)?,
     })
 }
 
-pub(super) fn completion_reply(body: &[u8]) -> Result<CompletionReply, Wrong> {
+/// # Errors
+/// It is no completion, or an error.
+pub fn completion_reply(body: &[u8]) -> Result<CompletionReply, Wrong> {
     let reply: Answer<TextChoice> = read(body, COMPLETION)?;
     let choice = first(reply.choices, |choice| choice.index, "the reply has no choice")?;
     Ok(CompletionReply {
@@ -68,7 +73,10 @@ pub(super) fn completion_reply(body: &[u8]) -> Result<CompletionReply, Wrong> {
 }
 
 /// Vectors of `count` inputs, in their order.
-pub(super) fn embedding_reply(body: &[u8], count: usize) -> Result<EmbeddingReply, Wrong> {
+///
+/// # Errors
+/// It is no list of as many embeddings, or an error.
+pub fn embedding_reply(body: &[u8], count: usize) -> Result<EmbeddingReply, Wrong> {
     let reply: Embeddings = read(body, "the reply is no list of embeddings")?;
     let mut data = reply.data;
     data.sort_by_key(|embedding| embedding.index);
@@ -82,23 +90,24 @@ pub(super) fn embedding_reply(body: &[u8], count: usize) -> Result<EmbeddingRepl
 
 /// One event of a streamed answer.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Chunk {
-    pub(super) id: String,
-    pub(super) model: String,
+pub struct Chunk {
+    pub id: String,
+    pub model: String,
     /// None in events that only count or announce.
-    pub(super) delta: Option<ChatDelta>,
-    pub(super) usage: Option<Usage>,
+    pub delta: Option<ChatDelta>,
+    pub usage: Option<Usage>,
 }
 
-pub(super) fn chunk(data: &str) -> Result<Chunk, Wrong> {
-    let chunk: Answer<DeltaChoice<'_>> =
-        read(data.as_bytes(), "the stream has an event that is no chat completion chunk")?;
+/// # Errors
+/// It is no piece of a chat completion, or an error.
+pub fn chunk(data: &str) -> Result<Chunk, Wrong> {
+    let chunk: Answer<DeltaChoice<'_>> = read(data.as_bytes(), CHUNK)?;
     // Only the first choice is passed on, as with a whole reply.
     let choice = chunk.choices.into_iter().find(|choice| choice.index == 0);
     Ok(Chunk {
         id: chunk.id.unwrap_or_default(),
         model: chunk.model.unwrap_or_default(),
-        delta: choice.map(Into::into),
+        delta: choice.map(TryInto::try_into).transpose()?,
         usage: chunk.usage.map(Into::into),
     })
 }
@@ -118,9 +127,14 @@ fn read<'a, T: Deserialize<'a>>(body: &'a [u8], expected: &'static str) -> Resul
 /// The body as it is. What is passed over in reading is not held against UTF-8; here it is.
 fn whole(body: &[u8], expected: &'static str) -> Result<String, Wrong> {
     match serde_json::from_slice::<&RawValue>(body) {
-        Ok(json) => Ok(json.get().to_owned()),
+        Ok(json) => object(json, expected).map(str::to_owned),
         Err(_) => Err(Wrong::Shape(expected)),
     }
+}
+
+/// The text of an object. Guests are promised one; and what derives `Deserialize` would take a list as well.
+fn object<'a>(json: &'a RawValue, expected: &'static str) -> Result<&'a str, Wrong> {
+    Some(json.get()).filter(|json| json.starts_with('{')).ok_or(Wrong::Shape(expected))
 }
 
 /// The choice with the lowest index: the first, however the service orders them.
@@ -163,15 +177,17 @@ struct DeltaChoice<'a> {
     finish_reason: Option<String>,
 }
 
-impl From<DeltaChoice<'_>> for ChatDelta {
-    fn from(choice: DeltaChoice<'_>) -> Self {
+impl TryFrom<DeltaChoice<'_>> for ChatDelta {
+    type Error = Wrong;
+
+    fn try_from(choice: DeltaChoice<'_>) -> Result<Self, Wrong> {
         #[derive(Deserialize)]
         struct Text {
             content: String,
         }
-        let delta = choice.delta.map_or("{}", RawValue::get);
+        let delta = choice.delta.map_or(Ok("{}"), |delta| object(delta, CHUNK))?;
         let content = serde_json::from_str(delta).map_or_else(|_| String::new(), |Text { content }| content);
-        Self { content, delta: delta.to_owned(), finish_reason: choice.finish_reason }
+        Ok(Self { content, delta: delta.to_owned(), finish_reason: choice.finish_reason })
     }
 }
 
@@ -230,8 +246,6 @@ impl From<Counted> for Usage {
 mod tests {
     use super::*;
 
-    const SHAPE: &str = "the stream has an event that is no chat completion chunk";
-
     #[test]
     fn a_message_keeps_its_digits_and_the_order_of_its_keys() {
         let message = r#"{"z": 12345678901234567890123, "content" : null, "a":"\u00e4"}"#;
@@ -245,6 +259,21 @@ mod tests {
             raw: body.clone(),
         };
         assert_eq!(chat_reply(format!(" {body}\n").as_bytes()), Ok(expected));
+    }
+
+    #[test]
+    fn what_a_guest_is_given_as_an_object_is_one() {
+        for message in ["7", "null", "[]", "\"hi\"", "[[1]]"] {
+            let body = format!(r#"{{"choices":[{{"message":{message}}}]}}"#);
+            assert_eq!(chat_reply(body.as_bytes()), Err(Wrong::Shape(CHAT)), "{body}");
+        }
+        for delta in ["7", "[]", "\"hi\""] {
+            let data = format!(r#"{{"choices":[{{"delta":{delta}}}]}}"#);
+            assert_eq!(chunk(&data), Err(Wrong::Shape(CHUNK)), "{data}");
+        }
+        let list = r#"["id","model",[{"message":{},"text":""}],null]"#;
+        assert_eq!(chat_reply(list.as_bytes()), Err(Wrong::Shape(CHAT)));
+        assert_eq!(completion_reply(list.as_bytes()), Err(Wrong::Shape(COMPLETION)));
     }
 
     #[track_caller]
@@ -292,8 +321,8 @@ mod tests {
 
     #[test]
     fn an_event_that_is_no_chunk_is_named() {
-        assert_eq!(chunk("{}"), Err(Wrong::Shape(SHAPE)));
-        assert_eq!(chunk("not json"), Err(Wrong::Shape(SHAPE)));
+        assert_eq!(chunk("{}"), Err(Wrong::Shape(CHUNK)));
+        assert_eq!(chunk("not json"), Err(Wrong::Shape(CHUNK)));
         let overloaded = Upstream { message: "overloaded".to_owned(), code: "server_error".to_owned() };
         let refusal = chunk(r#"{"error":{"message":"overloaded","type":"server_error","code":null}}"#);
         assert_eq!(refusal, Err(Wrong::Refusal(overloaded)));

@@ -112,10 +112,10 @@ pub(super) fn reported(upstream: &Upstream) -> CallError {
 
 /// What a service says about its refusal.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Upstream {
+pub struct Upstream {
     /// Empty if it says nothing that is meant for people.
-    pub(super) message: String,
-    pub(super) code: String,
+    pub message: String,
+    pub code: String,
 }
 
 impl Upstream {
