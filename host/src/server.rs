@@ -11,7 +11,7 @@ pub mod cors;
 pub mod drain;
 pub mod edge;
 pub mod endpoint;
-mod feedback;
+pub mod feedback;
 pub mod listener;
 mod page;
 mod probes;

@@ -4,7 +4,7 @@
 //! ([`Telemetry::node`]), out of a node ([`Telemetry::rpc`]). Beside them the scheduler opens the flow's span and
 //! `/feedback` has a journal of its own. Nothing global: two hosts in one process would tell two stories.
 
-mod azure_monitor;
+pub mod azure_monitor;
 mod config;
 mod console;
 mod content;
@@ -15,8 +15,8 @@ mod images;
 mod logs;
 mod metrics;
 pub mod names;
-mod otlp;
-mod outbox;
+pub mod otlp;
+pub mod outbox;
 mod pause;
 mod printer;
 mod prometheus;

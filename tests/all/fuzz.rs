@@ -56,7 +56,29 @@ macro_rules! replayed {
     };
 }
 
-replayed!(flow_yaml, deployment_yaml, reference, template, prompty, connection, score_body, description, batch_results);
+replayed!(
+    flow_yaml,
+    deployment_yaml,
+    reference,
+    template,
+    prompty,
+    connection,
+    score_body,
+    description,
+    batch_results,
+    trace_context,
+    accept,
+    sse,
+    model_reply,
+    component,
+    prompt_markup,
+    config,
+    egress_url,
+    journal,
+    answer,
+    connection_string,
+    feedback
+);
 
 #[test]
 fn every_target_has_a_program_a_corpus_and_a_test() {

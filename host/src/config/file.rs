@@ -55,7 +55,11 @@ impl File {
         Ok(Self::parse(path, &text, known)?)
     }
 
-    fn parse(path: &Path, text: &str, known: &[String]) -> Result<Self, Problems> {
+    /// Reads the text of a file.
+    ///
+    /// # Errors
+    /// All that is wrong with it.
+    pub fn parse(path: &Path, text: &str, known: &[String]) -> Result<Self, Problems> {
         let mut findings = Findings::of(&path.display().to_string(), text);
         let mut reading = Reading { text, known, findings: &mut findings };
         let mut file = Self { path: path.to_owned(), settings: IndexMap::new(), variables: IndexMap::new() };

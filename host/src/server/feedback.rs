@@ -4,8 +4,8 @@
 //! (feedback/evaluation.rs). Which span it is about, a feedback token says, else the trace context of the request. Keeping
 //! and delivering it: see telemetry/feedback.rs.
 
-mod attributes;
-mod evaluation;
+pub mod attributes;
+pub mod evaluation;
 
 use std::sync::Arc;
 use std::time::Duration;

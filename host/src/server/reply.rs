@@ -1,6 +1,6 @@
 //! What a reply looks like: whole as JSON, or streamed as server-sent events.
 
-mod accept;
+pub mod accept;
 mod stream;
 
 use std::time::Duration;

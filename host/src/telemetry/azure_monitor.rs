@@ -11,9 +11,9 @@
 //! together, with a reason for each difference. Between parcels and sending lies an outbox, which keeps what cannot be
 //! sent yet.
 
-mod answer;
+pub mod answer;
 mod config;
-mod connection;
+pub mod connection;
 mod envelope;
 #[cfg(test)]
 mod golden;
@@ -43,6 +43,7 @@ pub use config::{ENABLED, LINKED};
 pub(super) use metrics::TEMPORALITY;
 pub(crate) use transmit::StartError;
 
+pub use parcels::items;
 use tags::Sender;
 use transmit::Transmitter;
 
@@ -64,9 +65,9 @@ struct AzureMonitor {
     transmitter: Transmitter,
 }
 
-/// Makes parcels.
+/// Makes parcels of what has ended.
 #[derive(Debug)]
-struct Encoder {
+pub struct Encoder {
     sender: Sender,
     /// Attributes of the resource, if they are told.
     resource: Option<Vec<KeyValue>>,
@@ -74,19 +75,25 @@ struct Encoder {
 }
 
 impl Encoder {
-    fn new(resource: &Resource, application: Option<String>, resource_metric: bool) -> Self {
+    /// `application`: the resource's application id. `resource_metric`: whether what describes the host is told as well.
+    pub fn new(resource: &Resource, application: Option<String>, resource_metric: bool) -> Self {
         let attributes = || resource.iter().map(|(key, value)| KeyValue::new(key.clone(), value.clone())).collect();
         Self { sender: Sender::of(resource), resource: resource_metric.then(attributes), application }
+    }
+
+    /// Spans and their events.
+    pub fn spans(&self, spans: &[SpanData]) -> Vec<Parcel> {
+        let Self { sender, resource, application } = self;
+        let resource = resource.as_ref().filter(|_| !spans.is_empty());
+        let resource = resource.map(|attributes| metrics::of_resource(attributes, application.as_deref(), sender));
+        let envelopes = spans.iter().flat_map(|span| spans::envelopes(span, sender));
+        parcels::bundle(Signal::Traces, resource.into_iter().chain(envelopes))
     }
 }
 
 impl Encode for AzureMonitor {
     fn spans(&self, spans: &[SpanData]) -> Vec<Parcel> {
-        let Encoder { sender, resource, application } = &self.encoder;
-        let resource = resource.as_ref().filter(|_| !spans.is_empty());
-        let resource = resource.map(|attributes| metrics::of_resource(attributes, application.as_deref(), sender));
-        let envelopes = spans.iter().flat_map(|span| spans::envelopes(span, sender));
-        parcels::bundle(Signal::Traces, resource.into_iter().chain(envelopes))
+        self.encoder.spans(spans)
     }
 
     fn metrics(&self, metrics: &ResourceMetrics) -> Vec<Parcel> {

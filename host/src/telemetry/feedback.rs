@@ -20,6 +20,7 @@ use super::{Telemetry, propagation};
 use crate::journal::{AppendError, OpenError};
 use crate::setting::{self, Reader, Setting};
 
+pub use record::Record;
 pub(super) use store::Store;
 
 pub use limits::{VALUE_BYTES, attribute_key, attribute_value, cut_value};

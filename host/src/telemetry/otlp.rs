@@ -3,7 +3,7 @@
 //! What is set is in config.rs, what is said in encode.rs, how it is sent in http.rs and grpc.rs, and what an answer means
 //! in answer.rs. Nothing here keeps anything or tries it again: see ../outbox.rs.
 
-mod answer;
+pub mod answer;
 pub(crate) mod config;
 mod encode;
 mod grpc;
@@ -28,7 +28,7 @@ use super::outbox::parcel::{Destination, Encode, Log, Outcome, Parcel, Signal, T
 use crate::identity::Identity;
 use crate::secret::Secret;
 use config::{Endpoint, Protocol};
-use encode::Encoder;
+pub use encode::Encoder;
 use token::Token;
 
 const USER_AGENT: &str = concat!("weir/", env!("CARGO_PKG_VERSION"));

@@ -9,7 +9,7 @@ pub(super) mod batch;
 mod config;
 mod ledger;
 mod pace;
-pub(super) mod parcel;
+pub mod parcel;
 pub(super) mod pipeline;
 mod sender;
 mod spool;

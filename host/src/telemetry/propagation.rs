@@ -44,7 +44,7 @@ impl Propagators {
     }
 
     /// The headers by which another service continues the trace below the span of `cx`. None if there is no trace.
-    pub(super) fn headers(self, cx: &Context) -> HeaderMap {
+    pub fn headers(self, cx: &Context) -> HeaderMap {
         let parent = if self.trace_context { traceparent(cx) } else { String::new() };
         let state = cx.get::<State>().filter(|_| !parent.is_empty()).map(State::as_str);
         let given = [("traceparent", parent.as_str()), ("tracestate", state.unwrap_or_default())];
@@ -68,7 +68,7 @@ pub fn trace_id(cx: &Context) -> Option<String> {
 
 /// The baggage as attributes, in no particular order, as far as their size is bearable. Properties of a member stay in its
 /// value, as prompt flow has it.
-pub(super) fn baggage(cx: &Context) -> Vec<KeyValue> {
+pub fn baggage(cx: &Context) -> Vec<KeyValue> {
     let attribute = |(key, (value, properties)): (&Key, &(StringValue, BaggageMetadata))| {
         let told = match properties.as_str() {
             "" => value.as_str().to_owned(),

@@ -237,4 +237,15 @@ large! {
 
     results_lines: batch_results(numbered("", "{\"line_number\":#,\"inputs\":{},\"outputs\":{}}\n", 30_000));
     results_blank_lines: batch_results("\n".repeat(SIZE));
+
+    stream_lines: sse(filled("\n", "data: a\n", "\n"));
+    stream_events: sse(filled("\n", "data: {}\n\n", ""));
+    stream_blank_lines: sse("\n".repeat(SIZE));
+    stream_of_one_line: sse(filled("\ndata: ", "x", "\n\n"));
+    stream_cut_everywhere: sse(filled(&format!("{}\n", "\u{1}".repeat(4_000)), "data: a\r\n\r\n", ""));
+
+    reply_choices: model_reply(numbered("{\"choices\": [", "{\"index\": #, \"message\": {}}, ", 40_000) + "{\"message\": {}}]}");
+    reply_brackets: model_reply(filled("{\"choices\": [{\"message\": {\"a\": ", "[", ""));
+    reply_vectors: model_reply(filled("{\"data\": [{\"embedding\": [", "0.5, ", "1]}]}"));
+    reply_base64: model_reply(filled("{\"data\": [{\"embedding\": \"", "AACAPwAA", "\"}]}"));
 }

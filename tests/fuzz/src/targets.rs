@@ -1,9 +1,22 @@
-//! What each fuzzer does with its bytes: reads them as one kind of text that `weir check` or a request reads, and tells
-//! everything that is wrong with it in every way there is. Called by the fuzzers, and by tests/all/fuzz.rs for every
-//! file of the corpora. Not which bytes: see ../corpus.
+//! What each fuzzer does with its bytes: reads them as one kind of text that somebody else may have written. Called by the
+//! fuzzers, and by tests/all/fuzz.rs for every file of the corpora. Not which bytes: see ../corpus.
 //!
-//! A panic is a fault of the host. So is a telling that no person would read: [`told`] bounds it, which bounds the work
-//! as well, since all that is found is told.
+//! A panic is a fault of the host. Here are the texts that `weir check` or a request reads: everything that is wrong with
+//! them is told in every way there is, and a telling that no person would read is a fault as well: [`told`] bounds it,
+//! which bounds the work too, since all that is found is told. What callers and services say otherwise is in files of its
+//! own.
+
+// Named, since the tests have this file at another place.
+#[path = "targets/caller.rs"]
+mod caller;
+#[path = "targets/model.rs"]
+mod model;
+#[path = "targets/node.rs"]
+mod node;
+#[path = "targets/operator.rs"]
+mod operator;
+#[path = "targets/telemetry.rs"]
+mod telemetry;
 
 use std::cell::Cell;
 use std::fs;
@@ -27,6 +40,12 @@ use weir::flow::reference::Reference;
 use weir::flow::value::Json;
 use weir::flow::{Binding, Draft, FileError, Flow, NodeKind, Surroundings, python};
 
+pub use caller::{accept, trace_context};
+pub use model::{model_reply, sse};
+pub use node::{component, prompt_markup};
+pub use operator::{config, egress_url, journal};
+pub use telemetry::{answer, connection_string, feedback};
+
 /// Most that may be told about any text, in bytes: about everything that is found, once for people and once for
 /// programs.
 const MAX_TOLD: usize = 4 * 1024 * 1024;
@@ -41,7 +60,7 @@ const MAX_READ: usize = 32 * 1024 * 1024;
 pub type Target = fn(&[u8]);
 
 /// All of them, by the names of their corpora.
-pub const TARGETS: [(&str, Target); 9] = [
+pub const TARGETS: [(&str, Target); 21] = [
     ("flow_yaml", flow_yaml),
     ("deployment_yaml", deployment_yaml),
     ("reference", reference),
@@ -51,6 +70,18 @@ pub const TARGETS: [(&str, Target); 9] = [
     ("score_body", score_body),
     ("description", description),
     ("batch_results", batch_results),
+    ("trace_context", trace_context),
+    ("accept", accept),
+    ("sse", sse),
+    ("model_reply", model_reply),
+    ("component", component),
+    ("prompt_markup", prompt_markup),
+    ("config", config),
+    ("egress_url", egress_url),
+    ("journal", journal),
+    ("answer", answer),
+    ("connection_string", connection_string),
+    ("feedback", feedback),
 ];
 
 /// A flow file, of either kind.

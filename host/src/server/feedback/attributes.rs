@@ -13,7 +13,7 @@ use crate::telemetry::names::attribute::{FEEDBACK, FEEDBACK_TRUNCATED};
 const MAX_KEYS: usize = 64;
 
 /// `json`: what the text says, if it is JSON.
-pub(super) fn of(text: &str, json: Option<Value>, flatten: bool) -> Vec<KeyValue> {
+pub fn of(text: &str, json: Option<Value>, flatten: bool) -> Vec<KeyValue> {
     match json {
         _ if !flatten => whole(text),
         Some(Value::Object(members)) => flattened(members),

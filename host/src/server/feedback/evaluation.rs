@@ -41,7 +41,7 @@ const MAX_LABEL: usize = 64;
 const MAX_NAME: usize = 128;
 
 /// `json`: what the text says, if it is JSON.
-pub(super) fn recognised(text: &str, json: Option<&Value>) -> Option<Evaluation> {
+pub fn recognised(text: &str, json: Option<&Value>) -> Option<Evaluation> {
     match json {
         Some(Value::Object(members)) => of_members(members),
         Some(bare) => Some(Score::read(bare)?.of(USER_FEEDBACK)),

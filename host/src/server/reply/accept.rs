@@ -15,7 +15,7 @@ const JSON: &str = "application/json";
 
 /// What a client takes. No `Accept`, or an empty one: anything, and so JSON.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(in crate::server) struct Accept {
+pub struct Accept {
     json: Weight,
     /// None: not named. A wildcard alone does not ask for a stream.
     stream: Option<Weight>,
@@ -25,7 +25,7 @@ pub(in crate::server) struct Accept {
 
 /// The form of a reply.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::server) enum Form {
+pub enum Form {
     Json,
     Stream,
 }
@@ -36,7 +36,7 @@ struct Weight(u16);
 
 impl Accept {
     /// Several headers count as one.
-    pub(in crate::server) fn of(headers: &HeaderMap) -> Self {
+    pub fn of(headers: &HeaderMap) -> Self {
         let values = headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok());
         let header = within(values.collect::<Vec<_>>().join(", "));
         let ranges: Vec<_> = split(&header, b',').filter_map(Range::parse).take(MAX_RANGES).collect();
@@ -57,7 +57,7 @@ impl Accept {
     ///
     /// # Errors
     /// If it takes none of them.
-    pub(in crate::server) fn choose(&self, can_stream: bool) -> Result<Form, Problem> {
+    pub fn choose(&self, can_stream: bool) -> Result<Form, Problem> {
         match self.stream.filter(|weight| can_stream && *weight > Weight::REFUSED) {
             Some(stream) if stream >= self.json => Ok(Form::Stream),
             _ if self.takes_json() => Ok(Form::Json),
@@ -68,13 +68,13 @@ impl Accept {
         }
     }
 
-    pub(in crate::server) fn takes_json(&self) -> bool {
+    pub fn takes_json(&self) -> bool {
         self.json > Weight::REFUSED
     }
 
     /// Whether the client asks for an event at the end of a stream: `text/event-stream;done=true`. Others have a comment,
     /// which they do not see.
-    pub(in crate::server) fn tells_end(&self) -> bool {
+    pub fn tells_end(&self) -> bool {
         self.tells_end
     }
 }

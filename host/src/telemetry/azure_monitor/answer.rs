@@ -52,16 +52,16 @@ struct Fault {
 
 /// An answer that is not a redirect.
 #[derive(Debug)]
-pub(super) struct Answer<'a> {
-    pub(super) status: StatusCode,
-    pub(super) headers: &'a HeaderMap,
+pub struct Answer<'a> {
+    pub status: StatusCode,
+    pub headers: &'a HeaderMap,
     /// None: too long, or it broke off.
-    pub(super) body: Option<&'a [u8]>,
+    pub body: Option<&'a [u8]>,
 }
 
 impl Answer<'_> {
     /// What became of these items.
-    pub(super) fn outcome(&self, signal: Signal, items: &[&RawValue], now: SystemTime) -> Outcome {
+    pub fn outcome(&self, signal: Signal, items: &[&RawValue], now: SystemTime) -> Outcome {
         let after = self.pause(now);
         let tracked: Option<Tracked> = self.body.and_then(|body| serde_json::from_slice(body).ok());
         match (self.status.as_u16(), tracked) {

@@ -15,7 +15,7 @@ const AUDIENCE: &str = "https://monitor.azure.com/";
 
 /// How a resource is reached.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(in crate::telemetry) struct Connection {
+pub struct Connection {
     /// By which the resource is known. Whoever has it can send to it.
     pub(super) key: Secret,
     /// `https://HOST`, or `http://HOST` for tests and proxies: what is written is taken as it is.
@@ -29,7 +29,7 @@ pub(in crate::telemetry) struct Connection {
 impl Connection {
     /// # Errors
     /// All that is wrong with the text, in one line.
-    pub(super) fn parse(text: &str) -> Result<Self, String> {
+    pub fn parse(text: &str) -> Result<Self, String> {
         let (pairs, mut problems) = Pairs::read(text);
         let (authorization, endpoint, key) = (pairs.authorization(), pairs.endpoint(), pairs.key());
         let (Ok(()), Ok(endpoint), Ok(key), true) = (&authorization, &endpoint, &key, problems.is_empty()) else {
@@ -51,7 +51,7 @@ impl Connection {
     ///
     /// # Errors
     /// The key is none.
-    pub(super) fn of_key(key: &str, beside: Option<&Self>) -> Result<Self, String> {
+    pub fn of_key(key: &str, beside: Option<&Self>) -> Result<Self, String> {
         let alone = Self::parse(&format!("InstrumentationKey={}", key_of(key)?))?;
         Ok(match beside {
             // It says where, and whom tokens are for; its application is another.
@@ -61,7 +61,7 @@ impl Connection {
     }
 
     /// Where it is, for people: never the key.
-    pub(super) fn shown(&self) -> String {
+    pub fn shown(&self) -> String {
         self.endpoint.as_str().trim_end_matches('/').to_owned()
     }
 }

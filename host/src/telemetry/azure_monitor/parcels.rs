@@ -33,7 +33,7 @@ pub(super) fn of<'a>(signal: Signal, items: impl IntoIterator<Item = &'a RawValu
 }
 
 /// The items of a parcel; none if it cannot be read.
-pub(super) fn items(parcel: &Parcel) -> Option<Vec<&RawValue>> {
+pub fn items(parcel: &Parcel) -> Option<Vec<&RawValue>> {
     serde_json::from_slice(&parcel.body).ok()
 }
 

@@ -24,7 +24,7 @@ const BAGGAGE_BYTES: usize = 256;
 
 /// JSON in the journal. Fields may be added; older records do not have them.
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
-pub(super) struct Record {
+pub struct Record {
     /// By which whoever receives it twice knows.
     id: String,
     /// Ids are in hexadecimal.
@@ -66,7 +66,7 @@ enum Kept {
 
 impl Record {
     /// A feedback that came just now, about the span of `parent`.
-    pub(super) fn new(parent: &Context, feedback: Feedback) -> Self {
+    pub fn new(parent: &Context, feedback: Feedback) -> Self {
         let random = RandomIdGenerator::default();
         let about = parent.span();
         let about = Some(about.span_context()).filter(|span| span.is_valid());
@@ -85,12 +85,12 @@ impl Record {
         }
     }
 
-    pub(super) fn encode(&self) -> Vec<u8> {
+    pub fn encode(&self) -> Vec<u8> {
         serde_json::to_vec(self).expect("texts and numbers can be written as JSON")
     }
 
     /// What [`Record::encode`] made; none if it is of another version.
-    pub(super) fn decode(payload: &[u8]) -> Option<Self> {
+    pub fn decode(payload: &[u8]) -> Option<Self> {
         serde_json::from_slice(payload).ok()
     }
 
@@ -110,7 +110,7 @@ impl Record {
     }
 
     /// The span; none if its ids are none.
-    pub(super) fn span(&self) -> Option<SpanData> {
+    pub fn span(&self) -> Option<SpanData> {
         let trace = TraceId::from_hex(&self.trace).ok()?;
         let span = SpanId::from_hex(&self.span).ok()?;
         let parent = self.parent.as_deref().map_or(Some(SpanId::INVALID), |it| SpanId::from_hex(it).ok())?;

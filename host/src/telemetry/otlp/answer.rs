@@ -23,7 +23,7 @@ pub(super) const MAX_ANSWER: usize = 4 * 1024 * 1024;
 const MAX_TOLD: usize = 200;
 
 /// What an answer over HTTP means.
-pub(super) fn http(parcel: &Parcel, status: StatusCode, headers: &HeaderMap, body: &Bytes) -> Outcome {
+pub fn http(parcel: &Parcel, status: StatusCode, headers: &HeaderMap, body: &Bytes) -> Outcome {
     let content = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let content = content.to_ascii_lowercase();
     let is_page = content.contains("html") || body.trim_ascii_start().starts_with(b"<");
@@ -60,7 +60,7 @@ pub(super) fn http(parcel: &Parcel, status: StatusCode, headers: &HeaderMap, bod
 }
 
 /// What a status of gRPC means that a collector has sent.
-pub(super) fn grpc(status: &Status) -> Outcome {
+pub fn grpc(status: &Status) -> Outcome {
     let name = format!("{:?}", status.code());
     let why = match brief(status.message()) {
         said if said.is_empty() => format!("gRPC {name}"),

@@ -25,17 +25,17 @@ use super::super::outbox::parcel::{Log, PARCEL_BYTES, Parcel, Signal};
 
 /// Makes parcels of what one resource tells.
 #[derive(Debug)]
-pub(super) struct Encoder {
+pub struct Encoder {
     resource: Resource,
     schema_url: String,
 }
 
 impl Encoder {
-    pub(super) fn new(resource: &opentelemetry_sdk::Resource) -> Self {
+    pub fn new(resource: &opentelemetry_sdk::Resource) -> Self {
         Self { resource: resource.into(), schema_url: resource.schema_url().unwrap_or_default().to_owned() }
     }
 
-    pub(super) fn spans(&self, spans: &[SpanData]) -> Vec<Parcel> {
+    pub fn spans(&self, spans: &[SpanData]) -> Vec<Parcel> {
         let mut scope_spans: Vec<ScopeSpans> = Vec::new();
         for span in spans {
             let mut told: Span = span.clone().into();

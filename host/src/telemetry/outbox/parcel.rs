@@ -16,7 +16,7 @@ pub(crate) const PARCEL_BYTES: usize = 1024 * 1024;
 
 /// What is told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub(crate) enum Signal {
+pub enum Signal {
     Traces,
     Metrics,
     Logs,
@@ -36,11 +36,11 @@ impl Signal {
 
 /// One request to a destination, as its body will be, but for compression.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Parcel {
-    pub(crate) signal: Signal,
+pub struct Parcel {
+    pub signal: Signal,
     /// Spans, points of metrics or log records, or what a destination makes of them: what is counted when it is lost.
-    pub(crate) items: u32,
-    pub(crate) body: Bytes,
+    pub items: u32,
+    pub body: Bytes,
 }
 
 /// A log record and who made it.
@@ -48,7 +48,7 @@ pub(crate) type Log = (SdkLogRecord, InstrumentationScope);
 
 /// What became of a parcel that was sent once.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Outcome {
+pub enum Outcome {
     /// It is there, but for `rejected` of its items, which will never be taken.
     Taken {
         rejected: u32,
@@ -67,7 +67,7 @@ pub(crate) enum Outcome {
 
 impl Outcome {
     /// What the destination said, for people.
-    pub(crate) fn why_mut(&mut self) -> &mut String {
+    pub fn why_mut(&mut self) -> &mut String {
         let (Self::Taken { why, .. }
         | Self::Later { why, .. }
         | Self::Partly { why, .. }
