@@ -6,6 +6,7 @@
 
 mod allowed;
 mod guarded;
+mod resolver;
 #[cfg(test)]
 mod tests;
 
@@ -13,6 +14,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 pub use self::allowed::Allowed;
 pub use self::guarded::{Guarded, Refused};
+pub use self::resolver::{Lookup, Resolver};
 
 const METADATA: &str = "a cloud's metadata service";
 const PRIVATE: &str = "a private network";

@@ -8,7 +8,7 @@ use futures_util::FutureExt;
 use reqwest::Url;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 
-use super::{Allowed, refusal};
+use super::{Allowed, Resolver, refusal};
 
 /// Holds a client's requests against [`Allowed`]. Clones share the list.
 ///
@@ -19,6 +19,7 @@ use super::{Allowed, refusal};
 #[derive(Clone, Debug, Default)]
 pub struct Guarded {
     allowed: Arc<Allowed>,
+    resolver: Resolver,
 }
 
 /// A host that may not be reached. The text is fit for guests and callers: it names no address that they did not.
@@ -48,7 +49,7 @@ impl Refused {
 
 impl Guarded {
     pub fn new(allowed: Allowed) -> Self {
-        Self { allowed: Arc::new(allowed) }
+        Self { allowed: Arc::new(allowed), resolver: Resolver::default() }
     }
 
     /// Checks what a resolver is not asked: the scheme, the port, and an address that stands in the URL itself.
@@ -92,7 +93,7 @@ impl Resolve for Guarded {
     fn resolve(&self, name: Name) -> Resolving {
         let guarded = self.clone();
         async move {
-            let found = tokio::net::lookup_host((name.as_str(), 0)).await?.collect();
+            let found = guarded.resolver.addresses(name.as_str()).await?;
             let permitted = guarded.permitted(name.as_str(), found)?;
             Ok(Box::new(permitted.into_iter()) as Addrs)
         }
