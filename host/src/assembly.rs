@@ -10,15 +10,18 @@ use std::time::Duration;
 
 use indexmap::IndexMap;
 
-use crate::boundary::Capability;
 use crate::boundary::grants::{Ask, AskError, Grants};
+use crate::boundary::{Capability, budget};
 use crate::capability::connection::{Field, Kind};
+use crate::capability::upstream::Upstreams;
 use crate::capability::{self, Capabilities, config, http, llm, nodes};
 use crate::config::Flows;
 use crate::flow::init::Resolved;
 use crate::flow::problem::{Problems, Warning, listed, nearest};
 use crate::flow::value::Json;
-use crate::flow::{Binding, Draft, FileError, Flow, Llm, LlmTool, Node, NodeIndex, NodeKind, Place, Surroundings};
+use crate::flow::{
+    self, Binding, Draft, FileError, Flow, Llm, LlmTool, Node, NodeIndex, NodeKind, Place, Surroundings,
+};
 use crate::folder::{Folder, FolderError};
 use crate::images;
 use crate::sandbox::component::Workshop;
@@ -44,6 +47,10 @@ pub struct Parts {
     secrets: Vec<Secret>,
     /// Wall time of a request.
     timeout: Duration,
+    /// What a request may spend on models.
+    budget: budget::Limits,
+    /// The services that its nodes may ask.
+    upstreams: Upstreams,
 }
 
 /// What an operator says about a flow that is to run.
@@ -113,15 +120,19 @@ pub fn prepare(folder: &Folder, workshop: &Arc<Workshop>, settings: &Settings<'_
     let variables = environment.values().filter_map(Field::secret);
     let secrets = connections.secrets().chain(variables).cloned().collect();
     let config = config::Config { connections: connections.clone(), environment };
-    let http = http::Config { connections: connections.clone(), allowed: settings.flows.http_hosts.clone() };
+    let upstreams = Upstreams::new(settings.flows.upstream);
+    let (allowed, upstreams_of) = (settings.flows.http_hosts.clone(), upstreams.clone());
+    let http = http::Config { connections: connections.clone(), allowed, upstreams: upstreams_of };
     let agent = settings.flows.agent.clone();
-    let llm = llm::Config { connections, agent, ..llm::Config::default() };
+    let (limits, upstreams_of) = (settings.flows.models.clone(), upstreams.clone());
+    let llm = llm::Config { connections, limits, upstreams: upstreams_of, agent };
     let capabilities = Capabilities::build(capability::Config { config, http, llm, ..capability::Config::default() });
     let mut assembling = Assembling { draft, capabilities, init: init.as_ref(), has_connections };
     let nodes: Vec<_> = components.into_iter().filter_map(|loaded| assembling.node(loaded)).collect();
+    let budget = assembling.budget(settings.flows.budget);
     let (flow, warnings) = assembling.draft.finish()?;
-    let (flow, timeout) = (Arc::new(flow), settings.flows.timeout);
-    Ok(Parts { flow, folder: folder.clone(), nodes, workshop: workshop.clone(), warnings, secrets, timeout })
+    let (flow, folder, workshop, timeout) = (Arc::new(flow), folder.clone(), workshop.clone(), settings.flows.timeout);
+    Ok(Parts { flow, folder, nodes, workshop, warnings, secrets, timeout, budget, upstreams })
 }
 
 impl Parts {
@@ -134,8 +145,8 @@ impl Parts {
     pub fn runner(self, telemetry: Telemetry, threads: Threads) -> Runner {
         telemetry.redactor().learn(self.secrets.iter().map(Secret::expose));
         let guests = threads.guests.clone();
-        let nodes = Nodes::new(self.flow.clone(), self.nodes, self.workshop, threads);
-        Runner { flow: self.flow, nodes, telemetry, guests, timeout: self.timeout }
+        let nodes = Nodes::new(self.flow.clone(), self.nodes, self.workshop, threads, self.upstreams);
+        Runner { flow: self.flow, nodes, telemetry, guests, timeout: self.timeout, budget: self.budget }
     }
 }
 
@@ -208,6 +219,25 @@ impl Assembling<'_> {
         }
     }
 
+    /// What a request may spend; where the flow asks for more than there is, that is found.
+    fn budget(&mut self, most: budget::Limits) -> budget::Limits {
+        let flow::Budget { calls, tokens } = self.draft.flow().budget();
+        let mut within = |key: &str, asked: Option<u64>, default: u64, most: u64| match asked {
+            None => default.min(most),
+            Some(asked) => {
+                if asked > most {
+                    let message = format!("budget.{key}: {asked} is more than {most}, the most a flow may have");
+                    self.draft.problem(Place::Budget(key), "BudgetTooHigh", message);
+                }
+                asked.min(most)
+            }
+        };
+        budget::Limits {
+            calls: within("calls", calls, budget::DEFAULT.calls, most.calls),
+            tokens: within("tokens", tokens, budget::DEFAULT.tokens, most.tokens),
+        }
+    }
+
     fn limits(&mut self, index: NodeIndex, node: &Node) -> Option<Limits> {
         let default_timeout = match node.kind {
             NodeKind::Llm(_) => MAX_TIMEOUT,
@@ -228,7 +258,7 @@ impl Assembling<'_> {
 
 /// What spans say of a node.
 fn facts(flow: &Flow, node: &Node) -> NodeFacts {
-    let prompt = |template: &crate::flow::Template| {
+    let prompt = |template: &flow::Template| {
         let used = template.variables();
         let variables = node.inputs.keys().filter(|name| used.contains(*name)).cloned().collect();
         PromptFacts { template: template.text.clone(), variables }

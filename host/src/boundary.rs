@@ -4,6 +4,7 @@
 //! Two of the three doors are here: [`enter`] leads into a node, [`call`] out of one. Only they open node and rpc
 //! spans. Nothing here knows what a capability does, nor how a component is run.
 
+pub mod budget;
 pub mod call;
 mod convert;
 pub mod enter;
@@ -27,8 +28,9 @@ use crate::flow::value::Json;
 use crate::id::{FlowId, NodeId, RequestId};
 use crate::telemetry::{self, Telemetry};
 
-use error::{CallError, NodeError};
-use facts::{NodeUse, RpcReply, RpcRequest};
+use budget::Budget;
+use error::{CallError, LastFailure, NodeError};
+use facts::{NodeUse, RpcReply, RpcRequest, Tries};
 use grants::{Ask, AskError, Grants};
 use metrics::LoggedMetrics;
 use notes::Notes;
@@ -135,6 +137,8 @@ pub struct Pass {
     pub trace_headers: http::HeaderMap,
     /// Where a run of another node would come from: below this call's span, one level deeper.
     pub origin: Origin,
+    /// To be told of what is tried again.
+    pub tries: Tries,
     _private: (),
 }
 
@@ -148,6 +152,8 @@ pub struct Origin {
     pub parent: Context,
     /// What everything above has cost so far: the flow, and the nodes that called each other to get here.
     pub usage: telemetry::Usage,
+    /// What everything that belongs to the request may still spend.
+    pub budget: Arc<Budget>,
     /// What nodes tell by `log-metric`, for whoever started all this.
     pub metrics: LoggedMetrics,
     /// The flow must have ended by then.
@@ -201,6 +207,8 @@ pub struct NodeRun {
     pub notes: Notes,
     /// What the run takes, told when it ends.
     pub used: NodeUse,
+    /// The last of its calls that failed.
+    pub failed: LastFailure,
     grants: Arc<Grants>,
     /// The node's span: parent of the spans of its calls.
     span: Context,

@@ -16,6 +16,9 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::address::Allowed;
+use crate::boundary::budget;
+use crate::capability::llm::openai;
+use crate::capability::upstream;
 use crate::identity::Identity;
 use crate::images;
 use crate::sandbox::component;
@@ -98,6 +101,12 @@ pub struct Flows {
     pub http_hosts: Allowed,
     /// Who asks services of models, beside weir itself.
     pub agent: Vec<String>,
+    /// How patient it is with them.
+    pub models: openai::Limits,
+    /// Whether services that fail are asked, and asked again.
+    pub upstream: upstream::Config,
+    /// The most that a flow may let a request spend on models.
+    pub budget: budget::Limits,
 }
 
 /// Everything that can be set.
@@ -137,6 +146,9 @@ impl Settings {
             timeout: timeout(&mut reader),
             http_hosts: reader.optional(&HTTP_HOSTS, |text| said(Allowed::parse(text))).unwrap_or_default(),
             agent: [&USER_AGENT, &PF_USER_AGENT].into_iter().filter_map(|it| reader.optional(it, user_agent)).collect(),
+            models: openai::Limits::read(&mut reader),
+            upstream: upstream::Config::read(&mut reader),
+            budget: budget::Limits::read(&mut reader),
         };
         let images = reader.optional(&IMAGE_HOSTS, |text| {
             images::Config::parse(text).map_err(|error| format!("{error}; or `none`, to fetch no images"))

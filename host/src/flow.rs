@@ -75,6 +75,7 @@ pub struct Flow {
     description: Option<String>,
     message_format: MessageFormat,
     trace_content: Option<TraceContent>,
+    budget: Budget,
     inputs: IndexMap<String, Input>,
     outputs: IndexMap<String, Output>,
     nodes: Vec<Node>,
@@ -97,6 +98,13 @@ pub enum FlowKind {
     Flex,
     /// A `.prompty` file: one call of a model.
     Prompty,
+}
+
+/// What a request may spend on models, as far as the flow says.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Budget {
+    pub calls: Option<u64>,
+    pub tokens: Option<u64>,
 }
 
 /// The nodes that run once per batch, over what all its lines gave.
@@ -199,6 +207,11 @@ impl Flow {
     /// What the file says of content in traces, if it does.
     pub fn trace_content(&self) -> Option<TraceContent> {
         self.trace_content
+    }
+
+    /// What a request may spend on models.
+    pub fn budget(&self) -> Budget {
+        self.budget
     }
 
     /// In the order of the file.

@@ -29,6 +29,7 @@ use crate::boundary::facts::NodeFacts;
 use crate::boundary::grants::Grants;
 use crate::boundary::outlet::Outlet;
 use crate::boundary::{NodeRun, Origin, Siblings};
+use crate::capability::upstream::Upstreams;
 use crate::flow::value::Json;
 use crate::flow::{Flow, NodeIndex};
 use crate::id::NodeId;
@@ -62,14 +63,27 @@ pub struct Nodes {
     flow: Arc<Flow>,
     nodes: Vec<Node>,
     threads: Threads,
+    /// The services behind connections that they may ask.
+    upstreams: Upstreams,
     /// Keeps the clock of the engine going.
     _workshop: Arc<Workshop>,
 }
 
 impl Nodes {
     /// `nodes` are all those of `flow`, in its order; `workshop` loaded their components.
-    pub fn new(flow: Arc<Flow>, nodes: Vec<Node>, workshop: Arc<Workshop>, threads: Threads) -> Arc<Self> {
-        Arc::new(Self { flow, nodes, threads, _workshop: workshop })
+    pub fn new(
+        flow: Arc<Flow>,
+        nodes: Vec<Node>,
+        workshop: Arc<Workshop>,
+        threads: Threads,
+        upstreams: Upstreams,
+    ) -> Arc<Self> {
+        Arc::new(Self { flow, nodes, threads, upstreams, _workshop: workshop })
+    }
+
+    /// The services behind connections that the nodes may ask.
+    pub fn upstreams(&self) -> &Upstreams {
+        &self.upstreams
     }
 
     /// Runs one node to its end.

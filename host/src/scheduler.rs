@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 use opentelemetry::Context;
 use tokio::runtime::Handle;
 
+use crate::boundary::budget::{self, Budget};
 use crate::boundary::metrics::LoggedMetrics;
 use crate::boundary::{Origin, Request};
 use crate::flow::inputs::Inputs;
@@ -37,6 +38,8 @@ pub struct Runner {
     /// The runtime that guests have to themselves.
     pub guests: Handle,
     pub timeout: Duration,
+    /// What each request may spend on models.
+    pub budget: budget::Limits,
 }
 
 /// What a caller of a flow says beside its inputs.
@@ -127,6 +130,7 @@ impl Runner {
             flow: self.flow.id().clone(),
             request: Arc::new(request),
             usage,
+            budget: Arc::new(Budget::new(self.budget)),
             metrics,
             parent: span.context(),
             deadline,

@@ -41,7 +41,9 @@ pub use console::Terminal;
 pub use content::{CONTENT_BYTES, Content, Policy};
 pub use exporters::StartError;
 pub use logs::HostLog;
-pub use metrics::{Compiled, Connections, HttpRequestTimer, Listener, NodeUse, Pool, Queue, Refused, Slots};
+pub use metrics::{
+    Circuit, Compiled, Connections, HttpRequestTimer, Listener, NodeUse, Pool, Queue, Refused, Slots, Unasked,
+};
 pub use outbox::{Loss, OutboxStatus};
 pub use prometheus::SCRAPE_TYPE;
 pub use redaction::Redactor;
@@ -50,6 +52,7 @@ pub use spans::node::{NodeFacts, NodeKind, NodeSpan, NodeStart, PromptFacts};
 pub use spans::notes::{LogLevel, NodeNotes, NoteValue};
 pub use spans::request::{FinishRequest, RequestSpan, RequestStart};
 pub use spans::rpc::{HttpRequest, RpcKind, RpcReply, RpcRequest, RpcSpan, RpcStart};
+pub use spans::tries::{Retry, Tries};
 pub use spans::{Dialects, Hold, RequestFacts, Server};
 pub use usage::{Tokens, Usage};
 

@@ -298,3 +298,40 @@ async fn a_variable_that_a_connection_names_and_nobody_sets_is_told() {
     let exit = host().connection_file(CONNECTION, &file).refuses().await;
     assert!(exit.told().contains("environment variable NOBODY_SET_ME is not found"), "{}", exit.stderr);
 }
+
+#[tokio::test]
+async fn a_key_that_changes_is_sent_from_the_next_reload_on() {
+    let model = FakeModel::echo().gated().start();
+    let host = host().model(&model).start().await;
+    let running = host.score(json!({"question": "old"}));
+    let swap = async {
+        model.requested(1).await;
+        let file = host.home().join("connections").join(format!("{CONNECTION}.yaml"));
+        let text = fs::read_to_string(&file).expect("the connection");
+        fs::write(&file, text.replace(KEY, "sk-the-next-key")).expect("the test's own folder can be written");
+        host.reload();
+        host.wrote("serving what the files say now").await;
+        model.release(2);
+        host.score(json!({"question": "new"})).await.assert_ok(json!({"answer": "new"}));
+    };
+    let (reply, ()) = tokio::join!(running, swap);
+    // What was under way ends as it began.
+    reply.assert_ok(json!({"answer": "old"}));
+    let keys: Vec<_> = model.requests().iter().map(|request| request.headers["authorization"].clone()).collect();
+    assert_eq!(keys, [format!("Bearer {KEY}").as_str(), "Bearer sk-the-next-key"]);
+}
+
+#[tokio::test]
+async fn a_key_that_is_not_there_keeps_a_flow_from_being_served_and_a_reload_from_being_swapped_in() {
+    let model = FakeModel::echo().start();
+    let missing =
+        format!("name: {CONNECTION}\ntype: open_ai\napi_key: ${{env:NOT_SET}}\nbase_url: {}\n", model.base_url());
+    let exit = host().connection_file(CONNECTION, &missing).refuses().await;
+    assert!(exit.stderr.contains("NOT_SET"), "{}", exit.stderr);
+    let host = host().model(&model).start().await;
+    let file = host.home().join("connections").join(format!("{CONNECTION}.yaml"));
+    fs::write(&file, missing).expect("the test's own folder can be written");
+    host.reload();
+    host.wrote("the files are wrong; serving on as before").await;
+    host.score(json!({"question": "hi"})).await.assert_ok(json!({"answer": "hi"}));
+}

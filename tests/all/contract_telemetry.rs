@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
 use harness::{Collector, FakeModel, FakeService, HostBuilder, Span, TestHost, readme};
-use http::Response;
+use http::{Response, StatusCode};
 use serde_json::json;
 use weir::telemetry::names::{self, On, Promise};
 
@@ -160,7 +160,11 @@ impl Story {
     }
 
     async fn start(&self, host: HostBuilder) -> TestHost {
-        let host = host.model(&self.model).collector(&self.collector);
+        self.start_with(&self.model, host).await
+    }
+
+    async fn start_with(&self, model: &FakeModel, host: HostBuilder) -> TestHost {
+        let host = host.model(model).collector(&self.collector);
         self.settings.iter().fold(host, |host, (name, value)| host.env(*name, *value)).start().await
     }
 
@@ -197,6 +201,14 @@ impl Story {
         }
     }
 
+    /// A service that has no room, and is asked again in vain.
+    async fn refused(&self) {
+        let model = FakeModel::echo().failing(StatusCode::TOO_MANY_REQUESTS, 2).retry_after("1").start();
+        let host = self.start_with(&model, TestHost::flow("llm_node").env("WEIR_LLM_RETRIES", "1")).await;
+        assert_eq!(host.score(json!({"question": "why"})).await.status, 400);
+        host.stop().await;
+    }
+
     fn seen(&self) -> Seen {
         let mut seen = Seen::default();
         self.collector.spans().iter().for_each(|span| seen.see(span));
@@ -214,6 +226,7 @@ async fn what_is_exported_is_promised_and_what_is_promised_is_exported() {
     ]);
     story.everything().await;
     story.others().await;
+    story.refused().await;
     let mut seen = story.seen();
     seen.compare(&attributes(), |seen| &seen.attributes);
     seen.compare(&names::event::PROMISED.iter().collect::<Vec<_>>(), |seen| &seen.events);

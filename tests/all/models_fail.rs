@@ -1,5 +1,10 @@
 //! What a caller is told when a model's service fails, and what it is counted as.
 
+mod breaker;
+mod faults;
+mod retries;
+mod spending;
+
 use bytes::Bytes;
 use harness::{Collector, FakeModel, FakeService, KEY, TestHost};
 use http::{Response, StatusCode};

@@ -47,6 +47,7 @@ mod trace;
 mod wait;
 pub mod wat;
 mod web;
+mod wire;
 
 pub use certificates::{Authority, Clients};
 pub use collector::{Answer, Collector, Event, Form, Heard, Labels, Log, Metric, Point, Protocol, Span, Status, Trace};
@@ -63,6 +64,7 @@ pub use service::FakeService;
 pub use trace::stable;
 pub use wait::eventually;
 pub use web::{FakeWeb, Page};
+pub use wire::{Act, FakeWire};
 
 /// What random cases follow from: `WEIR_TEST_SEED`, else the usual.
 pub fn seed(usual: u64) -> u64 {

@@ -12,7 +12,7 @@ use opentelemetry::context::FutureExt as _;
 use tokio::time::timeout_at;
 use tokio_util::task::AbortOnDropHandle;
 
-use crate::boundary::error::{CallError, CallErrorKind};
+use crate::boundary::error::{CallError, CallErrorKind, LastFailure};
 use crate::boundary::{Capability, GuestCalls, HostCall, NodeRun, Pass, StreamCall};
 use crate::telemetry::{Hold, RpcRequest, RpcSpan};
 
@@ -28,7 +28,7 @@ impl GuestCalls<'_> {
             self.run.granted::<C::Capability, _, _, _>(grant, &span, |grant, pass| call.run(grant, pass)).await;
         match &result {
             Ok(reply) => span.finish(&C::reply_facts(reply)),
-            Err(error) => failed::<C::Capability>(span, error),
+            Err(error) => failed::<C::Capability>(span, error, &self.run.failed),
         }
         result
     }
@@ -56,12 +56,12 @@ impl NodeRun {
         let grant = self.grants.get::<C::Capability>();
         let span = self.open_rpc(C::API_CALL, call.request_facts(grant.as_deref()));
         let result = self.granted::<C::Capability, _, _, _>(grant, &span, |grant, pass| call.run(grant, pass));
-        let deadline = self.deadline;
+        let (deadline, last) = (self.deadline, self.failed.clone());
         async move {
             match result.await {
                 Ok(items) => Ok(traced::<C>(items, span, deadline)),
                 Err(error) => {
-                    failed::<C::Capability>(span, &error);
+                    failed::<C::Capability>(span, &error, &last);
                     Err(error)
                 }
             }
@@ -111,7 +111,8 @@ impl NodeRun {
         origin.depth = origin.depth.saturating_add(1);
         origin.caller = Some(self.node.clone());
         origin.deadline = self.deadline;
-        Pass { node: self.node.clone(), deadline: self.deadline, trace_headers: span.headers(), origin, _private: () }
+        let (node, deadline) = (self.node.clone(), self.deadline);
+        Pass { node, deadline, trace_headers: span.headers(), origin, tries: span.tries(), _private: () }
     }
 
     /// Runs a call on the runtime of sockets, until the deadline of the run. Dropping the result gives the call up; until
@@ -213,7 +214,8 @@ fn traced<C: StreamCall>(
 }
 
 /// Ends the span of a call that was not made, or failed.
-fn failed<C: Capability>(span: RpcSpan, error: &CallError) {
+fn failed<C: Capability>(span: RpcSpan, error: &CallError, last: &LastFailure) {
+    last.is(error);
     if error.kind == CallErrorKind::NotGranted {
         span.denied(C::NAME);
     }

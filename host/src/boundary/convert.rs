@@ -17,7 +17,7 @@ impl From<CallError> for types::CallError {
 
 impl From<types::CallError> for CallError {
     fn from(error: types::CallError) -> Self {
-        Self { kind: error.kind.into(), status: error.status, message: error.message }
+        Self { status: error.status, ..Self::new(error.kind.into(), error.message) }
     }
 }
 

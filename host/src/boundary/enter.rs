@@ -11,7 +11,7 @@ use opentelemetry::context::FutureExt as _;
 use tokio::time::timeout_at;
 
 use crate::bindings::Chunks;
-use crate::boundary::error::{CallError, CallErrorKind, NodeError, NodeFailure};
+use crate::boundary::error::{CallError, CallErrorKind, LastFailure, NodeError, NodeFailure};
 use crate::boundary::grants::Grants;
 use crate::boundary::outlet::{Closed, Outlet};
 use crate::boundary::{NodeRun, Origin};
@@ -74,7 +74,7 @@ where
         caller: origin.caller.as_ref().map(NodeId::as_str),
         usage: usage.clone(),
     });
-    let flow_deadline = origin.deadline;
+    let (flow_deadline, failed) = (origin.deadline, LastFailure::default());
     let deadline = flow_deadline.min(Instant::now() + timeout);
     let node_run = NodeRun {
         node: node.clone(),
@@ -84,6 +84,7 @@ where
         outlet: outlet.clone(),
         notes: span.notes(),
         used: span.used(),
+        failed: failed.clone(),
         grants,
         span: span.context(),
         usage,
@@ -101,7 +102,7 @@ where
         Ok(Ok(value)) => Ok(value),
         // What ends because its request is out of time has not failed by itself, whatever it makes of it.
         _ if flow_deadline <= Instant::now() => Err(NodeError::new(NodeFailure::Cancelled, "the flow ran out of time")),
-        Ok(Err(error)) if Instant::now() < deadline => Err(error),
+        Ok(Err(error)) if Instant::now() < deadline => Err(NodeError { call: failed.get().map(Box::new), ..error }),
         // A call that waits fails at the same moment, and what the node makes of that may still come first.
         _ => Err(out_of_time(&node, timeout)),
     };

@@ -1,6 +1,8 @@
 //! What can go wrong at a crossing, and who has to act. Not how it is told to a caller: see server/problem.rs.
 
 use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 /// Who has to act so that the same request can succeed.
 ///
@@ -80,15 +82,61 @@ pub struct CallError {
     pub status: Option<u16>,
     /// For the guest and, if the node passes it on, for the caller: no keys, no addresses of the host's network.
     pub message: String,
+    /// If the other side is to be asked again later. Guests are not told: the host has waited as long as was of use.
+    pub pause: Option<Pause>,
+}
+
+/// When a service that could not answer may be asked again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Pause {
+    pub after: Duration,
+    pub why: PauseReason,
+}
+
+/// Why it is to be left alone until then.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PauseReason {
+    /// It asked for it.
+    Asked,
+    /// It failed too often, and was not asked.
+    CircuitOpen,
 }
 
 impl CallError {
     pub fn new(kind: CallErrorKind, message: impl Into<String>) -> Self {
-        Self { kind, status: None, message: message.into() }
+        Self { kind, status: None, message: message.into(), pause: None }
     }
 
     pub fn with_status(self, status: u16) -> Self {
         Self { status: Some(status), ..self }
+    }
+
+    pub fn with_pause(self, after: Duration, why: PauseReason) -> Self {
+        Self { pause: Some(Pause { after, why }), ..self }
+    }
+}
+
+/// A call of a node that failed, as far as it matters to whoever tells why the node did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FailedCall {
+    pub kind: CallErrorKind,
+    /// If it is worth making again later.
+    pub pause: Option<Pause>,
+}
+
+/// The last call of a run that failed. Clones are the same.
+#[derive(Clone, Debug, Default)]
+pub struct LastFailure(Arc<Mutex<Option<FailedCall>>>);
+
+impl LastFailure {
+    /// A call has failed.
+    pub fn is(&self, error: &CallError) {
+        let failed = FailedCall { kind: error.kind, pause: error.pause };
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(failed);
+    }
+
+    pub fn get(&self) -> Option<FailedCall> {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -130,12 +178,15 @@ pub struct NodeError {
     pub detail: Option<String>,
     /// Of a [`NodeFailure::Trap`], which: one of a small set.
     pub trapped: Option<&'static str>,
+    /// The last of its calls that failed, which may be why it did. Boxed: an error is a part of every result.
+    pub call: Option<Box<FailedCall>>,
 }
 
 impl NodeError {
     /// An error that weir itself finds: its code is that of the failure.
     pub fn new(failure: NodeFailure, message: impl Into<String>) -> Self {
-        Self { failure, code: failure.code().to_owned(), message: message.into(), detail: None, trapped: None }
+        let code = failure.code().to_owned();
+        Self { failure, code, message: message.into(), detail: None, trapped: None, call: None }
     }
 
     pub fn with_detail(self, detail: impl fmt::Display) -> Self {

@@ -10,6 +10,7 @@ mod pattern;
 mod service;
 #[cfg(test)]
 mod tests;
+mod watched;
 mod wit;
 
 use std::fmt;
@@ -33,6 +34,7 @@ use crate::boundary::facts::{HttpRequest, RpcKind, RpcReply, RpcRequest, RpcServ
 use crate::boundary::grants::{Ask, AskError};
 use crate::boundary::{Capability, Lend, Pass, StreamCall};
 use crate::capability::connection::{Connection, Connections};
+use crate::capability::upstream::Upstreams;
 
 /// The connections whose services nodes may use, and what the operator allows beside public addresses.
 #[derive(Debug, Default)]
@@ -40,6 +42,8 @@ pub struct Config {
     pub connections: Connections,
     /// Addresses inside the operator's network that granted hosts may lead to.
     pub allowed: Allowed,
+    /// Whether services of connections are asked.
+    pub upstreams: Upstreams,
 }
 
 /// Serves `wasi:http/outgoing-handler`, and `wasi:http/types`, which it is made of.
@@ -131,7 +135,7 @@ impl Http {
             name: unknown.name,
             known: unknown.known.join(", "),
         })?;
-        Service::of(connection, self.0.connections.identity())
+        Service::of(connection, self.0.connections.identity(), &self.0.upstreams)
             .map_err(|problem| AskError::Unusable(problem.to_string()))
     }
 }
@@ -272,12 +276,20 @@ impl StreamCall for Request {
                 "expected a request to a URL with a host and without credentials, and not by CONNECT",
             ));
         };
-        if let Some(service) = grant.find(&url, &pass)? {
+        let service = grant.find(&url, &pass)?;
+        let attempt = service.map(|service| watched::begin(service.upstream(), &pass)).transpose()?;
+        if let Some(service) = service {
             service.authenticate(&mut url, &mut headers).await?;
         }
         let mut request = reqwest::Request::new(method, url);
         *request.headers_mut() = headers;
         *request.body_mut() = Some(client::outgoing(body));
-        Ok(grant.client.send(request, options, pass.deadline.into()).await?.boxed())
+        match grant.client.send(request, options, pass.deadline.into()).await {
+            Ok(pieces) => Ok(watched::watched(attempt, pieces.boxed()).boxed()),
+            Err(error) => {
+                watched::failed(attempt, &error);
+                Err(error)
+            }
+        }
     }
 }

@@ -5,6 +5,7 @@
 
 pub mod backend;
 mod caller;
+mod meter;
 pub mod offline;
 pub mod openai;
 pub mod sse;
@@ -25,14 +26,18 @@ use crate::boundary::grants::{Ask, AskError};
 use crate::boundary::{Capability, HostCall, Lend, Lent, Pass, StreamCall};
 
 use crate::capability::connection::{self, Connections, Problem};
+use crate::capability::upstream::Upstreams;
 use backend::{Backend, Outbound, Usage};
 use caller::Caller;
+use meter::Meter;
 
 /// The connections that nodes may use, and how patient their clients are.
 #[derive(Debug, Default)]
 pub struct Config {
     pub connections: Connections,
     pub limits: openai::Limits,
+    /// Whether their services are asked.
+    pub upstreams: Upstreams,
     /// Who asks, beside weir itself.
     pub agent: Vec<String>,
 }
@@ -61,7 +66,8 @@ impl Capability for Llm {
 
     fn build(config: Config) -> Self {
         let backend = |connection: &Arc<connection::Connection>| {
-            (connection.name.clone(), backend::choose(connection, config.connections.identity(), &config.limits))
+            let backend = backend::choose(connection, config.connections.identity(), &config.limits, &config.upstreams);
+            (connection.name.clone(), backend)
         };
         let others = config.connections.iter().filter(|connection| !backend::is_model(connection.kind));
         Self {
@@ -94,7 +100,10 @@ impl Capability for Llm {
 impl Llm {
     fn backend(&self, name: &str) -> Result<Arc<dyn Backend>, AskError> {
         match self.backends.get(name) {
-            Some(Ok(backend)) => Ok(backend.clone()),
+            Some(Ok(backend)) => {
+                backend.upstream().into_iter().for_each(|upstream| upstream.grant());
+                Ok(backend.clone())
+            }
             Some(Err(problem)) => Err(AskError::Unusable(problem.to_string())),
             None => Err(AskError::Unknown {
                 what: "connection",
@@ -163,7 +172,11 @@ impl HostCall for Chat {
 
     async fn run(self, grant: Arc<Grant>, pass: Pass) -> Result<Self::Reply, CallError> {
         let To { connection, request } = self.0;
-        grant.backend(&connection, &pass)?.chat(request, outbound(&grant, pass)).await
+        let backend = grant.backend(&connection, &pass)?;
+        let mut meter = Meter::start(&pass, &connection, &request.messages)?;
+        let reply = backend.chat(request, outbound(&grant, pass)).await?;
+        meter.answered(&reply.message, reply.usage);
+        Ok(reply)
     }
 }
 
@@ -215,7 +228,15 @@ impl StreamCall for StreamChat {
         pass: Pass,
     ) -> Result<BoxStream<'static, Result<backend::ChatEvent, CallError>>, CallError> {
         let To { connection, request } = self.0;
-        Ok(grant.backend(&connection, &pass)?.stream_chat(request, outbound(&grant, pass)).await?.boxed())
+        let backend = grant.backend(&connection, &pass)?;
+        let mut meter = Meter::start(&pass, &connection, &request.messages)?;
+        let events = backend.stream_chat(request, outbound(&grant, pass)).await?;
+        meter.answered("", None);
+        let counted = move |event: Result<backend::ChatEvent, CallError>| {
+            event.iter().for_each(|event| meter.event(event));
+            event
+        };
+        Ok(events.map(counted).boxed())
     }
 }
 
@@ -256,7 +277,11 @@ impl HostCall for Complete {
 
     async fn run(self, grant: Arc<Grant>, pass: Pass) -> Result<Self::Reply, CallError> {
         let To { connection, request } = self.0;
-        grant.backend(&connection, &pass)?.complete(request, outbound(&grant, pass)).await
+        let backend = grant.backend(&connection, &pass)?;
+        let mut meter = Meter::start(&pass, &connection, &request.prompt)?;
+        let reply = backend.complete(request, outbound(&grant, pass)).await?;
+        meter.answered(&reply.text, reply.usage);
+        Ok(reply)
     }
 }
 
@@ -290,7 +315,11 @@ impl HostCall for Embed {
 
     async fn run(self, grant: Arc<Grant>, pass: Pass) -> Result<Self::Reply, CallError> {
         let To { connection, request } = self.0;
-        grant.backend(&connection, &pass)?.embed(request, outbound(&grant, pass)).await
+        let backend = grant.backend(&connection, &pass)?;
+        let mut meter = Meter::start(&pass, &connection, &request.inputs.concat())?;
+        let reply = backend.embed(request, outbound(&grant, pass)).await?;
+        meter.answered("", reply.usage);
+        Ok(reply)
     }
 }
 
@@ -302,7 +331,7 @@ impl From<Usage> for Tokens {
 
 fn outbound(grant: &Grant, mut pass: Pass) -> Outbound {
     grant.caller.introduce(&pass.origin.flow, &pass.origin.request, &mut pass.trace_headers);
-    Outbound { headers: pass.trace_headers, deadline: pass.deadline }
+    Outbound { headers: pass.trace_headers, deadline: pass.deadline, tries: pass.tries }
 }
 
 fn chat_facts(to: &To<backend::ChatRequest>, grant: Option<&Grant>, stream: bool) -> RpcRequest {

@@ -9,8 +9,10 @@ pub mod breaker;
 pub mod retry_budget;
 mod window;
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::hash::{BuildHasher, Hasher, RandomState};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -24,31 +26,32 @@ use crate::setting::{self, Reader, Setting};
 pub static BREAKER_FAILURES: Setting = Setting::new(
     "WEIR_BREAKER_FAILURES",
     "5",
-    "failures in a row of a connection's service after which it is not asked for a while; 0: it always is",
+    "failures in a row of a connection's service after which it is not asked for a while; 0: it is always asked",
 );
 /// A service that fails half of its calls costs as much as it gives: most calls are then made twice.
 pub static BREAKER_PERCENT: Setting = Setting::new(
     "WEIR_BREAKER_PERCENT",
     "50",
-    "likewise, failures among 100 calls, of at least 20 within ten seconds",
+    "likewise, failures in percent of its calls, if these were at least 20 within ten seconds",
 );
 /// As long as a person waits before they try again.
 pub static BREAKER_OPEN: Setting = Setting::new(
     "WEIR_BREAKER_OPEN",
     "5s",
-    "for how long it is not asked; then one call shows whether it is back, and the time doubles if it is not",
+    "for how long it is not asked, give or take a fifth; then one call shows whether it is back, and the time doubles if not; at \
+     most 1h",
 );
 /// A service that was away for long is noticed a minute after it is back.
-pub static BREAKER_MAX_OPEN: Setting = Setting::new("WEIR_BREAKER_MAX_OPEN", "60s", "the longest of these times");
+pub static BREAKER_MAX_OPEN: Setting =
+    Setting::new("WEIR_BREAKER_MAX_OPEN", "60s", "the longest of these times; at most 1h");
 /// The default of tower and Envoy: a service that fails gets 1.2 requests in place of one, and not three.
 pub static RETRY_PERCENT: Setting = Setting::new(
     "WEIR_RETRY_PERCENT",
     "20",
-    "how many of 100 requests to a connection's service may be made again, within ten seconds",
+    "tries that all calls of a connection together may make again within ten seconds, in percent of the calls",
 );
 /// The default of tower: where requests are few, each may be tried again.
-pub static RETRY_RESERVE: Setting =
-    Setting::new("WEIR_RETRY_RESERVE", "10", "and beside them so many a second, for hosts with few requests");
+pub static RETRY_RESERVE: Setting = Setting::new("WEIR_RETRY_RESERVE", "10", "and beside them so many a second");
 
 /// The most that may be set: beyond it nobody would notice in a day that a service is back.
 const MAX_OPEN: Duration = Duration::from_secs(3600);
@@ -106,12 +109,21 @@ fn count(min: u32, max: u32) -> impl Fn(&str) -> Result<u32, String> {
 pub struct Upstream {
     /// Name of the connection.
     connection: String,
+    /// Whether some node may ask it: of the others there is nothing to tell.
+    granted: AtomicBool,
     machines: Mutex<Machines>,
 }
 
 struct Machines {
     breaker: Breaker,
     retries: RetryBudget,
+}
+
+/// The services that the nodes of a flow may ask, by the names of their connections. Clones are the same.
+#[derive(Clone, Debug, Default)]
+pub struct Upstreams {
+    config: Config,
+    by_connection: Arc<Mutex<BTreeMap<String, Arc<Upstream>>>>,
 }
 
 /// The service is not asked: too many calls have failed lately.
@@ -133,17 +145,45 @@ pub struct Try {
     untold: bool,
 }
 
+impl Upstreams {
+    pub fn new(config: Config) -> Self {
+        Self { config, ..Self::default() }
+    }
+
+    /// The service of a connection, which is the same each time.
+    pub fn of(&self, connection: &str) -> Arc<Upstream> {
+        let mut all = self.by_connection.lock().unwrap_or_else(PoisonError::into_inner);
+        all.entry(connection.to_owned()).or_insert_with(|| Upstream::new(connection, self.config)).clone()
+    }
+
+    /// Of each connection that a node holds, the state of its circuit breaker.
+    pub fn circuits(&self) -> Vec<(String, State)> {
+        let all = self.by_connection.lock().unwrap_or_else(PoisonError::into_inner);
+        let granted = all.values().filter(|upstream| upstream.granted.load(Ordering::Relaxed));
+        granted.map(|upstream| (upstream.connection.clone(), upstream.state())).collect()
+    }
+}
+
 impl Upstream {
     pub fn new(connection: &str, config: Config) -> Arc<Self> {
         let now = now();
         let machines =
             Machines { breaker: Breaker::new(config.breaker, now), retries: RetryBudget::new(config.retries, now) };
-        Arc::new(Self { connection: connection.to_owned(), machines: Mutex::new(machines) })
+        Arc::new(Self {
+            connection: connection.to_owned(),
+            granted: AtomicBool::new(false),
+            machines: Mutex::new(machines),
+        })
     }
 
     /// Name of the connection.
     pub fn connection(&self) -> &str {
         &self.connection
+    }
+
+    /// A node may ask it.
+    pub fn grant(&self) {
+        self.granted.store(true, Ordering::Relaxed);
     }
 
     pub fn state(&self) -> State {

@@ -2,10 +2,11 @@
 
 use std::sync::{Arc, Weak};
 
+use crate::capability::upstream::breaker::State;
 use crate::sandbox::component::Workshop;
 use crate::server::App;
 use crate::server::listener::Budget;
-use crate::telemetry::{Compiled, Connections, Listener, Pool, Queue, Slots, Telemetry};
+use crate::telemetry::{Circuit, Compiled, Connections, Listener, Pool, Queue, Slots, Telemetry};
 
 /// The sandbox.
 pub(super) fn workshop(telemetry: &Telemetry, workshop: &Arc<Workshop>) {
@@ -26,6 +27,8 @@ pub(super) fn workshop(telemetry: &Telemetry, workshop: &Arc<Workshop>) {
 pub(super) fn app(telemetry: &Telemetry, app: &Arc<App>) {
     let known = Arc::downgrade(app);
     telemetry.watch_queues(move || known.upgrade().map(|app| queues(&app)).unwrap_or_default());
+    let known = Arc::downgrade(app);
+    telemetry.watch_circuits(move || known.upgrade().map(|app| circuits(&app)).unwrap_or_default());
     let known: Weak<App> = Arc::downgrade(app);
     telemetry.watch_connections(move || {
         let Some(app) = known.upgrade() else { return Vec::new() };
@@ -47,6 +50,24 @@ fn queues(app: &App) -> Vec<Queue> {
             limit: deployment.admission.limit(),
         })
         .collect()
+}
+
+/// The connections of what is served now, each with each state that its circuit breaker can have.
+fn circuits(app: &App) -> Vec<Circuit> {
+    let endpoint = app.endpoint();
+    let mut circuits = Vec::new();
+    for deployment in endpoint.deployments() {
+        for (connection, now) in deployment.runner.nodes.upstreams().circuits() {
+            circuits.push(Circuit {
+                flow: deployment.runner.flow.id().clone(),
+                endpoint: endpoint.name.clone(),
+                deployment: deployment.name.clone(),
+                connection,
+                states: State::ALL.into_iter().map(|state| (state.name(), state == now)).collect(),
+            });
+        }
+    }
+    circuits
 }
 
 fn connections(listener: Listener, budget: &Budget) -> Connections {

@@ -21,8 +21,8 @@ use super::prompty::Prompty;
 use super::python;
 use super::value::{Json, View};
 use super::{
-    Activate, Aggregation, Binding, Flow, FlowKind, Limits, MessageFormat, Node, NodeIndex, Surroundings, TraceContent,
-    graph,
+    Activate, Aggregation, Binding, Budget, Flow, FlowKind, Limits, MessageFormat, Node, NodeIndex, Surroundings,
+    TraceContent, graph,
 };
 use crate::id::{FlowId, NodeId};
 use crate::units;
@@ -95,6 +95,7 @@ impl Checker<'_> {
         let kind = self.kind;
         let message_format = self.message_format(manifest.message_format.as_ref());
         let trace_content = self.trace_content(manifest.trace_content.as_ref());
+        let budget = self.budget(&manifest.budget);
         let inputs = manifest.inputs.iter().map(|input| self.input(input, kind)).collect();
         let Nodes { mut nodes, mut written } = self.nodes(manifest, message_format);
         let waits_for: Vec<_> = nodes.iter().map(waits_for).collect();
@@ -113,6 +114,7 @@ impl Checker<'_> {
             description: description(manifest),
             message_format,
             trace_content,
+            budget,
             inputs,
             outputs: IndexMap::new(),
             nodes,
@@ -140,7 +142,8 @@ impl Checker<'_> {
         }
         flow.configurations = self.configurations;
         let variables = manifest.environment_variables.iter().map(|(name, value)| (name.clone(), value.span.clone()));
-        Draft { flow, written, variables: variables.collect(), findings: self.findings }
+        let budget = manifest.budget.clone();
+        Draft { flow, written, variables: variables.collect(), budget, findings: self.findings }
     }
 
     fn language(&mut self, language: Option<&At<String>>) {
@@ -189,6 +192,19 @@ impl Checker<'_> {
                 Some(TraceContent::None)
             }
         }
+    }
+
+    fn budget(&mut self, written: &manifest::Budget) -> Budget {
+        let mut read = |key: &str, text: Option<&At<String>>| {
+            let text = text?;
+            let number = text.value.parse().ok().filter(|number| *number > 0);
+            if number.is_none() {
+                let message = format!("budget.{key}: {:?} must be a whole number of at least 1", text.value);
+                self.findings.problem("InvalidBudget", &text.span, message);
+            }
+            number
+        };
+        Budget { calls: read("calls", written.calls.as_ref()), tokens: read("tokens", written.tokens.as_ref()) }
     }
 
     /// The nodes that a request may run, then those that run once per batch. What is found wrong with the latter is

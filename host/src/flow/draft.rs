@@ -20,6 +20,7 @@ pub struct Draft {
     pub(super) written: Vec<Written>,
     /// Of each variable that the flow declares, where it does.
     pub(super) variables: HashMap<String, Span>,
+    pub(super) budget: manifest::Budget,
     pub(super) findings: Findings,
 }
 
@@ -45,6 +46,8 @@ pub enum Place<'a> {
     Limit(NodeIndex, &'a str),
     /// A variable of `environment_variables`.
     Variable(&'a str),
+    /// What a request may spend, by its key.
+    Budget(&'a str),
     /// No place in the file; the message says where.
     Elsewhere,
 }
@@ -178,6 +181,10 @@ impl Draft {
             }
             Place::Variable(name) => {
                 return Some((None, self.variables.get(name)?.clone()));
+            }
+            Place::Budget(key) => {
+                let written = if key == "calls" { &self.budget.calls } else { &self.budget.tokens };
+                return Some((None, written.as_ref()?.span.clone()));
             }
             Place::Elsewhere => return None,
         };

@@ -19,6 +19,8 @@ pub(super) struct Manifest {
     pub(super) message_format: Option<At<String>>,
     /// Ours: how much content traces show.
     pub(super) trace_content: Option<At<String>>,
+    /// Ours: what a request may spend on models.
+    pub(super) budget: Budget,
     pub(super) inputs: Vec<Input>,
     pub(super) outputs: Vec<Output>,
     pub(super) nodes: Vec<Node>,
@@ -88,6 +90,12 @@ pub(super) struct Limits {
     pub(super) timeout: Option<At<String>>,
 }
 
+#[derive(Clone, Debug, Default)]
+pub(super) struct Budget {
+    pub(super) calls: Option<At<String>>,
+    pub(super) tokens: Option<At<String>>,
+}
+
 #[derive(Clone, Debug)]
 pub(super) struct Source {
     pub(super) kind: Option<At<String>>,
@@ -117,6 +125,7 @@ impl Manifest {
             language: fields.text("language", findings),
             message_format: fields.text("message_format", findings),
             trace_content: fields.text("trace_content", findings),
+            budget: Budget::read("the flow", &mut fields, findings),
             inputs: each(fields.named("inputs", findings), findings, Input::read),
             outputs: each(fields.named("outputs", findings), findings, Output::read),
             nodes: nodes(fields.take("nodes"), &variants, findings),
@@ -189,6 +198,17 @@ impl Limits {
         let Some(mut limits) = limits else { return Self::default() };
         let read = Self { memory: limits.text("memory", findings), timeout: limits.text("timeout", findings) };
         limits.finish(findings);
+        read
+    }
+}
+
+impl Budget {
+    /// The `budget` of a mapping.
+    pub(super) fn read(owner: &str, fields: &mut Fields<'_>, findings: &mut Findings) -> Self {
+        let budget = fields.section("budget").and_then(|node| Fields::of(format!("{owner}: budget"), node, findings));
+        let Some(mut budget) = budget else { return Self::default() };
+        let read = Self { calls: budget.text("calls", findings), tokens: budget.text("tokens", findings) };
+        budget.finish(findings);
         read
     }
 }

@@ -5,7 +5,7 @@ use indexmap::IndexMap;
 
 use super::fields::{At, Fields, json};
 use super::files::Files;
-use super::manifest::{Input, short_name};
+use super::manifest::{Budget, Input, short_name};
 use super::problem::{FileIndex, Findings, Span};
 use super::value::Json;
 use super::yaml::{Node as Yaml, Value};
@@ -27,6 +27,8 @@ pub(super) struct Prompty {
     pub(super) description: Option<At<String>>,
     /// Ours: see manifest.rs.
     pub(super) trace_content: Option<At<String>>,
+    /// Likewise.
+    pub(super) budget: Budget,
     pub(super) api: Option<At<String>>,
     /// `model.configuration` but for its connection and model, as written: values may be keys.
     pub(super) configuration: IndexMap<String, String>,
@@ -66,6 +68,7 @@ impl Prompty {
             name: fields.text("name", findings).and_then(|name| short_name("the prompty", name, findings)),
             description: fields.text("description", findings),
             trace_content: fields.text("trace_content", findings),
+            budget: Budget::read("the prompty", &mut fields, findings),
             api: None,
             configuration: IndexMap::new(),
             connection: None,

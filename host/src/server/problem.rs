@@ -36,7 +36,7 @@ pub struct Problem {
     pub node: Option<NodeId>,
     /// The innermost name: the `exception` dimension of `flow_request`.
     pub exception: String,
-    /// After how many seconds the caller may try again: `Retry-After`, on 429 and 503.
+    /// After how many seconds the caller may try again: `Retry-After`, which is told on 429 and 503 alone.
     pub retry_after: Option<u64>,
     /// If it was refused before its flow ran, why.
     pub refused: Option<Refused>,
@@ -175,7 +175,8 @@ impl IntoResponse for Problem {
         }
         let body = self.body().to_string();
         let mut response = (self.status, [(header::CONTENT_TYPE, "application/json")], body).into_response();
-        if let Some(seconds) = self.retry_after {
+        let retry = matches!(self.status, StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE);
+        if let Some(seconds) = self.retry_after.filter(|_| retry) {
             response.headers_mut().insert(header::RETRY_AFTER, seconds.into());
         }
         response.extensions_mut().insert(served);
@@ -242,7 +243,8 @@ fn of_node(error: &NodeError) -> Problem {
         | NodeFailure::OutputTooLarge
         | NodeFailure::Host => StatusCode::INTERNAL_SERVER_ERROR,
     };
-    let upstream = (error.failure == NodeFailure::User).then(|| Upstream::of_code(&error.code)).flatten();
+    let upstream = (error.failure == NodeFailure::User).then(|| Upstream::of(error)).flatten();
     let code = upstream.map_or_else(|| error.failure.code(), Upstream::code);
-    Problem::new(status, code, error.message.clone())
+    let retry_after = upstream.and_then(|upstream| upstream.retry_after(error));
+    Problem { retry_after, ..Problem::new(status, code, error.message.clone()) }
 }

@@ -8,6 +8,7 @@ mod gauges;
 mod http;
 mod models;
 mod sandbox;
+mod upstreams;
 mod words;
 
 use std::sync::Arc;
@@ -22,11 +23,12 @@ use super::names::{self, dimension, metric};
 use super::usage::Tokens;
 use words::Words;
 
-pub use gauges::{Compiled, Connections, Listener, Pool, Queue, Slots};
+pub use gauges::{Circuit, Compiled, Connections, Listener, Pool, Queue, Slots};
 pub(super) use gauges::{rising, signed, up_down};
 pub use http::HttpRequestTimer;
 pub(super) use models::ModelCall;
 pub use sandbox::NodeUse;
+pub use upstreams::Unasked;
 
 /// All that is recorded when something happens. What is asked for when somebody looks is in gauges.rs.
 #[derive(Clone, Debug)]
@@ -43,6 +45,7 @@ pub(super) struct Metrics {
     pub(super) http: http::Http,
     models: models::Models,
     sandbox: sandbox::Sandbox,
+    upstreams: upstreams::Upstreams,
     /// On every point of the eight.
     common: Vec<KeyValue>,
     /// Which deployment of which endpoint it is, on metrics of ours.
@@ -147,6 +150,7 @@ impl Metrics {
             http: http::Http::new(&conventions),
             models: models::Models::new(&conventions),
             sandbox: sandbox::Sandbox::new(&conventions),
+            upstreams: upstreams::Upstreams::new(&conventions),
             common: common.iter().map(|(key, value)| KeyValue::new(key.clone(), value.clone())).collect(),
             served: Vec::new(),
             names: Arc::default(),

@@ -77,6 +77,8 @@ macro_rules! names {
 
 /// All that prompt flow knows: the flow, its nodes, and their calls.
 const RUNS: &[On] = &[On::Flow, On::Node, On::Llm, On::Embedding, On::Http, On::NodeCall];
+/// Whatever can fail, and the tries that did.
+const FAILING: &[On] = &[On::Request, On::Flow, On::Node, On::Llm, On::Embedding, On::Http, On::NodeCall, On::Event];
 const IN_NODES: &[On] = &[On::Node, On::Llm, On::Embedding, On::Http, On::NodeCall];
 const MODELS: &[On] = &[On::Llm, On::Embedding];
 const ALL: &[On] = &[On::Request, On::Flow, On::Node, On::Llm, On::Embedding, On::Http, On::NodeCall];
@@ -116,6 +118,10 @@ pub mod attribute {
         CUMULATIVE_COMPLETION = "__computed__.cumulative_token_count.completion", on(SPENT), "likewise";
         CUMULATIVE_TOTAL = "__computed__.cumulative_token_count.total", on(SPENT), "likewise";
         EMBEDDINGS = "embedding.embeddings", on(&[On::Embedding]), "JSON list: each text, and of its vector the length";
+        CIRCUIT_STATE = "weir.circuit.state", on(&[On::Llm, On::Embedding, On::Http]), "`closed`, `half_open` or `open`: the circuit breaker of the connection, as the call began";
+        RETRY_PAUSE = "weir.retry.pause", on(&[On::Llm, On::Embedding, On::Event]), "if it was sent again: seconds between the tries, all together; on the event before the next one";
+        RETRY_ASKED = "weir.retry.asked", on(MODELS), "seconds that the service last asked to wait, if it did";
+        RETRY_STOPPED = "weir.retry.stopped", on(MODELS), "why a failure that may pass was not tried again: `tries`, `deadline`, `asked` (for too long a pause), `budget` or `circuit`";
         NOTES_LEFT_OUT = "weir.notes_left_out", on(NODE), "how many notes of the node were over their bounds";
         PAYLOAD = "payload", on(EVENT), "the same JSON text that is the span's attribute";
         LOG_SEVERITY = "log.severity", on(EVENT), "of a log line, also of the last of a node's log record: `trace`, `debug`, `info`, `warn`, `error` or `critical`";
@@ -137,17 +143,18 @@ pub mod attribute {
 
 /// Attributes of OpenTelemetry's conventions.
 pub mod semconv {
-    use super::{ALL, EVENT, FLOW, HTTP, LLM, MODELS, NODE, On, Promise, REQUEST, RUNS};
+    use super::{EVENT, FAILING, FLOW, HTTP, LLM, MODELS, NODE, On, Promise, REQUEST, RUNS};
 
     /// Where in the source of the host a line of its log was written.
     pub const CODE_FILE_PATH: &str = "code.file.path";
     pub const CODE_LINE_NUMBER: &str = "code.line.number";
 
     names! {
-        ERROR_TYPE = "error.type", on(ALL), "the code of a failure; `Cancelled` or `ClientDisconnect` if nobody waited any more";
+        ERROR_TYPE = "error.type", on(FAILING), "the code of a failure; `Cancelled` or `ClientDisconnect` if nobody waited any more";
         HTTP_METHOD = "http.request.method", on(&[On::Request, On::Http]), "`_OTHER` for one that the conventions do not know";
         HTTP_ROUTE = "http.route", on(REQUEST), "`/score`";
-        HTTP_STATUS = "http.response.status_code", on(&[On::Request, On::Http]), "none if the client went away";
+        HTTP_STATUS = "http.response.status_code", on(&[On::Request, On::Http, On::Event]), "none if the client went away";
+        RESEND_COUNT = "http.request.resend_count", on(&[On::Llm, On::Embedding, On::Event]), "how often it was sent again, if it was";
         URL_PATH = "url.path", on(REQUEST), "the path as it came";
         URL_SCHEME = "url.scheme", on(REQUEST), "`http`: who ends TLS in front is not known";
         URL_FULL = "url.full", on(HTTP), "without credentials, query and fragment";
@@ -231,7 +238,7 @@ pub mod open_inference {
 
 /// Span events. Each says again what an attribute says, because prompt flow's tools read one or the other.
 pub mod event {
-    use super::{ALL, FEEDBACK_SPAN, LLM, NODE, On, Promise, RUNS};
+    use super::{ALL, FEEDBACK_SPAN, LLM, MODELS, NODE, On, Promise, RUNS};
 
     names! {
         INPUTS = "promptflow.function.inputs", on(RUNS), "`inputs`";
@@ -240,6 +247,7 @@ pub mod event {
         GENERATED_MESSAGE = "promptflow.llm.generated_message", on(LLM), "`llm.generated_message`";
         EMBEDDINGS = "promptflow.embedding.embeddings", on(&[On::Embedding]), "`embedding.embeddings`";
         EXCEPTION = "exception", on(ALL), "a failure";
+        RETRY = "weir.retry", on(MODELS), "a try that failed, as `error.type` and `http.response.status_code`; it is made again after `weir.retry.pause`";
         LOG = "log", on(NODE), "of a node, where logs are not exported: a line that it logged, in `log.message`";
         EVALUATION = "gen_ai.evaluation.result", on(FEEDBACK_SPAN), "a feedback that can be read as a score";
     }
@@ -303,6 +311,7 @@ impl Promise {
         let on = match self.on {
             RUNS => "all but request".to_owned(),
             ALL => "all".to_owned(),
+            FAILING => "all, event".to_owned(),
             on => on.iter().map(|on| on.word()).collect::<Vec<_>>().join(", "),
         };
         format!("| `{}` | {on} | {} |", self.name, self.meaning)
@@ -348,6 +357,8 @@ pub mod dimension {
     pub const KIND: &str = "kind";
     /// Name of a capability as flows grant it.
     pub const CAPABILITY: &str = "capability";
+    /// Name of a connection of the operator's.
+    pub const CONNECTION: &str = "connection";
     pub const VERSION: &str = "version";
 
     /// Of an exporter: its name, and what it sends.

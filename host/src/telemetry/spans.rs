@@ -13,6 +13,7 @@ pub(super) mod notes;
 mod open_inference;
 pub(super) mod request;
 pub(super) mod rpc;
+pub(super) mod tries;
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -309,4 +310,20 @@ fn common(redactor: &Redactor, span_type: &'static str, request: RequestFacts<'_
         attributes.push(KeyValue::new(attribute::REQUEST_ID, id));
     }
     attributes
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_of_a_trace_are_counted_by_the_monotonic_clock() {
+        // As if the wall clock had been set since by a year: nobody looks at it again.
+        let (wall, monotonic) = (SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000), Instant::now());
+        let clock = Clock { wall, monotonic };
+        let second = Duration::from_secs(1);
+        assert_eq!(clock.wall(monotonic), wall);
+        assert_eq!(clock.wall(monotonic + second), wall + second);
+        assert_eq!(clock.wall(monotonic + second).duration_since(clock.wall(monotonic)).ok(), Some(second));
+    }
 }

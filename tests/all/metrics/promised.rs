@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use harness::{Collector, FakeModel, Form, TestHost};
+use http::StatusCode;
 use serde_json::json;
 use weir::telemetry::names::{self, metric, metric::Instrument, metric::Kind};
 
@@ -33,7 +34,8 @@ async fn everything() -> (Collector, BTreeMap<String, Family>) {
     host.stop().await;
 
     let host = TestHost::flow("run_traps").collector(&collector).env("WEIR_TAIL_RATIO", "0.5");
-    let host = host.env("OTEL_TRACES_SAMPLER", "parentbased_traceidratio").env("WEIR_TRACE_FORCED", "1/m").start().await;
+    let host =
+        host.env("OTEL_TRACES_SAMPLER", "parentbased_traceidratio").env("WEIR_TRACE_FORCED", "1/m").start().await;
     assert_eq!(host.score(json!({"message": "lost"})).await.status, 500);
     // Twice as many as in a minute may come at once.
     for _ in 0..3 {
@@ -42,6 +44,15 @@ async fn everything() -> (Collector, BTreeMap<String, Family>) {
     }
     // Of what failed, tail sampling decides at once.
     collector.metric_when("weir.sampling.spans", |metric| metric.count() > 0).await;
+    read(&mut families, host.get_admin("/metrics").await.text());
+    host.stop().await;
+
+    // A service that is asked again in vain, and then not at all.
+    let failing = FakeModel::echo().failing(StatusCode::SERVICE_UNAVAILABLE, 2).start();
+    let host = TestHost::flow("llm_node").model(&failing).collector(&collector);
+    let host = host.env("WEIR_LLM_RETRIES", "1").env("WEIR_BREAKER_FAILURES", "2").start().await;
+    assert_eq!(host.score(json!({"question": "hi"})).await.status, 400);
+    assert_eq!(host.score(json!({"question": "hi"})).await.status, 400);
     read(&mut families, host.get_admin("/metrics").await.text());
     host.stop().await;
 

@@ -1,6 +1,8 @@
 //! The service of a connection: where it is, and how it knows us. Its key, or the token of the host's identity, is added
 //! by the host, so that a guest uses it and cannot tell it.
 
+use std::sync::Arc;
+
 use http::header::AUTHORIZATION;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use reqwest::Url;
@@ -8,6 +10,7 @@ use reqwest::Url;
 use crate::address::Allowed;
 use crate::boundary::error::{CallError, CallErrorKind};
 use crate::capability::connection::{Connection, Kind, Problem, Secret};
+use crate::capability::upstream::{Upstream, Upstreams};
 use crate::identity::Identity;
 
 const OPENAI: &str = "https://api.openai.com";
@@ -24,6 +27,7 @@ pub(super) struct Service {
     /// Scheme, host and port count.
     base: Url,
     credential: Option<Credential>,
+    upstream: Arc<Upstream>,
 }
 
 #[derive(Debug)]
@@ -71,7 +75,11 @@ impl Service {
     ///
     /// # Errors
     /// The address or the key cannot be used in HTTP.
-    pub(super) fn of(connection: &Connection, identity: &Identity) -> Result<Option<Self>, Problem> {
+    pub(super) fn of(
+        connection: &Connection,
+        identity: &Identity,
+        upstreams: &Upstreams,
+    ) -> Result<Option<Self>, Problem> {
         let problem = |what: String| Problem::new(&connection.origin, what);
         let Some(Shape { base: (key, default), place }) = shape(connection.kind) else { return Ok(None) };
         let Some(text) = connection.plain(key).or(default) else { return Ok(None) };
@@ -83,11 +91,18 @@ impl Service {
         } else {
             connection.secret("api_key").map(|secret| place.credential(secret)).transpose().map_err(problem)?
         };
-        Ok(Some(Self { connection: connection.name.clone(), base, credential }))
+        let upstream = upstreams.of(&connection.name);
+        upstream.grant();
+        Ok(Some(Self { connection: connection.name.clone(), base, credential, upstream }))
     }
 
     pub(super) fn covers(&self, url: &Url) -> bool {
         url.origin() == self.base.origin()
+    }
+
+    /// Whether it is asked.
+    pub(super) fn upstream(&self) -> &Arc<Upstream> {
+        &self.upstream
     }
 
     pub(super) fn is_https(&self) -> bool {

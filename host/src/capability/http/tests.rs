@@ -4,6 +4,7 @@ use futures_util::FutureExt;
 
 use super::*;
 use crate::capability::connection::{Field, Kind, Secret};
+use crate::capability::upstream::Upstreams;
 use crate::identity::Identity;
 
 fn url(text: &str) -> Url {
@@ -124,7 +125,9 @@ fn connection(name: &str, kind: Kind, fields: &[(&'static str, &str)]) -> Connec
 #[track_caller]
 fn check_key(kind: Kind, base: (&'static str, &str), expected_url: &str, header: Option<(&'static str, &str)>) {
     let connection = connection("c", kind, &[base, ("api_key", "k&1")]);
-    let service = Service::of(&connection, &Identity::from_env(&|_| None)).expect("a service").expect("an address");
+    let service = Service::of(&connection, &Identity::from_env(&|_| None), &Upstreams::default())
+        .expect("a service")
+        .expect("an address");
     let mut url = url(expected_url.split('?').next().expect("a URL"));
     assert!(service.covers(&url), "{kind:?}: {url}");
     url.set_query(Some("q=a+b&api_key=mine"));
@@ -166,7 +169,9 @@ fn each_type_of_connection_shows_its_key_as_its_service_wants_it() {
 #[test]
 fn a_service_is_its_own_scheme_host_and_port() {
     let connection = connection("c", Kind::AzureContentSafety, &[("endpoint", "https://a.test"), ("api_key", "k")]);
-    let service = Service::of(&connection, &Identity::from_env(&|_| None)).expect("a service").expect("an address");
+    let service = Service::of(&connection, &Identity::from_env(&|_| None), &Upstreams::default())
+        .expect("a service")
+        .expect("an address");
     for other in ["http://a.test", "https://a.test:8443", "https://b.a.test", "https://a.test.evil.test"] {
         assert!(!service.covers(&url(other)), "{other}");
     }

@@ -16,7 +16,9 @@ use serde_json::value::{RawValue, to_raw_value};
 use super::offline::Offline;
 use super::openai::{Limits, OpenAi};
 use crate::boundary::error::{CallError, CallErrorKind};
+use crate::boundary::facts::Tries;
 use crate::capability::connection::{Connection, Kind, Problem};
+use crate::capability::upstream::{Upstream, Upstreams};
 use crate::identity::Identity;
 
 /// Longest name of a model or deployment, in bytes. It comes from a guest and goes into a URL; real ones are below 100.
@@ -36,6 +38,11 @@ pub trait Backend: Send + Sync + fmt::Debug {
 
     /// The model that answers when a request names none; none if a request has to.
     fn model(&self) -> Option<&str>;
+
+    /// Whether its service is asked at all is decided there; none if there is no service.
+    fn upstream(&self) -> Option<&Arc<Upstream>> {
+        None
+    }
 
     /// Asks a chat model and waits for the whole answer.
     fn chat(&self, request: ChatRequest, outbound: Outbound) -> Reply<ChatReply>;
@@ -65,6 +72,8 @@ pub struct Outbound {
     pub headers: HeaderMap,
     /// When the call must have ended, a stream with its last piece.
     pub deadline: Instant,
+    /// To be told of tries that are made again.
+    pub tries: Tries,
 }
 
 /// See `chat-request` in wit/llm.wit; the connection has already led to the backend.
@@ -162,11 +171,16 @@ pub struct Usage {
 /// # Errors
 ///
 /// The connection leads to no model, or cannot be used as it stands; the problem names the connection and the fix.
-pub fn choose(connection: &Connection, identity: &Identity, limits: &Limits) -> Result<Arc<dyn Backend>, Problem> {
+pub fn choose(
+    connection: &Connection,
+    identity: &Identity,
+    limits: &Limits,
+    upstreams: &Upstreams,
+) -> Result<Arc<dyn Backend>, Problem> {
     if connection.kind == Kind::Offline {
         return Ok(Arc::new(Offline));
     }
-    Ok(Arc::new(OpenAi::build(connection, identity, limits.clone())?))
+    Ok(Arc::new(OpenAi::build(connection, identity, limits.clone(), upstreams.of(&connection.name))?))
 }
 
 /// Whether connections of this type lead to a model.

@@ -25,15 +25,20 @@ use reqwest::{Client, Response, Url, redirect};
 use tokio::time::{Instant, sleep, timeout_at};
 
 use self::endpoint::{Endpoint, Operation};
-use self::failure::Failure;
 pub use self::failure::Upstream;
+use self::failure::{Broken, Failure, Verdict};
 pub use self::patience::Limits;
+use self::patience::Stop;
 use super::backend::{
     Backend, ChatReply, ChatRequest, ChatStream, CompletionReply, CompletionRequest, EmbeddingReply, EmbeddingRequest,
     Object, Outbound, Reply, resolve_model,
 };
-use crate::boundary::error::CallError;
+use crate::address::Resolver;
+use crate::boundary::error::{CallError, Pause};
+use crate::boundary::facts::{Retry, Unasked};
 use crate::capability::connection::{Connection, Problem};
+use crate::capability::upstream::breaker::State;
+use crate::capability::upstream::{self, Refused, Try};
 use crate::identity::Identity;
 
 /// How much of a refusal's body is read, in bytes. Only its message is of use, and that is cut to 1 KiB.
@@ -49,6 +54,7 @@ struct Service {
     endpoint: Endpoint,
     client: Client,
     limits: Limits,
+    upstream: Arc<upstream::Upstream>,
 }
 
 impl fmt::Debug for OpenAi {
@@ -63,11 +69,16 @@ impl OpenAi {
     /// # Errors
     ///
     /// The address or the key cannot be used in HTTP, or the machine has no root certificates for `https`.
-    pub fn build(connection: &Connection, identity: &Identity, limits: Limits) -> Result<Self, Problem> {
+    pub fn build(
+        connection: &Connection,
+        identity: &Identity,
+        limits: Limits,
+        upstream: Arc<upstream::Upstream>,
+    ) -> Result<Self, Problem> {
         let problem = |what: String| Problem::new(&connection.origin, what).of(&connection.name);
         let endpoint = Endpoint::build(connection, identity).map_err(problem)?;
         let client = client(&endpoint.base, &limits).map_err(problem)?;
-        Ok(Self(Arc::new(Service { name: connection.name.clone(), endpoint, client, limits })))
+        Ok(Self(Arc::new(Service { name: connection.name.clone(), endpoint, client, limits, upstream })))
     }
 }
 
@@ -84,12 +95,15 @@ impl Backend for OpenAi {
         self.0.endpoint.model.as_deref()
     }
 
+    fn upstream(&self) -> Option<&Arc<upstream::Upstream>> {
+        Some(&self.0.upstream)
+    }
+
     fn chat(&self, request: ChatRequest, outbound: Outbound) -> Reply<ChatReply> {
         let service = Arc::clone(&self.0);
         async move {
             let model = resolve_model(&request.model, service.endpoint.model.as_deref())?;
-            let reply = service.ask(Operation::Chat, model, request.object(model)?, &outbound).await?;
-            body::chat_reply(&reply).map_err(|wrong| service.not_understood(wrong))
+            service.ask(Operation::Chat, model, request.object(model)?, &outbound, body::chat_reply).await
         }
         .boxed()
     }
@@ -100,8 +114,8 @@ impl Backend for OpenAi {
             let model = resolve_model(&request.model, service.endpoint.model.as_deref())?;
             let mut object = request.object(model)?;
             body::ask_for_stream(&mut object, service.endpoint.counts_streams());
-            let response = service.send(Operation::Chat, model, &object, &outbound).await?;
-            stream::open(service, response, outbound.deadline.into()).await
+            let (response, attempt) = service.send(Operation::Chat, model, &object, &outbound).await?;
+            stream::open(service, response, attempt, outbound.deadline.into()).await
         }
         .boxed()
     }
@@ -110,8 +124,7 @@ impl Backend for OpenAi {
         let service = Arc::clone(&self.0);
         async move {
             let model = resolve_model(&request.model, service.endpoint.model.as_deref())?;
-            let reply = service.ask(Operation::Completion, model, request.object(model)?, &outbound).await?;
-            body::completion_reply(&reply).map_err(|wrong| service.not_understood(wrong))
+            service.ask(Operation::Completion, model, request.object(model)?, &outbound, body::completion_reply).await
         }
         .boxed()
     }
@@ -122,24 +135,34 @@ impl Backend for OpenAi {
             let model = resolve_model(&request.model, service.endpoint.model.as_deref())?;
             let mut object = request.object(model)?;
             body::ask_for_base64(&mut object);
-            let reply = service.ask(Operation::Embedding, model, object, &outbound).await?;
-            body::embedding_reply(&reply, request.inputs.len()).map_err(|wrong| service.not_understood(wrong))
+            let read = |reply: &[u8]| body::embedding_reply(reply, request.inputs.len());
+            service.ask(Operation::Embedding, model, object, &outbound, read).await
         }
         .boxed()
     }
 }
 
 impl Service {
-    /// Sends a request and reads the whole reply.
-    async fn ask(
+    /// Sends a request, and understands the whole reply.
+    async fn ask<T>(
         &self,
         operation: Operation,
         model: &str,
         object: Object,
         outbound: &Outbound,
-    ) -> Result<Vec<u8>, CallError> {
-        let response = self.send(operation, model, &object, outbound).await?;
-        self.read(response, self.limits.max_reply, outbound.deadline.into()).await
+        understand: impl FnOnce(&[u8]) -> Result<T, body::Wrong>,
+    ) -> Result<T, CallError> {
+        let (response, attempt) = self.send(operation, model, &object, outbound).await?;
+        let reply = self.read(response, self.limits.max_reply, outbound.deadline.into()).await;
+        let reply =
+            reply.and_then(|reply| understand(&reply).map_err(|wrong| Broken::by_service(self.not_understood(wrong))));
+        match reply {
+            Ok(reply) => {
+                attempt.succeeded();
+                Ok(reply)
+            }
+            Err(broken) => Err(concluded(attempt, broken)),
+        }
     }
 
     /// Sends a request, again if that may help, until the service accepts it.
@@ -149,25 +172,62 @@ impl Service {
         model: &str,
         object: &Object,
         outbound: &Outbound,
-    ) -> Result<Response, CallError> {
+    ) -> Result<(Response, Try), CallError> {
         let url = self.endpoint.url(operation, model);
         let body = Bytes::from(serde_json::to_vec(object).expect("an object of JSON values is JSON"));
         let headers = self.endpoint.headers(&outbound.headers);
         let deadline: Instant = outbound.deadline.into();
+        outbound.tries.circuit(self.upstream.state().name());
+        let mut attempt = self.upstream.begin().map_err(|Refused { wait }| {
+            outbound.tries.unasked(&self.name, Unasked::CircuitOpen);
+            failure::circuit_open(&self.name, wait)
+        })?;
         let mut tries = 0;
         loop {
             let failure = match self.attempt(url.clone(), headers.clone(), body.clone(), deadline).await {
-                Ok(response) => return Ok(response),
+                Ok(response) => {
+                    attempt.answered();
+                    return Ok((response, attempt));
+                }
                 Err(failure) => failure,
             };
-            let left = deadline.saturating_duration_since(Instant::now());
-            let Some(pause) = self.limits.pause(tries, failure.again, left, patience::chance()) else {
-                return Err(failure.after(tries));
-            };
+            match failure.verdict {
+                Verdict::Answers => attempt.succeeded(),
+                Verdict::Fails => attempt.failed(),
+                Verdict::Nothing => drop(attempt),
+            }
+            match self.again(tries, &failure, deadline, outbound).await {
+                Ok(next) => attempt = next,
+                Err(stop) => {
+                    stop.name().into_iter().for_each(|why| outbound.tries.stopped(why));
+                    return Err(failure.after(tries));
+                }
+            }
             tries += 1;
-            tracing::debug!(connection = %self.name, tries, ?pause, error = %failure.error, "retry scheduled");
-            sleep(pause).await;
         }
+    }
+
+    /// Waits until the next try, if there shall be one.
+    async fn again(&self, tries: u32, failure: &Failure, deadline: Instant, outbound: &Outbound) -> Result<Try, Stop> {
+        if let Some(Pause { after, .. }) = failure.error.pause {
+            outbound.tries.asked(after);
+        }
+        let left = deadline.saturating_duration_since(Instant::now());
+        let pause = self.limits.pause(tries, failure.again, left, upstream::chance())?;
+        // It may have opened by this very failure.
+        if self.upstream.state() == State::Open {
+            return Err(Stop::Circuit);
+        }
+        if !self.upstream.may_retry() {
+            outbound.tries.unasked(&self.name, Unasked::RetryBudget);
+            return Err(Stop::Budget);
+        }
+        tracing::debug!(connection = %self.name, tries, ?pause, error = %failure.error, "retry scheduled");
+        sleep(pause).await;
+        let attempt = self.upstream.admit().map_err(|_| Stop::Circuit)?;
+        let CallError { kind, status, .. } = failure.error;
+        outbound.tries.again(Retry { connection: &self.name, code: kind.code(), status, pause });
+        Ok(attempt)
     }
 
     async fn attempt(&self, url: Url, headers: HeaderMap, body: Bytes, deadline: Instant) -> Result<Response, Failure> {
@@ -175,13 +235,15 @@ impl Service {
         let headers = match timeout_at(until, self.endpoint.authorize(headers)).await {
             Ok(Ok(headers)) => headers,
             Ok(Err(why)) => return Err(Failure::no_token(&self.name, &why)),
-            Err(_) => return Err(Failure::silent(&self.name)),
+            Err(_) => return Err(Failure::silent(&self.name, Verdict::Nothing)),
         };
         let request = self.client.post(url).headers(headers).body(body).send();
         let response = match timeout_at(until, request).await {
             Ok(Ok(response)) => response,
             Ok(Err(error)) => return Err(Failure::transport(&self.name, &error)),
-            Err(_) => return Err(Failure::silent(&self.name)),
+            // The caller's time is over: how much of it was the service's, whoever holds the try knows.
+            Err(_) if until == deadline => return Err(Failure::silent(&self.name, Verdict::Nothing)),
+            Err(_) => return Err(Failure::silent(&self.name, Verdict::Fails)),
         };
         if response.status().is_success() {
             return Ok(response);
@@ -195,11 +257,12 @@ impl Service {
     }
 
     /// Reads the body of a response, of which it takes no more than `limit` bytes.
-    async fn read(&self, mut response: Response, limit: usize, deadline: Instant) -> Result<Vec<u8>, CallError> {
+    async fn read(&self, mut response: Response, limit: usize, deadline: Instant) -> Result<Vec<u8>, Broken> {
         let mut body = Vec::new();
         while let Some(piece) = self.piece(&mut response, deadline).await? {
             if body.len() + piece.len() > limit {
-                return Err(failure::not_understood(&format!("the reply is larger than {limit} bytes")));
+                let error = failure::not_understood(&format!("the reply is larger than {limit} bytes"));
+                return Err(Broken::by_us(error));
             }
             body.extend_from_slice(&piece);
         }
@@ -207,12 +270,12 @@ impl Service {
     }
 
     /// The next bytes of a body, none at its end.
-    async fn piece(&self, response: &mut Response, deadline: Instant) -> Result<Option<Bytes>, CallError> {
+    async fn piece(&self, response: &mut Response, deadline: Instant) -> Result<Option<Bytes>, Broken> {
         let until = deadline.min(Instant::now() + self.limits.idle);
         match timeout_at(until, response.chunk()).await {
             Ok(Ok(piece)) => Ok(piece),
-            Ok(Err(_)) => Err(failure::broken_off(&self.name)),
-            Err(_) => Err(failure::stalled(&self.name)),
+            Ok(Err(_)) => Err(Broken::by_service(failure::broken_off(&self.name))),
+            Err(_) => Err(Broken { error: failure::stalled(&self.name), by_service: until < deadline }),
         }
     }
 
@@ -220,9 +283,19 @@ impl Service {
     fn not_understood(&self, wrong: body::Wrong) -> CallError {
         match wrong {
             body::Wrong::Shape(expected) => failure::not_understood(expected),
-            body::Wrong::Refusal(upstream) => failure::not_understood(&self.endpoint.redacted(upstream).message),
+            body::Wrong::Refusal(upstream) => failure::not_understood(self.endpoint.redacted(upstream).said()),
         }
     }
+}
+
+/// Tells what came of a try whose answer came to no good end.
+fn concluded(attempt: Try, broken: Broken) -> CallError {
+    if broken.by_service {
+        attempt.failed()
+    } else {
+        attempt.succeeded()
+    }
+    broken.error
 }
 
 /// An HTTP client for one service.
@@ -233,6 +306,7 @@ fn client(base: &Url, limits: &Limits) -> Result<Client, String> {
     let mut builder = Client::builder()
         .user_agent(concat!("weir/", env!("CARGO_PKG_VERSION")))
         .connect_timeout(limits.connect)
+        .dns_resolver(Resolver::default())
         .pool_max_idle_per_host(limits.idle_connections)
         .redirect(redirect::Policy::none());
     if base.scheme() == "http" {

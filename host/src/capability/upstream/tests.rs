@@ -75,10 +75,8 @@ async fn an_answer_that_nobody_reads_to_its_end_is_one() {
 
 #[tokio::test(start_paused = true)]
 async fn only_requests_add_to_the_budget_and_those_refused_do_not() {
-    let upstream = Upstream::new(
-        "c",
-        Config { retries: retry_budget::Config { percent: 100, reserve: 0 }, ..Config::default() },
-    );
+    let upstream =
+        Upstream::new("c", Config { retries: retry_budget::Config { percent: 100, reserve: 0 }, ..Config::default() });
     assert!(!upstream.may_retry());
     upstream.begin().expect("closed").succeeded();
     upstream.admit().expect("closed").succeeded();

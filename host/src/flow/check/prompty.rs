@@ -39,6 +39,7 @@ pub(super) fn flow(
         manifest.name.clone_from(&prompty.name);
         manifest.description.clone_from(&prompty.description);
         manifest.trace_content.clone_from(&prompty.trace_content);
+        manifest.budget.clone_from(&prompty.budget);
         manifest.inputs = inputs.keys().map(|name| declared(name, prompty)).collect();
         manifest.nodes.push(node(origin, prompty, &inputs));
         manifest = super::within_bounds(manifest, &mut findings);

@@ -52,6 +52,17 @@ pub struct Queue {
     pub limit: usize,
 }
 
+/// The circuit breaker of a connection that a deployment uses.
+#[derive(Clone, Debug)]
+pub struct Circuit {
+    pub flow: FlowId,
+    pub endpoint: Option<String>,
+    pub deployment: Option<String>,
+    pub connection: String,
+    /// Each state there is, and whether it is in it.
+    pub states: Vec<(&'static str, bool)>,
+}
+
 /// The connections of one listener.
 #[derive(Clone, Copy, Debug)]
 pub struct Connections {
@@ -117,6 +128,21 @@ impl Telemetry {
         }
     }
 
+    /// The same for the circuit breakers of all connections that deployments use.
+    pub fn watch_circuits(&self, now: impl Fn() -> Vec<Circuit> + Send + Sync + 'static) {
+        up_down(&self.conventions(), metric::UPSTREAM_CIRCUIT, move |told| {
+            for Circuit { flow, endpoint, deployment, connection, states } in now() {
+                let mut labels = served(&flow, endpoint.as_ref(), deployment.as_ref());
+                labels.push(KeyValue::new(dimension::CONNECTION, connection));
+                for (state, is) in states {
+                    labels.push(KeyValue::new(dimension::STATE, state));
+                    told.observe(is.into(), &labels);
+                    labels.pop();
+                }
+            }
+        });
+    }
+
     /// The same for the connections of all listeners.
     pub fn watch_connections(&self, now: impl Fn() -> Vec<Connections> + Send + Sync + 'static) {
         let (meter, now) = (self.conventions(), Arc::new(now));
@@ -155,12 +181,17 @@ impl Telemetry {
 
 impl Queue {
     fn labels(&self) -> Vec<KeyValue> {
-        let mut labels = vec![of_flow(&self.flow)];
-        for (name, value) in [(dimension::ENDPOINT, &self.endpoint), (dimension::DEPLOYMENT, &self.deployment)] {
-            labels.extend(value.as_ref().map(|value| KeyValue::new(name, StringValue::from(value.clone()))));
-        }
-        labels
+        served(&self.flow, self.endpoint.as_ref(), self.deployment.as_ref())
     }
+}
+
+/// What is served, as labels.
+fn served(flow: &FlowId, endpoint: Option<&String>, deployment: Option<&String>) -> Vec<KeyValue> {
+    let mut labels = vec![of_flow(flow)];
+    for (name, value) in [(dimension::ENDPOINT, endpoint), (dimension::DEPLOYMENT, deployment)] {
+        labels.extend(value.map(|value| KeyValue::new(name, StringValue::from(value.clone()))));
+    }
+    labels
 }
 
 impl Listener {

@@ -12,6 +12,7 @@ const OURS: &[&str] = &[
     "BodyTooLarge",
     "BodyUnreadable",
     "Cancelled",
+    "CircuitOpen",
     "ClientDisconnect",
     "ConflictError",
     "DeploymentNotFound",
@@ -68,6 +69,7 @@ const OURS: &[&str] = &[
     "UpstreamFailed",
     "UpstreamRateLimited",
     "UpstreamRejected",
+    "UpstreamTimeout",
     "UriTooLong",
 ];
 

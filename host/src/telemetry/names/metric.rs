@@ -65,6 +65,9 @@ pub const COMPILE_CACHE_LOOKUP: &str = "weir.compile.cache.lookup";
 pub const NODE_MEMORY_PEAK: &str = "weir.node.memory.peak";
 pub const NODE_TRAP: &str = "weir.node.trap";
 pub const CAPABILITY_DENIAL: &str = "weir.capability.denial";
+pub const UPSTREAM_RETRY: &str = "weir.upstream.retry";
+pub const UPSTREAM_UNASKED: &str = "weir.upstream.unasked";
+pub const UPSTREAM_CIRCUIT: &str = "weir.upstream.circuit";
 pub const FEEDBACK_PENDING: &str = "weir.feedback.pending";
 /// Traces and spans of which tail sampling decided. Only if it is on.
 pub const SAMPLING_TRACES: &str = "weir.sampling.traces";
@@ -304,6 +307,34 @@ pub static ALL: &[Instrument] = &[
         "Calls of nodes to what their flow does not grant.",
         &[d::FLOW, d::NODE, d::CAPABILITY],
     ),
+    Instrument {
+        sometimes: SERVED,
+        ..counter(
+            UPSTREAM_RETRY,
+            "{call}",
+            "Calls of a connection's service that failed and were made again, by failure.",
+            &[d::FLOW, d::CONNECTION, d::EXCEPTION],
+        )
+    },
+    Instrument {
+        sometimes: SERVED,
+        ..counter(
+            UPSTREAM_UNASKED,
+            "{call}",
+            "Calls of a connection's service that were not made, by reason.",
+            &[d::FLOW, d::CONNECTION, d::REASON],
+        )
+    },
+    Instrument {
+        kind: Kind::UpDownCounter,
+        sometimes: SERVED,
+        ..counter(
+            UPSTREAM_CIRCUIT,
+            "{circuit}",
+            "Whether the circuit breaker of a connection is in the state: 1, else 0.",
+            &[d::FLOW, d::CONNECTION, d::STATE],
+        )
+    },
     Instrument {
         kind: Kind::UpDownCounter,
         ..counter(FEEDBACK_PENDING, "{feedback}", "Feedback that is accepted and not yet delivered.", &[])

@@ -8,6 +8,7 @@ use opentelemetry::{Array, Context, KeyValue, StringValue, Value};
 
 use crate::id::{FlowId, NodeId};
 
+use super::tries::Tries;
 use super::{End, Open, RequestFacts, Server, Start, common, gen_ai};
 use crate::telemetry::content::{CONTENT_BYTES, Content, label};
 use crate::telemetry::metrics::{Consumption, ModelCall, RpcCall};
@@ -97,6 +98,7 @@ pub struct RpcSpan {
     usage: Usage,
     /// Taken when it ends. None: it is no call of a model.
     model: Option<ModelCall>,
+    tries: Tries,
     open: Open,
     began: Instant,
     /// From the beginning of the call to the first piece of a streamed reply.
@@ -149,7 +151,8 @@ impl Telemetry {
             self.metrics().model_call(operation, &facts.provider, &facts.model, facts.server.as_ref())
         });
         let (telemetry, flow, node) = (self.clone(), flow.clone(), node.clone());
-        RpcSpan { telemetry, flow, node, api_call, facts, usage, model, open, began, first_chunk: None }
+        let tries = Tries::of(&open, self, &flow);
+        RpcSpan { telemetry, flow, node, api_call, facts, usage, model, tries, open, began, first_chunk: None }
     }
 }
 
@@ -162,6 +165,11 @@ impl RpcSpan {
     /// What the call costs, to be added to by what it causes.
     pub fn usage(&self) -> Usage {
         self.usage.clone()
+    }
+
+    /// What whoever calls a service may use to say how often it tried.
+    pub fn tries(&self) -> Tries {
+        self.tries.clone()
     }
 
     /// The headers by which the service that is called continues the trace.
@@ -244,6 +252,7 @@ impl RpcSpan {
         if let Some(tokens) = tokens {
             self.usage.add(tokens);
         }
+        self.open.set_all(self.tries.attributes());
         if let Some(first) = self.first_chunk {
             self.open.set(semconv::FIRST_CHUNK, first.as_secs_f64());
         }

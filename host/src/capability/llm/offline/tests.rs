@@ -5,9 +5,10 @@ use std::time::Instant;
 use http::HeaderMap;
 
 use super::*;
+use crate::boundary::facts::Tries;
 
 fn outbound() -> Outbound {
-    Outbound { headers: HeaderMap::new(), deadline: Instant::now() }
+    Outbound { headers: HeaderMap::new(), deadline: Instant::now(), tries: Tries::default() }
 }
 
 fn request(messages: &Value, parameters: &str) -> ChatRequest {

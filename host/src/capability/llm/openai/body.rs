@@ -118,6 +118,10 @@ fn read<'a, T: Deserialize<'a>>(body: &'a [u8], expected: &'static str) -> Resul
     struct Refusal {
         error: Value,
     }
+    // What derives `Deserialize` would take a list as well.
+    if !body.trim_ascii_start().starts_with(b"{") {
+        return Err(Wrong::Shape(expected));
+    }
     match serde_json::from_slice::<Refusal>(body) {
         Ok(Refusal { error }) if !error.is_null() => Err(Wrong::Refusal(Upstream::of(&error))),
         _ => serde_json::from_slice(body).map_err(|_| Wrong::Shape(expected)),
@@ -323,6 +327,7 @@ mod tests {
     fn an_event_that_is_no_chunk_is_named() {
         assert_eq!(chunk("{}"), Err(Wrong::Shape(CHUNK)));
         assert_eq!(chunk("not json"), Err(Wrong::Shape(CHUNK)));
+        assert_eq!(chunk("[1]"), Err(Wrong::Shape(CHUNK)));
         let overloaded = Upstream { message: "overloaded".to_owned(), code: "server_error".to_owned() };
         let refusal = chunk(r#"{"error":{"message":"overloaded","type":"server_error","code":null}}"#);
         assert_eq!(refusal, Err(Wrong::Refusal(overloaded)));

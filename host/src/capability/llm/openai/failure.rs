@@ -6,7 +6,7 @@
 
 mod hints;
 
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 use std::{error, io};
 
 use http::{HeaderMap, StatusCode};
@@ -14,7 +14,7 @@ use rustls::CertificateError;
 use serde_json::Value;
 
 use super::patience::Again;
-use crate::boundary::error::{CallError, CallErrorKind};
+use crate::boundary::error::{CallError, CallErrorKind, PauseReason};
 use crate::identity::NoToken;
 use crate::retry_after;
 
@@ -29,6 +29,26 @@ const REFERENCE: &str = "https://platform.openai.com/docs/guides/error-codes/api
 pub(super) struct Failure {
     pub(super) error: CallError,
     pub(super) again: Again,
+    pub(super) verdict: Verdict,
+}
+
+/// What a try tells of the service.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Verdict {
+    /// It answers: it refuses just this request, or has no room for it now, which it says itself.
+    Answers,
+    /// It is broken, or not there.
+    Fails,
+    /// Nothing: it was not asked, or we went away.
+    Nothing,
+}
+
+/// An answer that began and came to no good end.
+#[derive(Debug)]
+pub(super) struct Broken {
+    pub(super) error: CallError,
+    /// Whether the service is to blame, and not a limit of ours.
+    pub(super) by_service: bool,
 }
 
 impl Failure {
@@ -54,7 +74,13 @@ impl Failure {
             408 | 429 | 500.. => retry_after::asked(headers, SystemTime::now()).map_or(Again::Soon, Again::After),
             _ => Again::Never,
         };
-        Self { error: error.with_status(status.as_u16()), again }
+        let verdict = if matches!(status.as_u16(), 408 | 500..) { Verdict::Fails } else { Verdict::Answers };
+        let error = error.with_status(status.as_u16());
+        let error = match again {
+            Again::After(asked) => error.with_pause(asked, PauseReason::Asked),
+            Again::Never | Again::Soon | Again::Twice => error,
+        };
+        Self { error, again, verdict }
     }
 
     /// There is no answer: no connection, or it broke before the answer began.
@@ -62,20 +88,22 @@ impl Failure {
         let why = reason(error);
         let what = if error.is_connect() { "could not be reached" } else { "broke off" };
         let detail = format!("connection {connection:?} {what}: {why}");
-        Self { error: told("APIConnectionError", CallErrorKind::Unavailable, &detail), again: Again::Soon }
+        let error = told("APIConnectionError", CallErrorKind::Unavailable, &detail);
+        Self { error, again: Again::Soon, verdict: Verdict::Fails }
     }
 
     /// The host cannot prove who it is.
     pub(super) fn no_token(connection: &str, why: &NoToken) -> Self {
         let error =
             told("AuthenticationError", CallErrorKind::Unauthenticated, &format!("connection {connection:?}: {why}"));
-        Self { error, again: if why.may_pass { Again::Soon } else { Again::Never } }
+        let again = if why.may_pass { Again::Soon } else { Again::Never };
+        Self { error, again, verdict: Verdict::Nothing }
     }
 
-    /// The service took the request and said nothing in time.
-    pub(super) fn silent(connection: &str) -> Self {
+    /// The service took the request and said nothing in time: in that for a try, or until the call's deadline.
+    pub(super) fn silent(connection: &str, verdict: Verdict) -> Self {
         let detail = format!("connection {connection:?} gave no answer in time");
-        Self { error: told("APITimeoutError", CallErrorKind::Timeout, &detail), again: Again::Soon }
+        Self { error: told("APITimeoutError", CallErrorKind::Timeout, &detail), again: Again::Soon, verdict }
     }
 
     /// What is reported once no further try is made, in the original's words if some were.
@@ -85,6 +113,27 @@ impl Failure {
         }
         CallError { message: format!("Exceed max retry times. {}", self.error.message), ..self.error }
     }
+}
+
+impl Broken {
+    /// By the service.
+    pub(super) fn by_service(error: CallError) -> Self {
+        Self { error, by_service: true }
+    }
+
+    /// By a limit of ours.
+    pub(super) fn by_us(error: CallError) -> Self {
+        Self { error, by_service: false }
+    }
+}
+
+/// The service is not asked: its last calls have failed.
+pub(super) fn circuit_open(connection: &str, wait: Duration) -> CallError {
+    let seconds = wait.as_secs_f64();
+    let detail = format!(
+        "connection {connection:?} is not asked, as its last calls have failed; it is tried again in {seconds:.1} s"
+    );
+    told("APIConnectionError", CallErrorKind::Unavailable, &detail).with_pause(wait, PauseReason::CircuitOpen)
 }
 
 /// An answer that began and did not end.
@@ -107,7 +156,7 @@ pub(super) fn not_understood(detail: &str) -> CallError {
 /// An error that a stream reports after it has begun.
 pub(super) fn reported(upstream: &Upstream) -> CallError {
     let kind = if is_filtered(&upstream.code) { CallErrorKind::Rejected } else { CallErrorKind::Unavailable };
-    told("APIError", kind, &upstream.message)
+    told("APIError", kind, upstream.said())
 }
 
 /// What a service says about its refusal.
@@ -119,6 +168,11 @@ pub struct Upstream {
 }
 
 impl Upstream {
+    /// What it says to people, if only that it says nothing.
+    pub(super) fn said(&self) -> &str {
+        if self.message.is_empty() { "an error without a message" } else { &self.message }
+    }
+
     /// Out of a body: `{"error": {"message", "code"}}` and the variants that are in use.
     pub(super) fn read(body: &[u8]) -> Self {
         serde_json::from_slice(body)

@@ -9,8 +9,10 @@ use tokio::time::Instant;
 
 use super::super::backend::{ChatEvent, ChatStream};
 use super::super::sse::Events;
-use super::{MAX_REFUSAL, Service, body, failure, media_type};
-use crate::boundary::error::CallError;
+use super::failure::Broken;
+use super::{MAX_REFUSAL, Service, body, concluded, failure, media_type};
+use crate::boundary::error::{CallError, CallErrorKind};
+use crate::capability::upstream::Try;
 
 /// Bytes of one event. A piece of an answer has some hundred; whole tool calls have been seen in one.
 const MAX_EVENT: usize = 1024 * 1024;
@@ -22,12 +24,14 @@ const DONE: &str = "[DONE]";
 pub(super) async fn open(
     service: Arc<Service>,
     response: Response,
+    attempt: Try,
     deadline: Instant,
 ) -> Result<ChatStream, CallError> {
     let media_type = media_type(&response);
     if !matches!(media_type.as_str(), "text/event-stream" | "") {
         // Mostly an error that goes by the name of success.
         let body = service.read(response, MAX_REFUSAL, deadline).await.unwrap_or_default();
+        attempt.failed();
         return Err(match body::chunk(&String::from_utf8_lossy(&body)) {
             Err(refusal @ body::Wrong::Refusal(_)) => service.not_understood(refusal),
             _ => failure::not_understood(&format!("the reply is {media_type:?} and not an event stream")),
@@ -44,12 +48,15 @@ pub(super) async fn open(
         finished: false,
         done: false,
     };
-    Ok(stream::unfold(Some(answer), |answer| async {
-        let mut answer = answer?;
+    Ok(stream::unfold(Some((answer, attempt)), |reading| async {
+        let (mut answer, attempt) = reading?;
         match answer.next().await {
-            Ok(Some(event)) => Some((Ok(event), Some(answer))),
-            Ok(None) => None,
-            Err(error) => Some((Err(error), None)),
+            Ok(Some(event)) => Some((Ok(event), Some((answer, attempt)))),
+            Ok(None) => {
+                attempt.succeeded();
+                None
+            }
+            Err(broken) => Some((Err(concluded(attempt, broken)), None)),
         }
     })
     .boxed())
@@ -73,7 +80,7 @@ struct Answer {
 }
 
 impl Answer {
-    async fn next(&mut self) -> Result<Option<ChatEvent>, CallError> {
+    async fn next(&mut self) -> Result<Option<ChatEvent>, Broken> {
         loop {
             if let Some(event) = self.ready.pop_front() {
                 return Ok(Some(event));
@@ -89,7 +96,7 @@ impl Answer {
     }
 
     /// Understands one event.
-    fn take(&mut self, data: &str) -> Result<(), CallError> {
+    fn take(&mut self, data: &str) -> Result<(), Broken> {
         if data.trim() == DONE {
             self.done = true;
             return Ok(());
@@ -109,25 +116,34 @@ impl Answer {
     }
 
     /// Waits for more bytes, and notices when there are none.
-    async fn receive(&mut self) -> Result<(), CallError> {
+    async fn receive(&mut self) -> Result<(), Broken> {
         let Some(bytes) = self.service.piece(&mut self.response, self.deadline).await? else {
             // Some services end without a word; without a reason to stop, though, an answer is cut.
             self.done = self.finished;
-            return if self.done { Ok(()) } else { Err(failure::broken_off(&self.service.name)) };
+            let broken_off = || Broken::by_service(failure::broken_off(&self.service.name));
+            return if self.done { Ok(()) } else { Err(broken_off()) };
         };
         self.received += bytes.len();
         if self.received > self.service.limits.max_reply {
             let limit = self.service.limits.max_reply;
-            return Err(failure::not_understood(&format!("the streamed reply is larger than {limit} bytes")));
+            let error = failure::not_understood(&format!("the streamed reply is larger than {limit} bytes"));
+            return Err(Broken::by_us(error));
         }
-        self.events.push(&bytes).map_err(|wrong| failure::not_understood(&format!("the stream is broken: {wrong}")))
+        self.events
+            .push(&bytes)
+            .map_err(|wrong| Broken::by_service(failure::not_understood(&format!("the stream is broken: {wrong}"))))
     }
 
-    fn wrong(&self, wrong: body::Wrong) -> CallError {
+    fn wrong(&self, wrong: body::Wrong) -> Broken {
         match wrong {
             // Here a service has no status to report with: its error is one of the service, not of its words.
-            body::Wrong::Refusal(upstream) => failure::reported(&self.service.endpoint.redacted(upstream)),
-            shape @ body::Wrong::Shape(_) => self.service.not_understood(shape),
+            body::Wrong::Refusal(upstream) => {
+                let error = failure::reported(&self.service.endpoint.redacted(upstream));
+                // A filter finds fault with the words, and so the service works.
+                let by_service = error.kind != CallErrorKind::Rejected;
+                Broken { error, by_service }
+            }
+            shape @ body::Wrong::Shape(_) => Broken::by_service(self.service.not_understood(shape)),
         }
     }
 }

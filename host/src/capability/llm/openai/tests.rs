@@ -11,7 +11,8 @@ use serde_json::{Value, json};
 use self::scripted::{Move, Scripted, answer, stream};
 use super::super::backend::{ChatDelta, ChatEvent, Usage};
 use super::*;
-use crate::boundary::error::CallErrorKind;
+use crate::boundary::error::{CallErrorKind, PauseReason};
+use crate::boundary::facts::Tries;
 use crate::capability::connection::{Field, Kind, Secret};
 
 const KEY: &str = "sk-secret";
@@ -27,8 +28,13 @@ fn nobody() -> Identity {
     Identity::from_env(&|_| None)
 }
 
+/// One that has not failed yet.
+fn upstream() -> Arc<upstream::Upstream> {
+    upstream::Upstream::new("c", upstream::Config::default())
+}
+
 fn backend(connection: &Connection, limits: Limits) -> OpenAi {
-    OpenAi::build(connection, &nobody(), limits).expect("a backend")
+    OpenAi::build(connection, &nobody(), limits, upstream()).expect("a backend")
 }
 
 fn connection(kind: Kind, plain: &[(&str, &str)], key: &str) -> Connection {
@@ -49,7 +55,8 @@ fn azure(base: &str, api_version: &str) -> Connection {
 fn outbound() -> Outbound {
     let headers = [("traceparent", "00-1-2-01"), ("authorization", "Bearer of the caller")];
     let headers = headers.map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap()));
-    Outbound { headers: headers.into_iter().collect(), deadline: std::time::Instant::now() + Duration::from_secs(60) }
+    let deadline = std::time::Instant::now() + Duration::from_secs(60);
+    Outbound { headers: headers.into_iter().collect(), deadline, tries: Tries::default() }
 }
 
 fn request(model: &str) -> ChatRequest {
@@ -83,7 +90,7 @@ async fn chat(
 }
 
 fn error(kind: CallErrorKind, status: impl Into<Option<u16>>, message: &str) -> CallError {
-    CallError { kind, status: status.into(), message: format!("{message} {REFERENCE}") }
+    CallError { status: status.into(), ..CallError::new(kind, format!("{message} {REFERENCE}")) }
 }
 
 /// The headers of a request that are not the HTTP client's business.
@@ -198,7 +205,9 @@ async fn a_key_that_the_service_quotes_is_struck() {
 async fn a_service_that_asks_for_too_long_a_pause_is_told_on_at_once() {
     let script = [answer(429, "retry-after: 86400\r\n", ""), answer(200, "", REPLY)];
     let message = "OpenAI API hits RateLimitError: Error code: 429 - Too Many Requests";
-    assert_eq!(chat(script, limits()).await, (Err(error(CallErrorKind::RateLimited, 429, message)), 1));
+    let expected = error(CallErrorKind::RateLimited, 429, message);
+    let expected = expected.with_pause(Duration::from_secs(86_400), PauseReason::Asked);
+    assert_eq!(chat(script, limits()).await, (Err(expected), 1));
 }
 
 #[tokio::test]
@@ -385,7 +394,8 @@ fn a_backend_says_who_answers_and_hides_its_key() {
 
 #[test]
 fn a_connection_that_leads_to_no_model_is_a_problem() {
-    let problem = OpenAi::build(&connection(Kind::Serp, &[], KEY), &nobody(), limits()).expect_err("a problem");
+    let problem =
+        OpenAi::build(&connection(Kind::Serp, &[], KEY), &nobody(), limits(), upstream()).expect_err("a problem");
     let what = "connection \"c\" is of type \"serp\", which leads to no model; an llm node needs one of type open_ai, \
                 azure_open_ai, serverless or offline";
     assert_eq!(problem, Problem::new("c.yaml", what).of("c"));
@@ -395,7 +405,7 @@ fn a_connection_that_leads_to_no_model_is_a_problem() {
 fn a_connection_that_cannot_be_used_is_a_problem() {
     let check = |base: &str, key: &str, what: &str| {
         let connection = connection(Kind::AzureOpenAi, &[("api_base", base), ("api_version", "v")], key);
-        let problem = OpenAi::build(&connection, &nobody(), limits()).expect_err("a problem");
+        let problem = OpenAi::build(&connection, &nobody(), limits(), upstream()).expect_err("a problem");
         assert_eq!(problem, Problem::new("c.yaml", what).of("c"));
     };
     check("http://", KEY, "api_base: \"http://\" is no address: empty host");

@@ -17,7 +17,7 @@ async fn chat_by_identity(
     let plain = [("api_base", base.as_str()), ("api_version", "v"), ("auth_mode", "meid_token")];
     let plain = plain.map(|(key, value)| (key, Field::Plain(value.to_owned())));
     let connection = Connection::new("c", "c.yaml", Kind::AzureOpenAi, plain);
-    let backend = OpenAi::build(&connection, &identity, limits()).expect("a backend");
+    let backend = OpenAi::build(&connection, &identity, limits(), upstream()).expect("a backend");
     let result = backend.chat(request("m"), outbound()).await;
     (result, service.requests().await)
 }
