@@ -167,6 +167,17 @@ impl Assembling<'_> {
         // Both, so that all problems are found.
         let grants = self.grants(index, &node, init.map_or(&[], |init| &init.connections));
         let limits = self.limits(index, &node);
+        if let (Some(component), Some(limits)) = (&component, &limits)
+            && component.memory > limits.memory
+        {
+            let message = format!(
+                "node {:?}: its component begins with {} of memory, more than the {} that it may have; raise `limits.memory`",
+                node.id.as_str(),
+                component.memory,
+                limits.memory
+            );
+            self.draft.problem(Place::Limit(index, "memory"), "LimitTooLow", message);
+        }
         Some(sandbox::Node {
             id: node.id.clone(),
             component: component?,

@@ -66,21 +66,20 @@ pub fn build(folder: &Folder, paths: &[&str], mut tell: impl FnMut(&str)) -> Res
     Ok(lock)
 }
 
-/// The bytes of a component that a flow names. Source must have been built; the second value is a warning if it has
-/// changed since.
+/// The bytes of a component that a flow names, of at most `max`. Source must have been built; the second value is a warning if
+/// it has changed since.
 ///
 /// # Errors
-/// If it is not there, or not what was locked.
-pub fn component(folder: &Folder, path: &str) -> Result<(Vec<u8>, Option<String>), BuildError> {
+/// If it is not there, too large, or not what was locked.
+pub fn component(folder: &Folder, path: &str, max: usize) -> Result<(Vec<u8>, Option<String>), BuildError> {
     let resolved = folder.resolve(path)?;
     if source_of(folder, path)? == Source::Wasm {
-        let bytes = fs::read(&resolved).map_err(|source| BuildError::Io { path: path.to_owned(), source })?;
-        return Ok((bytes, None));
+        return Ok((folder.read_bytes(path, max)?, None));
     }
     let out = folder.root().join(OUT);
     let lock = Lock::read(&out)?;
     let locked = lock.components.get(path).ok_or_else(|| BuildError::NotBuilt(path.to_owned()))?;
-    let bytes = lock::read_component(&out, path, locked)?;
+    let bytes = lock::read_component(&out, path, locked, max)?;
     let changed = lock::digest_of_source(&resolved).is_ok_and(|source| source.as_str() != locked.source);
     Ok((bytes, changed.then(|| format!("{path}: changed since it was built; `weir build` builds it anew"))))
 }

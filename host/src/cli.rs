@@ -6,6 +6,7 @@
 mod batch;
 pub mod build;
 pub mod check;
+pub mod compile;
 pub mod config;
 pub mod doctor;
 pub mod inspect;
@@ -27,6 +28,7 @@ use crate::assembly::{self, Fault, Parts};
 use crate::batch::MAX_CONCURRENCY;
 use crate::config::{FlowArgs, GivenArgs, Layers, ServeArgs, Settings};
 use crate::folder::Folder;
+use crate::sandbox::compile::Place;
 use crate::sandbox::component::{self, Workshop};
 
 /// Serves prompt flow deployments: every node a sandboxed WebAssembly component, every node traced.
@@ -53,6 +55,9 @@ pub enum Command {
     Inspect(InspectArgs),
     /// Tell what is missing on this machine to build nodes
     Doctor,
+    /// Compile a component from standard input: what the host does in a process of its own
+    #[command(hide = true)]
+    Compile(CompileArgs),
 }
 
 #[derive(Debug, Args)]
@@ -112,6 +117,18 @@ pub struct RunArgs {
 pub struct InspectArgs {
     /// The component
     pub file: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub struct CompileArgs {
+    #[arg(long)]
+    pub size: usize,
+    #[arg(long)]
+    pub functions: usize,
+    #[arg(long)]
+    pub memory: u64,
+    #[arg(long)]
+    pub seconds: u64,
 }
 
 /// How a verb ended.
@@ -187,7 +204,9 @@ fn prepare(flow: &FlowArgs, settings: &Settings) -> Result<Result<Parts, Fault>,
 }
 
 /// The sandbox that all flows of the process share.
-fn workshop(config: component::Config) -> Result<Arc<Workshop>, Error> {
+fn workshop(mut config: component::Config) -> Result<Arc<Workshop>, Error> {
+    // This program has the verb that compiles.
+    config.place = Place::Apart;
     Ok(Arc::new(Workshop::open(config).context("the sandbox cannot be set up")?))
 }
 

@@ -140,8 +140,9 @@ impl Settings {
         let admin_listen = reader.value(&ADMIN_LISTEN, address);
         let connections = reader.optional(&CONNECTIONS, |text| Ok(text.split(':').map(PathBuf::from).collect()));
         let cache_dir = reader.optional(&CACHE_DIR, setting::path).or_else(|| user_cache(layers));
+        let components = component::Config::read(&mut reader, cache_dir);
         let flows = Flows {
-            components: component::Config { cache_dir },
+            components,
             connections: connections.unwrap_or_default(),
             timeout: timeout(&mut reader),
             http_hosts: reader.optional(&HTTP_HOSTS, |text| said(Allowed::parse(text))).unwrap_or_default(),

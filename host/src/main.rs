@@ -14,6 +14,7 @@ fn main() -> ExitCode {
         Command::Check(args) => cli::check::run(&args),
         Command::Inspect(args) => cli::inspect::run(&args),
         Command::Doctor => cli::doctor::run(),
+        Command::Compile(args) => cli::compile::run(&args),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

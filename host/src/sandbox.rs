@@ -1,6 +1,9 @@
 //! Runs one node in a fresh store, and drops it. Knows how a component is run; not which one comes next, nor what is
 //! recorded of it.
 
+pub mod accept;
+pub mod clocks;
+pub mod compile;
 pub mod component;
 pub mod describe;
 pub mod engine;
@@ -200,6 +203,7 @@ fn kind(trap: Trap) -> &'static str {
         Trap::UnreachableCodeReached => "unreachable",
         Trap::Interrupt => "interrupt",
         Trap::CannotEnterComponent => "cannot_enter_component",
+        Trap::CannotLeaveComponent => "cannot_leave_component",
         _ => "other",
     }
 }

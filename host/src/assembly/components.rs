@@ -47,7 +47,7 @@ fn component(folder: &Folder, draft: &mut Draft, workshop: &Workshop, index: Nod
         NodeKind::Package(package) => workshop.load(package.tool, plugin_bytes(package.plugin)),
         NodeKind::Component { path } => {
             let path = path.clone();
-            match builder::component(folder, &path) {
+            match builder::component(folder, &path, workshop.max_size()) {
                 Ok((bytes, warning)) => {
                     if let Some(warning) = warning {
                         draft.warning(Place::Source(index), "ChangedSinceBuilt", warning);

@@ -74,13 +74,21 @@ pub fn write_component(out: &Path, digest: &Digest, bytes: &[u8]) -> Result<(), 
     replace(&out.join(COMPONENTS).join(format!("{digest}.wasm")), bytes)
 }
 
-/// The bytes of a locked component.
+/// The bytes of a locked component, of at most `max`. They are read once: those that are checked are those that are compiled.
 ///
 /// # Errors
-/// If it is absent, or its bytes are not those that were locked.
-pub fn read_component(out: &Path, component: &str, locked: &Locked) -> Result<Vec<u8>, LockError> {
+/// If it is absent or larger, or its bytes are not those that were locked.
+pub fn read_component(out: &Path, component: &str, locked: &Locked, max: usize) -> Result<Vec<u8>, LockError> {
     let path = out.join(COMPONENTS).join(format!("{}.wasm", locked.digest));
-    let bytes = fs::read(&path).map_err(|source| LockError::Io { path: component.to_owned(), source })?;
+    let failed = |source| LockError::Io { path: component.to_owned(), source };
+    let found = fs::metadata(&path).map_err(failed)?;
+    if !found.is_file() {
+        return Err(failed(io::Error::other("not a file")));
+    }
+    if found.len() > max as u64 {
+        return Err(failed(io::Error::other(format!("larger than {max} bytes"))));
+    }
+    let bytes = fs::read(&path).map_err(failed)?;
     if Digest::of(&bytes).as_str() == locked.digest {
         Ok(bytes)
     } else {
@@ -126,4 +134,55 @@ fn replace(path: &Path, bytes: &[u8]) -> Result<(), LockError> {
     }
     let unfinished = path.with_extension("tmp");
     fs::write(&unfinished, bytes).and_then(|()| fs::rename(&unfinished, path)).map_err(failed)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicBool, Ordering};
+    use std::thread;
+
+    use super::*;
+
+    /// Swapping the file while it is read gains nothing: what is checked is what is returned.
+    #[test]
+    fn bytes_that_are_swapped_while_they_are_read_are_the_locked_ones_or_refused() {
+        let out = tempfile::tempdir().expect("a temporary folder");
+        let (good, evil) = (vec![b'g'; 256 << 10], vec![b'e'; 256 << 10]);
+        let digest = Digest::of(&good);
+        let locked = Locked { digest: digest.to_string(), source: String::new() };
+        write_component(out.path(), &digest, &good).expect("the test's own folder");
+        let over = AtomicBool::new(false);
+        let mut read = 0;
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                while !over.load(Ordering::Relaxed) {
+                    write_component(out.path(), &digest, &evil).expect("the test's own folder");
+                    write_component(out.path(), &digest, &good).expect("the test's own folder");
+                }
+            });
+            for _ in 0..1000 {
+                match read_component(out.path(), "a", &locked, 1 << 20) {
+                    Ok(bytes) => {
+                        assert!(bytes == good, "what was not locked was given");
+                        read += 1;
+                    }
+                    Err(LockError::Changed { .. }) => {}
+                    Err(error) => panic!("{error}"),
+                }
+            }
+            over.store(true, Ordering::Relaxed);
+        });
+        assert!(read > 0, "it was never seen whole");
+    }
+
+    #[test]
+    fn a_component_that_is_too_large_is_not_read() {
+        let out = tempfile::tempdir().expect("a temporary folder");
+        let digest = Digest::of(b"too large");
+        let locked = Locked { digest: digest.to_string(), source: String::new() };
+        write_component(out.path(), &digest, b"too large").expect("the test's own folder");
+        let error = read_component(out.path(), "a", &locked, 8).expect_err("one byte more");
+        assert_eq!(error.to_string(), "a: larger than 8 bytes");
+        assert!(read_component(out.path(), "a", &locked, 9).is_ok());
+    }
 }

@@ -19,7 +19,7 @@ pub(super) fn workshop(telemetry: &Telemetry, workshop: &Arc<Workshop>) {
     let known = Arc::downgrade(workshop);
     telemetry.watch_compiler(move || {
         let lookups = known.upgrade()?.lookups();
-        Some(Compiled { found: lookups.found, anew: lookups.anew })
+        Some(Compiled { found: lookups.found, anew: lookups.anew, refused: lookups.refused })
     });
 }
 

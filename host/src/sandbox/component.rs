@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::{fmt, io};
 
 use sha2::{Digest as _, Sha256};
@@ -12,10 +12,16 @@ use wasmtime::component::Linker;
 
 use crate::bindings::NodePre;
 use crate::capability::Capabilities;
+use crate::sandbox::accept::{self, PAGE};
+use crate::sandbox::clocks::Resolution;
+use crate::sandbox::compile;
+use crate::sandbox::describe::DescribeError;
 use crate::sandbox::engine::{self, PoolUse, Ticker};
 use crate::sandbox::precompiled::{Cache, Lookups};
 use crate::sandbox::refused;
 use crate::sandbox::store::State;
+use crate::setting::Reader;
+use crate::units::Bytes;
 
 /// The SHA-256 of a component's bytes, in hexadecimal digits.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -27,6 +33,11 @@ pub struct Component {
     pub(super) instance: NodePre<State>,
     pub(super) code: wasmtime::component::Component,
     pub(super) engine: Engine,
+    pub(super) clock: Resolution,
+    /// What it says of itself, once it was asked.
+    pub(super) described: OnceLock<Result<String, DescribeError>>,
+    /// The largest linear memory that it has from its beginning.
+    pub memory: Bytes,
     /// The interfaces it imports, such as `weir:flow/llm@0.1.0`.
     pub imports: Vec<String>,
 }
@@ -36,16 +47,29 @@ pub struct Workshop {
     engine: Engine,
     linker: Linker<State>,
     cache: Cache,
+    limits: compile::Limits,
+    place: compile::Place,
+    clock: Resolution,
     /// As long as some flow uses it: a host that swaps flows for weeks must not keep them all.
     loaded: Mutex<HashMap<Digest, Weak<Component>>>,
     _ticker: Ticker,
 }
 
-/// Where compiled components are kept between two starts.
+/// How components are compiled, and where they are kept between two starts.
 #[derive(Clone, Debug, Default)]
 pub struct Config {
     /// None: nowhere, everything is compiled anew.
     pub cache_dir: Option<PathBuf>,
+    pub limits: compile::Limits,
+    pub place: compile::Place,
+    pub clock: Resolution,
+}
+
+impl Config {
+    pub fn read(reader: &mut Reader<'_>, cache_dir: Option<PathBuf>) -> Self {
+        let (limits, clock) = (compile::Limits::read(reader), Resolution::read(reader));
+        Self { cache_dir, limits, clock, ..Self::default() }
+    }
 }
 
 /// Why a component cannot be loaded.
@@ -102,7 +126,8 @@ impl Workshop {
         engine.precompile_compatibility_hash().hash(&mut hasher);
         let cache = Cache::open(config.cache_dir, hasher.finish());
         let ticker = Ticker::start(&engine)?;
-        Ok(Self { engine, linker, cache, loaded: Mutex::default(), _ticker: ticker })
+        let Config { limits, place, clock, .. } = config;
+        Ok(Self { engine, linker, cache, limits, place, clock, loaded: Mutex::default(), _ticker: ticker })
     }
 
     /// Loads a component, from the cache if it was compiled before. `name` is for messages.
@@ -123,6 +148,11 @@ impl Workshop {
         Ok(component)
     }
 
+    /// Bytes of the largest component that is taken.
+    pub fn max_size(&self) -> usize {
+        self.limits.caps.size
+    }
+
     /// How the pool of instances is used at this moment.
     pub fn pool(&self) -> PoolUse {
         engine::pool_use(&self.engine)
@@ -138,10 +168,11 @@ impl Workshop {
     }
 
     fn link(&self, name: &str, digest: Digest, bytes: &[u8]) -> Result<Component, LoadError> {
-        let code = self
-            .cache
-            .load(&self.engine, &digest, bytes)
-            .map_err(|error| LoadError::NotLoadable { name: name.to_owned(), reason: format!("{error:#}") })?;
+        let not_loadable = |reason: String| LoadError::NotLoadable { name: name.to_owned(), reason };
+        // Here as well as where it is compiled: what is in the cache may be from a time of other bounds.
+        accept::count(bytes, &self.limits.caps).map_err(|refusal| not_loadable(refusal.to_string()))?;
+        let compile = || compile::compile(self.place, &self.engine, bytes, &self.limits);
+        let code = self.cache.load(&self.engine, &digest, compile).map_err(|error| not_loadable(error.to_string()))?;
         let not_a_node =
             |error: wasmtime::Error| LoadError::NotANode { name: name.to_owned(), reason: format!("{error:#}") };
         let imports = code.component_type().imports(&self.engine).map(|(import, _)| import.to_owned()).collect();
@@ -149,7 +180,10 @@ impl Workshop {
         let mut linker = self.linker.clone();
         refused::define(&mut linker, &code, &self.engine, refused::by_host).map_err(not_a_node)?;
         let instance = linker.instantiate_pre(&code).and_then(NodePre::new).map_err(not_a_node)?;
-        Ok(Component { digest, instance, code, engine: self.engine.clone(), imports })
+        let (engine, clock) = (self.engine.clone(), self.clock);
+        let pages = code.resources_required().and_then(|it| it.max_initial_memory_size).unwrap_or(0);
+        let memory = Bytes(pages.saturating_mul(PAGE));
+        Ok(Component { digest, instance, code, engine, clock, described: OnceLock::new(), memory, imports })
     }
 }
 

@@ -1,4 +1,5 @@
-//! What a component says of itself. It runs with nothing: no host interface of ours, no time to speak of.
+//! What a component says of itself. It runs with nothing: no host interface of ours, no time to speak of. It is asked once,
+//! however many nodes it is of.
 
 use std::time::Duration;
 
@@ -9,6 +10,7 @@ use wasmtime::{Store, format_err};
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 
 use crate::boundary::facts::NodeUse;
+use crate::sandbox::clocks;
 use crate::sandbox::component::Component;
 use crate::sandbox::limits::{Limiter, Limits};
 use crate::sandbox::refused;
@@ -16,16 +18,21 @@ use crate::sandbox::refused;
 /// How long a component may take to say what it is: the contract's number.
 const TIMEOUT: Duration = Duration::from_secs(1);
 
+/// How much it may say. Schemas of nodes have a few KiB.
+const MAX_DESCRIPTION: usize = 1 << 20;
+
 /// The interface that every node exports.
 const HANDLER: &str = "weir:flow/handler@0.1.0";
 
 /// Why a component does not say what it is.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, thiserror::Error)]
 pub enum DescribeError {
     #[error("`describe` failed: {0}")]
     Failed(String),
     #[error("`describe` did not answer within {TIMEOUT:?}")]
     TooSlow,
+    #[error("`describe` answered {0} bytes, more than the {MAX_DESCRIPTION} that it may")]
+    TooLong(usize),
     #[error("`describe` answered text that is not JSON")]
     NotJson,
 }
@@ -41,12 +48,23 @@ impl Component {
     /// The component's description, as JSON text: see `describe` in wit/handler.wit.
     ///
     /// # Errors
-    /// If it fails, takes too long, or says something that is not JSON.
+    /// If it fails, takes too long, or says too much or something that is not JSON.
     pub async fn describe(&self) -> Result<String, DescribeError> {
+        if let Some(known) = self.described.get() {
+            return known.clone();
+        }
+        let asked = self.ask().await;
+        self.described.get_or_init(|| asked).clone()
+    }
+
+    async fn ask(&self) -> Result<String, DescribeError> {
         let text = timeout(TIMEOUT, self.call_describe())
             .await
             .map_err(|_| DescribeError::TooSlow)?
             .map_err(|error| DescribeError::Failed(format!("{error:#}")))?;
+        if text.len() > MAX_DESCRIPTION {
+            return Err(DescribeError::TooLong(text.len()));
+        }
         serde_json::from_str::<&RawValue>(&text).map_err(|_| DescribeError::NotJson)?;
         Ok(text)
     }
@@ -56,9 +74,11 @@ impl Component {
         wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
         // A component that calls the host to describe itself breaks the contract, and finds nobody there.
         refused::define(&mut linker, &self.code, &self.engine, refused::by_wasi)?;
+        let mut wasi = WasiCtx::builder();
+        clocks::give(&mut wasi, self.clock);
         let state = State {
             table: ResourceTable::new(),
-            wasi: WasiCtx::builder().build(),
+            wasi: wasi.build(),
             limiter: Limiter::new(&Limits::default(), NodeUse::default()),
         };
         let mut store = Store::new(&self.engine, state);

@@ -2,7 +2,7 @@
 //!
 //! A node may, without any grant:
 //! - compute, within its memory and time;
-//! - read the clocks, and random numbers;
+//! - read the clocks, which are coarse, and random numbers;
 //! - write to stdout and stderr, which become log records of its span, and log by wasi:logging;
 //! - answer, whole or as a stream, and put notes on its span.
 //!
@@ -20,6 +20,7 @@ use wasmtime_wasi_http::WasiHttpCtx;
 use crate::bindings::Chunks;
 use crate::boundary::{GuestCalls, Lend, NodeRun};
 use crate::capability::config::Settings;
+use crate::sandbox::clocks;
 use crate::sandbox::component::Component;
 use crate::sandbox::limits::{Limiter, Limits};
 use crate::sandbox::stdio::{Lines, Stream};
@@ -40,6 +41,7 @@ pub(super) fn new(component: &Component, run: NodeRun, limits: &Limits) -> Store
     let stderr = Lines::new(run.notes.clone(), Stream::Stderr);
     let mut wasi = WasiCtxBuilder::new();
     wasi.stdout(stdout.clone()).stderr(stderr.clone()).allow_tcp(false).allow_udp(false).allow_ip_name_lookup(false);
+    clocks::give(&mut wasi, component.clock);
     if let Some(settings) = run.held::<Settings>() {
         settings.variables().for_each(|(name, value)| _ = wasi.env(name, value));
     }

@@ -38,7 +38,10 @@ pub struct Slots {
 pub struct Compiled {
     /// It was in the compile cache.
     pub found: u64,
+    /// It was not there.
     pub anew: u64,
+    /// It was there, and not to be trusted.
+    pub refused: u64,
 }
 
 /// The requests of one deployment.
@@ -106,9 +109,10 @@ impl Telemetry {
     /// The same for compiling.
     pub fn watch_compiler(&self, now: impl Fn() -> Option<Compiled> + Send + Sync + 'static) {
         rising(&self.conventions(), metric::COMPILE_CACHE_LOOKUP, move |told| {
-            let Some(Compiled { found, anew }) = now() else { return };
+            let Some(Compiled { found, anew, refused }) = now() else { return };
             told.observe(found, &[KeyValue::new(dimension::RESULT, "hit")]);
             told.observe(anew, &[KeyValue::new(dimension::RESULT, "miss")]);
+            told.observe(refused, &[KeyValue::new(dimension::RESULT, "refused")]);
         });
     }
 

@@ -1,0 +1,95 @@
+//! Clocks as a node sees them: as coarse as the operator says. A fine clock is what a node would measure others by, who share
+//! its caches and processors; what is left of that is said in SECURITY.md.
+
+use std::time::{Duration, Instant, SystemTime};
+
+use wasmtime_wasi::WasiCtxBuilder;
+use wasmtime_wasi::clocks::{HostMonotonicClock, HostWallClock};
+
+use crate::setting::{Reader, Setting, time_up_to};
+
+/// A node that times its own work or writes down when something was needs no more. Caches are told apart at a thousandth of it.
+pub static RESOLUTION: Setting = Setting::new(
+    "WEIR_CLOCK_RESOLUTION",
+    "1ms",
+    "how coarse the clocks of nodes are; longer than a request, and they stand still; at most 24h",
+);
+
+const COARSEST: Duration = Duration::from_secs(24 * 3600);
+
+/// How far apart two readings of a clock are, if they differ.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Resolution(Duration);
+
+impl Default for Resolution {
+    fn default() -> Self {
+        Self(Duration::from_millis(1))
+    }
+}
+
+impl Resolution {
+    pub fn read(reader: &mut Reader<'_>) -> Self {
+        Self(reader.value(&RESOLUTION, time_up_to(COARSEST)))
+    }
+
+    /// The last moment that can be read at this one.
+    fn coarse(self, time: Duration) -> Duration {
+        let (time, step) = (time.as_nanos(), self.0.as_nanos());
+        let nanos = time - time % step;
+        let nanos_of_second = u32::try_from(nanos % 1_000_000_000).unwrap_or_default();
+        Duration::new(u64::try_from(nanos / 1_000_000_000).unwrap_or(u64::MAX), nanos_of_second)
+    }
+}
+
+/// Gives a node its clocks.
+pub(super) fn give(wasi: &mut WasiCtxBuilder, resolution: Resolution) {
+    wasi.wall_clock(Wall(resolution)).monotonic_clock(Monotonic { resolution, began: Instant::now() });
+}
+
+struct Wall(Resolution);
+
+impl HostWallClock for Wall {
+    fn resolution(&self) -> Duration {
+        self.0.0
+    }
+
+    fn now(&self) -> Duration {
+        // A machine whose clock is before 1970 says 1970.
+        self.0.coarse(SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default())
+    }
+}
+
+/// Begins with the run.
+struct Monotonic {
+    resolution: Resolution,
+    began: Instant,
+}
+
+impl HostMonotonicClock for Monotonic {
+    fn resolution(&self) -> u64 {
+        nanos(self.resolution.0)
+    }
+
+    fn now(&self) -> u64 {
+        nanos(self.resolution.coarse(self.began.elapsed()))
+    }
+}
+
+fn nanos(time: Duration) -> u64 {
+    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_read_is_a_multiple_of_the_resolution() {
+        let coarse = |step: u64, time: u64| {
+            Resolution(Duration::from_millis(step)).coarse(Duration::from_micros(time)).as_micros()
+        };
+        assert_eq!([coarse(1, 999), coarse(1, 1_000), coarse(1, 1_999)], [0, 1_000, 1_000]);
+        assert_eq!(coarse(20, 12_345_678), 12_340_000);
+        assert_eq!(coarse(3_600_000, 1_999_999), 0);
+    }
+}
