@@ -1,9 +1,9 @@
 ;; Returns bytes that are not UTF-8, which no language's string type can hold.
 (module
   (memory (export "memory") 1)
-  ;; result: ok, output: value, two bytes at 64.
+  ;; run: ok, a value of 2 bytes at 64.
   (data (i32.const 0) "\00\00\00\00" "\00\00\00\00" "\40\00\00\00" "\02\00\00\00")
-  (data (i32.const 64) "\c3\28")
+  (data (i32.const 64) "\c3(")
   ;; describe: two bytes at 96.
   (data (i32.const 32) "\60\00\00\00" "\02\00\00\00")
   (data (i32.const 96) "{}")

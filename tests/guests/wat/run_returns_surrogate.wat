@@ -1,0 +1,12 @@
+;; Returns half of a surrogate pair as UTF-8 would write it if it could.
+(module
+  (memory (export "memory") 1)
+  ;; run: ok, a value of 5 bytes at 64.
+  (data (i32.const 0) "\00\00\00\00" "\00\00\00\00" "\40\00\00\00" "\05\00\00\00")
+  (data (i32.const 64) "\22\ed\a0\80\22")
+  ;; describe: two bytes at 96.
+  (data (i32.const 32) "\60\00\00\00" "\02\00\00\00")
+  (data (i32.const 96) "{}")
+  (func (export "cabi_realloc") (param i32 i32 i32 i32) (result i32) (i32.const 1024))
+  (func (export "weir:flow/handler@0.1.0#run") (param i32 i32) (result i32) (i32.const 0))
+  (func (export "weir:flow/handler@0.1.0#describe") (result i32) (i32.const 32)))

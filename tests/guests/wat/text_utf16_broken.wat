@@ -1,0 +1,11 @@
+;; strings: utf16
+;; Has strings of UTF-16, and returns half of a surrogate pair.
+(module
+  (memory (export "memory") 1)
+  (data (i32.const 0) "\00\00\00\00" "\00\00\00\00" "\40\00\00\00" "\03\00\00\00")
+  (data (i32.const 64) "\22\00\3d\d8\22\00")
+  (data (i32.const 32) "\60\00\00\00" "\02\00\00\00")
+  (data (i32.const 96) "{\00}\00")
+  (func (export "cabi_realloc") (param i32 i32 i32 i32) (result i32) (i32.const 1024))
+  (func (export "weir:flow/handler@0.1.0#run") (param i32 i32) (result i32) (i32.const 0))
+  (func (export "weir:flow/handler@0.1.0#describe") (result i32) (i32.const 32)))
