@@ -80,6 +80,23 @@ const CARRIES_V4: &[(Ipv6Addr, u8, u8)] = &[
     (Ipv6Addr::new(0x2002, 0, 0, 0, 0, 0, 0, 0), 16, 16),
 ];
 
+/// Names that no public name server knows, by their ends.
+const PRIVATE_ZONES: [&str; 9] =
+    ["localhost", "local", "internal", "svc", "lan", "intranet", "private", "corp", "home.arpa"];
+
+/// Whether a name can only be one inside the operator's network: in such a zone, or without any.
+pub fn is_private_name(host: &str) -> bool {
+    let host = host.trim_end_matches('.');
+    let within = |zone: &&str| host.strip_suffix(zone).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'));
+    !host.contains('.') || PRIVATE_ZONES.iter().any(within)
+}
+
+/// What a private name leads to.
+fn behind(name: &str) -> &'static str {
+    let name = name.trim_end_matches('.');
+    if name == "localhost" || name.ends_with(".localhost") { LOOPBACK } else { PRIVATE }
+}
+
 /// Why an address may not be reached: what is there. None: it is public.
 pub fn refusal(address: IpAddr) -> Option<&'static str> {
     match address {

@@ -3,6 +3,7 @@
 mod components;
 mod connect;
 pub mod endpoint;
+mod policy;
 pub mod served;
 
 use std::sync::Arc;
@@ -126,7 +127,9 @@ pub fn prepare(folder: &Folder, workshop: &Arc<Workshop>, settings: &Settings<'_
     let agent = settings.flows.agent.clone();
     let (limits, upstreams_of) = (settings.flows.models.clone(), upstreams.clone());
     let llm = llm::Config { connections, limits, upstreams: upstreams_of, agent };
-    let capabilities = Capabilities::build(capability::Config { config, http, llm, ..capability::Config::default() });
+    let rulebook = policy::rulebook(&mut draft, settings.flows.policy.as_deref());
+    let capabilities = capability::Config { config, http, llm, ..capability::Config::default() };
+    let capabilities = Capabilities::build(capabilities, rulebook);
     let mut assembling = Assembling { draft, capabilities, init: init.as_ref(), has_connections };
     let nodes: Vec<_> = components.into_iter().filter_map(|loaded| assembling.node(loaded)).collect();
     let budget = assembling.budget(settings.flows.budget);
@@ -192,7 +195,7 @@ impl Assembling<'_> {
     fn grants(&mut self, index: NodeIndex, node: &Node, connections: &[String]) -> Option<Grants> {
         self.called_nodes(index, node);
         let connections = node.kind.connection().into_iter().chain(connections.iter().map(String::as_str));
-        match self.capabilities.grant(&connections.collect::<Vec<_>>(), &node.asks()) {
+        match self.capabilities.grant(&connections.collect::<Vec<_>>(), policy::model(node).as_deref(), &node.asks()) {
             Ok(grants) => Some(grants),
             Err(errors) => {
                 for (capability, error) in errors {
@@ -215,7 +218,7 @@ impl Assembling<'_> {
     /// The nodes that a node may call have to be there.
     fn called_nodes(&mut self, index: NodeIndex, node: &Node) {
         let grant = node.grants.get(nodes::Nodes::NAME).map(Json::as_str);
-        let called = Ask { connections: &[], grant }.names(nodes::Nodes::NAME).unwrap_or_default();
+        let called = Ask { grant, ..Ask::default() }.names(nodes::Nodes::NAME).unwrap_or_default();
         for name in called {
             let flow = self.draft.flow();
             if flow.find(&name).is_some() {

@@ -7,6 +7,7 @@
 pub mod budget;
 pub mod call;
 mod convert;
+pub mod denial;
 pub mod enter;
 pub mod error;
 pub mod facts;
@@ -14,6 +15,7 @@ pub mod grants;
 pub mod metrics;
 pub mod notes;
 pub mod outlet;
+pub mod policy;
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -29,12 +31,14 @@ use crate::id::{FlowId, NodeId, RequestId};
 use crate::telemetry::{self, Telemetry};
 
 use budget::Budget;
+use denial::Denials;
 use error::{CallError, LastFailure, NodeError};
 use facts::{NodeUse, RpcReply, RpcRequest, Tries};
 use grants::{Ask, AskError, Grants};
 use metrics::LoggedMetrics;
 use notes::Notes;
 use outlet::Outlet;
+use policy::Rules;
 
 /// Something the host can do for a node. One implementation per module of `capability`.
 pub trait Capability: Sized + Send + Sync + 'static {
@@ -46,17 +50,26 @@ pub trait Capability: Sized + Send + Sync + 'static {
     type Config: Default;
     /// What one node holds: this capability narrowed to what its flow asked for.
     type Grant: Send + Sync + 'static;
+    /// What an entry of the operator's policy lets nodes have.
+    type Rule: Send + Sync + std::fmt::Debug + 'static;
 
     /// Called once, at start. Must not depend on a flow, and must not wait.
     fn build(config: Self::Config) -> Self;
 
     /// Called once per node when a flow is loaded, so that a flow asking for too much never serves.
     ///
-    /// None: the node holds nothing of this capability; its calls will be refused.
+    /// None: the node holds nothing of this capability; its calls will be refused. What a flow names is held against
+    /// the policy; what a node's own connection brings with it is narrowed to it without a word.
     ///
     /// # Errors
-    /// If the node asks for what there is not.
-    fn grant(&self, ask: Ask<'_>) -> Result<Option<Self::Grant>, AskError>;
+    /// All that the node asks for and cannot have.
+    fn grant(&self, ask: Ask<'_>, rules: &Rules<Self::Rule>) -> Result<Option<Self::Grant>, Vec<AskError>>;
+
+    /// Reads an entry of a policy: JSON text.
+    ///
+    /// # Errors
+    /// Says what was expected.
+    fn rule(entry: &str) -> Result<Self::Rule, String>;
 
     /// The connections that an ask names, so that they are loaded before anything is granted.
     ///
@@ -210,6 +223,7 @@ pub struct NodeRun {
     /// The last of its calls that failed.
     pub failed: LastFailure,
     grants: Arc<Grants>,
+    denials: Arc<Denials>,
     /// The node's span: parent of the spans of its calls.
     span: Context,
     /// What the node has cost so far.

@@ -18,6 +18,7 @@ macro_rules! always_granted {
             const INTERFACE: &'static str = $interface;
             type Config = ();
             type Grant = ();
+            type Rule = ();
 
             fn build((): ()) -> Self {
                 Self
@@ -26,11 +27,16 @@ macro_rules! always_granted {
             fn grant(
                 &self,
                 ask: $crate::boundary::grants::Ask<'_>,
-            ) -> Result<Option<()>, $crate::boundary::grants::AskError> {
+                _: &$crate::boundary::policy::Rules<()>,
+            ) -> Result<Option<()>, Vec<$crate::boundary::grants::AskError>> {
                 match ask.grant {
                     None => Ok(Some(())),
-                    Some(_) => Err($crate::boundary::grants::AskError::NeedsNone { capability: $name }),
+                    Some(_) => Err(vec![$crate::boundary::grants::AskError::NeedsNone { capability: $name }]),
                 }
+            }
+
+            fn rule(_: &str) -> Result<(), String> {
+                Err("every node has it; leave it out".to_owned())
             }
 
             fn link<T: $crate::boundary::Lend>(
@@ -46,6 +52,7 @@ macro_rules! always_granted {
 pub mod config;
 pub mod connection;
 pub mod context;
+mod glob;
 pub mod http;
 pub mod llm;
 pub mod log;
@@ -57,13 +64,16 @@ use std::sync::Arc;
 
 use wasmtime::component::Linker;
 
+pub use self::glob::Glob;
 use crate::boundary::grants::{Ask, AskError, Grants};
+use crate::boundary::policy::{Rule, Rules};
 use crate::boundary::{Capability, Lend};
+use crate::policy::{self, Policy};
 
 /// Makes [`Config`], [`Capabilities`] and their functions of a list of modules and types.
 ///
-/// One entry `llm: llm::Llm` becomes a field `llm` of both structs, one call of `Llm::build`, one grant under
-/// `grants.llm` for each node, and one `Llm::link`.
+/// One entry `llm: llm::Llm` becomes a field `llm` of the structs, one call of `Llm::build`, one grant under
+/// `grants.llm` for each node, one section `llm` of a policy, and one `Llm::link`.
 macro_rules! capabilities {
     ($($name:ident: $capability:ty,)+) => {
         /// What an operator sets up, by capability.
@@ -72,27 +82,67 @@ macro_rules! capabilities {
             $(pub $name: <$capability as Capability>::Config,)+
         }
 
+        /// What the operator lets nodes have at most, by capability. The default is everything.
+        #[derive(Debug, Default)]
+        pub struct Rulebook {
+            $($name: Rules<<$capability as Capability>::Rule>,)+
+        }
+
+        impl Rulebook {
+            /// Reads a policy.
+            ///
+            /// # Errors
+            /// All entries that nobody understands, each with its place.
+            pub fn of(policy: &Policy) -> Result<Self, Vec<String>> {
+                let Policy { file, sections } = policy;
+                let mut problems = Vec::new();
+                let rulebook = Self {
+                    $($name: {
+                        let name = <$capability as Capability>::NAME;
+                        let section = sections.iter().find(|section| section.capability == name);
+                        let mut entries = Vec::new();
+                        for policy::Entry { said, line } in section.into_iter().flat_map(|section| &section.entries) {
+                            match <$capability>::rule(said.as_str()) {
+                                Ok(what) => entries.push(Rule { what, said: said.as_str().to_owned(), line: *line }),
+                                Err(problem) => problems.push(format!("{file}:{line}: {name}: {problem}")),
+                            }
+                        }
+                        Rules::of(file, section.map(|section| section.line), entries)
+                    },)+
+                };
+                let known = [$(<$capability as Capability>::NAME,)+];
+                let unknown = sections.iter().filter(|section| !known.contains(&section.capability.as_str()));
+                problems.extend(unknown.map(|policy::Section { capability, line, .. }| {
+                    format!("{file}:{line}: {capability:?}: unknown capability; known: {}", known.join(", "))
+                }));
+                if problems.is_empty() { Ok(rulebook) } else { Err(problems) }
+            }
+        }
+
         /// All that the host can do for a node.
         #[derive(Debug)]
         pub struct Capabilities {
+            rulebook: Rulebook,
             $($name: $capability,)+
         }
 
         impl Capabilities {
-            pub fn build(config: Config) -> Arc<Self> {
-                Arc::new(Self { $($name: <$capability>::build(config.$name),)+ })
+            pub fn build(config: Config, rulebook: Rulebook) -> Arc<Self> {
+                Arc::new(Self { rulebook, $($name: <$capability>::build(config.$name),)+ })
             }
 
             /// The interfaces of wit/ that are served, in the order of the list.
             pub const INTERFACES: &'static [&'static str] = &[$(<$capability as Capability>::INTERFACE,)+];
 
-            /// Narrows everything to what one node may ask: the connections it names, and its `grants` as JSON texts.
+            /// Narrows everything to what one node may ask: the connections it names, with the model that it names, and its
+            /// `grants` as JSON texts.
             ///
             /// # Errors
             /// All that the node asks for and cannot have, each with the key under `grants`.
             pub fn grant(
                 &self,
                 connections: &[&str],
+                model: Option<&str>,
                 asks: &[(&str, &str)],
             ) -> Result<Grants, Vec<(String, AskError)>> {
                 let mut grants = Grants::default();
@@ -100,10 +150,10 @@ macro_rules! capabilities {
                 $({
                     let name = <$capability as Capability>::NAME;
                     let grant = asks.iter().find(|(asked, _)| *asked == name).map(|(_, grant)| *grant);
-                    match self.$name.grant(Ask { connections, grant }) {
+                    match self.$name.grant(Ask { connections, model, grant }, &self.rulebook.$name) {
                         Ok(Some(grant)) => grants.insert::<$capability>(grant),
                         Ok(None) => {}
-                        Err(error) => errors.push((name.to_owned(), error)),
+                        Err(found) => errors.extend(found.into_iter().map(|error| (name.to_owned(), error))),
                     }
                 })+
                 let known = [$(<$capability as Capability>::NAME,)+];
@@ -120,7 +170,7 @@ macro_rules! capabilities {
                 $({
                     let name = <$capability as Capability>::NAME;
                     let grant = asks.iter().find(|(asked, _)| *asked == name).map(|(_, grant)| *grant);
-                    let connections = <$capability>::connections(Ask { connections: &[], grant });
+                    let connections = <$capability>::connections(Ask { grant, ..Ask::default() });
                     names.extend(connections.into_iter().map(|connection| (name, connection)));
                 })+
                 names

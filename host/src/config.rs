@@ -53,6 +53,11 @@ pub static HTTP_HOSTS: Setting = Setting::optional(
     "public hosts, and those that a grant names by address",
     "likewise for what nodes may ask, as far as their grants reach",
 );
+pub static POLICY: Setting = Setting::optional(
+    "WEIR_POLICY",
+    "they may ask for everything",
+    "file that says what flows may ask for at most, in `grants` and by `connection` (flag `--policy`); see \"Policy\"",
+);
 /// Prompt flow's variables: see capability/llm/caller.rs.
 pub static USER_AGENT: Setting = Setting::optional(
     "USER_AGENT",
@@ -99,6 +104,8 @@ pub struct Flows {
     pub timeout: Duration,
     /// Hosts that nodes may reach although they are not public: see [`HTTP_HOSTS`].
     pub http_hosts: Allowed,
+    /// File of what they may ask for at most.
+    pub policy: Option<PathBuf>,
     /// Who asks services of models, beside weir itself.
     pub agent: Vec<String>,
     /// How patient it is with them.
@@ -146,6 +153,7 @@ impl Settings {
             connections: connections.unwrap_or_default(),
             timeout: timeout(&mut reader),
             http_hosts: reader.optional(&HTTP_HOSTS, |text| said(Allowed::parse(text))).unwrap_or_default(),
+            policy: reader.optional(&POLICY, setting::path),
             agent: [&USER_AGENT, &PF_USER_AGENT].into_iter().filter_map(|it| reader.optional(it, user_agent)).collect(),
             models: openai::Limits::read(&mut reader),
             upstream: upstream::Config::read(&mut reader),

@@ -49,6 +49,7 @@ pub mod folder;
 pub mod id;
 pub mod identity;
 pub mod plugins;
+pub mod policy;
 pub mod rate;
 pub mod retry_after;
 pub mod secret;

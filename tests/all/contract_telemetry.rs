@@ -192,7 +192,9 @@ impl Story {
         assert_eq!(stream.status, 200);
         stream.rest().await;
         host.stop().await;
-        for (flow, status) in [("run_traps", 500), ("flex_calls_nodes", 200), ("prompty_answers", 200)] {
+        for (flow, status) in
+            [("run_traps", 500), ("llm_without_grant", 500), ("flex_calls_nodes", 200), ("prompty_answers", 200)]
+        {
             let host = self.start(TestHost::flow(flow)).await;
             let request = std::fs::read(harness::scenario::folder(flow).join("request.json")).expect("a request");
             let reply = host.score_with(&[], request).await;

@@ -26,6 +26,7 @@ mod examples;
 mod feedback;
 mod flex;
 mod fuzz;
+mod grants;
 mod hostile_clients;
 mod http;
 mod images;

@@ -61,6 +61,25 @@ impl Allowed {
         refusal(address).is_none() || self.0.iter().filter(counts).any(|entry| entry.place.holds(&name, address))
     }
 
+    /// Whether a host, a name or an address as a URL has it, is listed for this port.
+    pub fn names(&self, host: &str, port: u16) -> bool {
+        let host = plain(host);
+        let listed = |entry: &&Entry| entry.port.is_none_or(|allowed| allowed == port);
+        self.0.iter().filter(listed).any(|entry| match host.parse::<IpAddr>() {
+            Ok(address) => entry.place.holds(&host, address),
+            Err(_) => entry.place == Place::Name(host.clone()),
+        })
+    }
+
+    /// Whether some address of `name` could be reached: it is listed, or a range is in which one may be.
+    pub(super) fn may_hold(&self, name: &str) -> bool {
+        let name = plain(name);
+        self.0.iter().any(|entry| match &entry.place {
+            Place::Name(listed) => *listed == name,
+            Place::Range(..) => entry.port.is_none(),
+        })
+    }
+
     /// Whether `name` may be asked for at this port: if it is listed with a port, not at another.
     pub(super) fn opens(&self, name: &str, port: u16) -> bool {
         let name = plain(name);

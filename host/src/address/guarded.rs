@@ -8,7 +8,7 @@ use futures_util::FutureExt;
 use reqwest::Url;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 
-use super::{Allowed, Resolver, refusal};
+use super::{Allowed, Resolver, behind, is_private_name, refusal};
 
 /// Holds a client's requests against [`Allowed`]. Clones share the list.
 ///
@@ -16,7 +16,7 @@ use super::{Allowed, Resolver, refusal};
 /// [`dns_resolver`](reqwest::ClientBuilder::dns_resolver), where a name gives only addresses that may be reached, so
 /// that a name that changes its mind gains nothing; and by [`Guarded::check_url`] before each request and each redirect
 /// that is followed. It has to go without a proxy, which would do the resolving.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Guarded {
     allowed: Arc<Allowed>,
     resolver: Resolver,
@@ -52,6 +52,12 @@ impl Guarded {
         Self { allowed: Arc::new(allowed), resolver: Resolver::default() }
     }
 
+    /// One that asks somebody else than the machine for addresses.
+    #[cfg(test)]
+    pub(super) fn asking(allowed: Allowed, lookup: Arc<dyn super::Lookup>) -> Self {
+        Self { allowed: Arc::new(allowed), resolver: Resolver::new(lookup) }
+    }
+
     /// Checks what a resolver is not asked: the scheme, the port, and an address that stands in the URL itself.
     ///
     /// # Errors
@@ -63,6 +69,10 @@ impl Guarded {
         let host = url.host_str().unwrap_or_default();
         let port = url.port_or_known_default().unwrap_or_default();
         let Ok(address) = host.trim_matches(['[', ']']).parse::<IpAddr>() else {
+            // Not even looked up: who may not reach a name need not learn whether it exists.
+            if is_private_name(host) && !self.allowed.may_hold(host) {
+                return Err(Refused::Address { host: host.to_owned(), what: behind(host) });
+            }
             let refused = || Refused::Port { host: host.to_owned(), port };
             return self.allowed.opens(host, port).then_some(()).ok_or_else(refused);
         };
@@ -98,5 +108,11 @@ impl Resolve for Guarded {
             Ok(Box::new(permitted.into_iter()) as Addrs)
         }
         .boxed()
+    }
+}
+
+impl Default for Guarded {
+    fn default() -> Self {
+        Self::new(Allowed::default())
     }
 }

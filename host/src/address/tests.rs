@@ -1,8 +1,14 @@
 //! Every range by its edges, every way to write an exception, and a client that is held to both.
 
+use std::collections::VecDeque;
+use std::io;
 use std::net::SocketAddr;
+use std::sync::{Arc, Mutex};
 
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
 use reqwest::Url;
+use tokio::net::TcpListener;
 
 use super::*;
 
@@ -228,4 +234,76 @@ async fn a_client_says_why_it_did_not_connect() {
     let error = client.get("http://localhost:1/").send().await.expect_err("no connection");
     let refused = Refused::Address { host: "localhost".into(), what: LOOPBACK };
     assert_eq!(Refused::cause_of(&error), Some(&refused));
+}
+
+#[test]
+fn a_private_name_is_refused_before_anybody_is_asked_for_its_address() {
+    check_url("", "http://localhost/", Err(r#"host "localhost" may not be reached: it leads to this machine itself"#));
+    check_url(
+        "",
+        "http://a.localhost./",
+        Err(r#"host "a.localhost." may not be reached: it leads to this machine itself"#),
+    );
+    for host in ["search", "kubernetes.default.svc", "a.svc.cluster.local", "metadata.google.internal", "wiki.corp"] {
+        let refused = format!("host {host:?} may not be reached: it leads to a private network");
+        check_url("", &format!("http://{host}/"), Err(&refused));
+        check_url("other.internal", &format!("http://{host}/"), Err(&refused));
+        // In a range that is allowed it may be; then its addresses decide.
+        check_url("10.0.0.0/8", &format!("http://{host}/"), Ok(()));
+        check_url(host, &format!("http://{host}/"), Ok(()));
+    }
+    check_url("", "http://notlocal.example/", Ok(()));
+}
+
+/// A resolver that gives one answer after the other, as somebody does whose name changes its mind.
+#[derive(Debug)]
+struct Scripted(Mutex<VecDeque<Vec<SocketAddr>>>);
+
+impl Lookup for Scripted {
+    fn addresses(&self, _: &str) -> BoxFuture<'static, io::Result<Vec<SocketAddr>>> {
+        let next = self.0.lock().expect("nobody panics with it").pop_front();
+        std::future::ready(next.ok_or_else(|| io::Error::other("no such name"))).boxed()
+    }
+}
+
+#[tokio::test]
+async fn a_name_that_changes_its_mind_leads_nowhere_new() {
+    _ = rustls::crypto::ring::default_provider().install_default();
+    // Of the two loopback addresses, one stands for a public one: it is allowed. At the other somebody counts.
+    let (public, private) = ("127.0.0.2", "127.0.0.1");
+    let good = TcpListener::bind((public, 0)).await.expect("a port");
+    let port = good.local_addr().expect("an address").port();
+    let canary = TcpListener::bind((private, port)).await.expect("a port that is free at both");
+    let at = |address: &str| SocketAddr::new(address.parse().expect("an address"), 0);
+    // First both, then the private one alone, in either order and form; then none.
+    let answers = [
+        vec![at(private), at(public)],
+        vec![at(public), at(private)],
+        vec![at(private)],
+        vec![at("::ffff:127.0.0.1"), at("169.254.169.254")],
+    ];
+    let scripted = Arc::new(Scripted(Mutex::new(answers.into())));
+    let guarded = Guarded::asking(Allowed::parse(public).expect("a list"), scripted.clone());
+    let client = reqwest::Client::builder()
+        .tls_certs_only([])
+        .no_proxy()
+        .pool_max_idle_per_host(0)
+        .dns_resolver(guarded)
+        .build()
+        .expect("a client");
+    let url = format!("http://rebinding.example:{port}/");
+    for _ in 0..2 {
+        let hang_up = async { drop(good.accept().await.expect("a connection")) };
+        let (sent, ()) = tokio::join!(client.get(&url).send(), hang_up);
+        // It was connected to whom it may, who hung up.
+        assert_eq!(Refused::cause_of(&sent.expect_err("no answer")), None);
+    }
+    // The last time nobody knows the name, and what was known of it before is no way around.
+    for _ in 0..3 {
+        let error = client.get(&url).send().await.expect_err("no connection");
+        let refused = Refused::Address { host: "rebinding.example".into(), what: LOOPBACK };
+        assert_eq!(Refused::cause_of(&error), Some(&refused));
+    }
+    assert!(canary.accept().now_or_never().is_none(), "somebody knocked at the private address");
+    assert!(scripted.0.lock().expect("nobody panics with it").is_empty(), "each request asks once");
 }

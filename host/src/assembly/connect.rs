@@ -7,7 +7,6 @@ use indexmap::IndexMap;
 
 use crate::capability::Capabilities;
 use crate::capability::connection::{Connections, Field, Problem, environment};
-use crate::capability::llm::backend::is_model;
 use crate::flow::init::Resolved;
 use crate::flow::tools::Plugin;
 use crate::flow::{Draft, NodeIndex, NodeKind, Place};
@@ -72,7 +71,7 @@ pub(super) fn connect(
         let connection = draft.flow().node(index).kind.connection().and_then(|name| connections.get(name).ok());
         let Some(connection) = connection else { continue };
         draft.served_by(index, connection.type_name());
-        if asks_a_model(&draft.flow().node(index).kind) && !is_model(connection.kind) {
+        if asks_a_model(&draft.flow().node(index).kind) && !connection.kind.is_model() {
             let message = format!(
                 "node {:?}: connection {:?} is of type {:?}, which leads to no model; name one of type open_ai, azure_open_ai, \
                  serverless or offline",

@@ -12,6 +12,7 @@ use opentelemetry::context::FutureExt as _;
 use tokio::time::timeout_at;
 use tokio_util::task::AbortOnDropHandle;
 
+use crate::boundary::denial::Denials;
 use crate::boundary::error::{CallError, CallErrorKind, LastFailure};
 use crate::boundary::{Capability, GuestCalls, HostCall, NodeRun, Pass, StreamCall};
 use crate::telemetry::{Hold, RpcRequest, RpcSpan};
@@ -28,7 +29,7 @@ impl GuestCalls<'_> {
             self.run.granted::<C::Capability, _, _, _>(grant, &span, |grant, pass| call.run(grant, pass)).await;
         match &result {
             Ok(reply) => span.finish(&C::reply_facts(reply)),
-            Err(error) => failed::<C::Capability>(span, error, &self.run.failed),
+            Err(error) => failed::<C::Capability>(span, error, &self.run.failed, &self.run.denials),
         }
         result
     }
@@ -56,12 +57,12 @@ impl NodeRun {
         let grant = self.grants.get::<C::Capability>();
         let span = self.open_rpc(C::API_CALL, call.request_facts(grant.as_deref()));
         let result = self.granted::<C::Capability, _, _, _>(grant, &span, |grant, pass| call.run(grant, pass));
-        let (deadline, last) = (self.deadline, self.failed.clone());
+        let (deadline, last, denials) = (self.deadline, self.failed.clone(), Arc::clone(&self.denials));
         async move {
             match result.await {
                 Ok(items) => Ok(traced::<C>(items, span, deadline)),
                 Err(error) => {
-                    failed::<C::Capability>(span, &error, &last);
+                    failed::<C::Capability>(span, &error, &last, &denials);
                     Err(error)
                 }
             }
@@ -214,10 +215,10 @@ fn traced<C: StreamCall>(
 }
 
 /// Ends the span of a call that was not made, or failed.
-fn failed<C: Capability>(span: RpcSpan, error: &CallError, last: &LastFailure) {
+fn failed<C: Capability>(span: RpcSpan, error: &CallError, last: &LastFailure, denials: &Denials) {
     last.is(error);
     if error.kind == CallErrorKind::NotGranted {
-        span.denied(C::NAME);
+        denials.tell(C::NAME, &error.message);
     }
     span.fail(error.kind.code(), &error.message);
 }

@@ -11,6 +11,7 @@ use opentelemetry::context::FutureExt as _;
 use tokio::time::timeout_at;
 
 use crate::bindings::Chunks;
+use crate::boundary::denial::Denials;
 use crate::boundary::error::{CallError, CallErrorKind, LastFailure, NodeError, NodeFailure};
 use crate::boundary::grants::Grants;
 use crate::boundary::outlet::{Closed, Outlet};
@@ -76,6 +77,8 @@ where
     });
     let (flow_deadline, failed) = (origin.deadline, LastFailure::default());
     let deadline = flow_deadline.min(Instant::now() + timeout);
+    let (telemetry, flow) = (origin.telemetry.clone(), origin.flow.clone());
+    let denials = Denials::new(telemetry, flow, node.clone(), span.notes(), grants.denials());
     let node_run = NodeRun {
         node: node.clone(),
         origin,
@@ -86,6 +89,7 @@ where
         used: span.used(),
         failed: failed.clone(),
         grants,
+        denials,
         span: span.context(),
         usage,
         io,

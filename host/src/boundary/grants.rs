@@ -5,25 +5,34 @@ use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
 
+use crate::boundary::denial::DenialLog;
 use crate::boundary::{Capability, NodeRun};
 
 /// The grants of one node, one for each capability it holds. A grant that was not given is simply not here.
 #[derive(Default)]
-pub struct Grants(HashMap<TypeId, Arc<dyn Any + Send + Sync>>);
+pub struct Grants {
+    held: HashMap<TypeId, Arc<dyn Any + Send + Sync>>,
+    denials: DenialLog,
+}
 
 impl Grants {
     pub fn insert<C: Capability>(&mut self, grant: C::Grant) {
-        self.0.insert(TypeId::of::<C>(), Arc::new(grant));
+        self.held.insert(TypeId::of::<C>(), Arc::new(grant));
     }
 
     pub fn get<C: Capability>(&self) -> Option<Arc<C::Grant>> {
-        self.0.get(&TypeId::of::<C>()).cloned().and_then(|grant| grant.downcast().ok())
+        self.held.get(&TypeId::of::<C>()).cloned().and_then(|grant| grant.downcast().ok())
+    }
+
+    /// What was logged of what the node did not hold.
+    pub(super) fn denials(&self) -> DenialLog {
+        self.denials.clone()
     }
 }
 
 impl fmt::Debug for Grants {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Grants({})", self.0.len())
+        write!(f, "Grants({})", self.held.len())
     }
 }
 
@@ -39,6 +48,8 @@ impl NodeRun {
 pub struct Ask<'a> {
     /// The connections that the node names, as `connection:` of an `llm` node does: naming one there grants it.
     pub connections: &'a [&'a str],
+    /// The model that the node names for it.
+    pub model: Option<&'a str>,
     /// `grants.NAME` of the node as JSON text, where NAME is the capability's.
     pub grant: Option<&'a str>,
 }
@@ -67,6 +78,8 @@ pub enum AskError {
     UnknownCapability { name: String, known: String },
     #[error("{what} {name:?} is not known; known: {known}")]
     Unknown { what: &'static str, name: String, known: String },
+    #[error("grants.{capability}: {asked} is more than flows may ask for by {policy}")]
+    BeyondPolicy { capability: &'static str, asked: String, policy: String },
     #[error("{0}")]
     Unusable(String),
 }

@@ -12,7 +12,9 @@ use indexmap::IndexMap;
 use wasmtime::component::Linker;
 
 use crate::boundary::grants::{Ask, AskError};
+use crate::boundary::policy::Rules;
 use crate::boundary::{Capability, Lend, Lent};
+use crate::capability::Glob;
 use crate::capability::connection::{Connections, Field};
 
 /// Where settings come from.
@@ -27,15 +29,20 @@ pub struct Config {
 #[derive(Debug)]
 pub struct Settings(Config);
 
-/// The settings of one node, by name.
+/// The settings of one node.
 #[derive(Debug, Default)]
-pub struct Grant(BTreeMap<String, Field>);
+pub struct Grant {
+    by_name: BTreeMap<String, Field>,
+    /// Connections that are the node's own.
+    own: Vec<String>,
+}
 
 impl Capability for Settings {
     const NAME: &'static str = "config";
     const INTERFACE: &'static str = "wasi:config/store";
     type Config = Config;
     type Grant = Grant;
+    type Rule = Glob;
 
     fn build(config: Config) -> Self {
         Self(config)
@@ -46,19 +53,38 @@ impl Capability for Settings {
         names.iter().filter_map(|name| Some(name.rsplit_once('.')?.0.to_owned())).collect()
     }
 
-    fn grant(&self, ask: Ask<'_>) -> Result<Option<Grant>, AskError> {
+    fn grant(&self, ask: Ask<'_>, rules: &Rules<Glob>) -> Result<Option<Grant>, Vec<AskError>> {
         let mut settings = BTreeMap::new();
+        let mut errors = Vec::new();
         for name in ask.connections {
-            settings.extend(self.plain_fields(name)?);
+            match self.plain_fields(name) {
+                Ok(fields) => {
+                    let allowed = |(name, _): &(String, Field)| rules.hold(|rule| rule.covers(name));
+                    settings.extend(fields.into_iter().filter(allowed));
+                }
+                Err(error) => errors.push(error),
+            }
         }
-        for name in ask.names(Self::NAME)? {
+        for name in ask.names(Self::NAME).map_err(|error| vec![error])? {
+            errors.extend(rules.check(Self::NAME, &format!("{name:?}"), |rule| rule.covers(&name)).err());
             let field = match name.rsplit_once('.') {
-                Some((connection, key)) => self.field(connection, key)?,
-                None => self.variable(&name)?,
+                Some((connection, key)) => self.field(connection, key),
+                None => self.variable(&name),
             };
-            settings.insert(name, field);
+            match field {
+                Ok(field) => _ = settings.insert(name, field),
+                Err(error) => errors.push(error),
+            }
         }
-        Ok((!settings.is_empty()).then_some(Grant(settings)))
+        if !errors.is_empty() {
+            return Err(errors);
+        }
+        let own: Vec<_> = ask.connections.iter().map(|name| (*name).to_owned()).collect();
+        Ok((!settings.is_empty() || !own.is_empty()).then_some(Grant { by_name: settings, own }))
+    }
+
+    fn rule(entry: &str) -> Result<Glob, String> {
+        Glob::read(entry, "CONNECTION.KEY or VARIABLE, such as search.index or search.*")
     }
 
     fn link<T: Lend>(linker: &mut Linker<T>) -> wasmtime::Result<()> {
@@ -96,12 +122,18 @@ fn unknown_connection(unknown: crate::capability::connection::UnknownConnection)
 
 impl Grant {
     pub fn get(&self, name: &str) -> Option<&str> {
-        self.0.get(name).map(text)
+        self.by_name.get(name).map(text)
+    }
+
+    /// Whether the name is of a connection that is the node's own, of which it knows all that is no secret: a plugin asks
+    /// for what may be there.
+    pub fn is_of_own_connection(&self, name: &str) -> bool {
+        name.rsplit_once('.').is_some_and(|(connection, _)| self.own.iter().any(|own| own == connection))
     }
 
     /// All settings, by name.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.0.iter().map(|(name, field)| (name.as_str(), text(field)))
+        self.by_name.iter().map(|(name, field)| (name.as_str(), text(field)))
     }
 
     /// Those that are variables of the environment.
@@ -138,15 +170,18 @@ secrets: {token: t-1}
 
     #[track_caller]
     fn check(connection: Option<&str>, grant: Option<&str>, expected: &[(&str, &str)]) {
-        let granted =
-            settings().grant(Ask { connections: connection.as_slice(), grant }).expect("a grant").unwrap_or_default();
+        let granted = settings()
+            .grant(Ask { connections: connection.as_slice(), grant, ..Ask::default() }, &Rules::default())
+            .expect("a grant")
+            .unwrap_or_default();
         assert_eq!(granted.iter().collect::<Vec<_>>(), expected);
     }
 
     #[track_caller]
     fn check_refused(grant: &str, expected: &str) {
-        let refused = settings().grant(Ask { connections: &[], grant: Some(grant) }).expect_err("a refusal");
-        assert_eq!(refused.to_string(), expected);
+        let refused =
+            settings().grant(Ask { grant: Some(grant), ..Ask::default() }, &Rules::default()).expect_err("a refusal");
+        assert_eq!(refused.iter().map(AskError::to_string).collect::<Vec<_>>(), [expected]);
     }
 
     #[test]
@@ -166,8 +201,8 @@ secrets: {token: t-1}
 
     #[test]
     fn only_variables_are_in_the_environment() {
-        let ask = Ask { connections: &["search"], grant: Some(r#"["GREETING"]"#) };
-        let granted = settings().grant(ask).expect("a grant").expect("settings");
+        let ask = Ask { connections: &["search"], grant: Some(r#"["GREETING"]"#), ..Ask::default() };
+        let granted = settings().grant(ask, &Rules::default()).expect("a grant").expect("settings");
         assert_eq!(granted.variables().collect::<Vec<_>>(), [("GREETING", "hi")]);
     }
 
@@ -184,14 +219,14 @@ secrets: {token: t-1}
 
     #[test]
     fn the_connections_of_settings_are_loaded() {
-        let ask = Ask { connections: &[], grant: Some(r#"["a.b.key", "GREETING"]"#) };
+        let ask = Ask { connections: &[], model: None, grant: Some(r#"["a.b.key", "GREETING"]"#) };
         assert_eq!(Settings::connections(ask), ["a.b"]);
     }
 
     #[test]
     fn a_secret_is_not_shown() {
-        let ask = Ask { connections: &[], grant: Some(r#"["search.token"]"#) };
-        let shown = format!("{:?}", settings().grant(ask));
+        let ask = Ask { connections: &[], model: None, grant: Some(r#"["search.token"]"#) };
+        let shown = format!("{:?}", settings().grant(ask, &Rules::default()));
         assert!(shown.contains("******") && !shown.contains("t-1"), "{shown}");
     }
 }

@@ -1,12 +1,15 @@
 //! `wasi:http/outgoing-handler`: plain HTTP services. Granted by the address of the service, or by a connection, whose
 //! key the host then adds.
 //!
-//! What a grant may say is in http/pattern.rs, how a connection's service knows us in http/service.rs, and how a
-//! request is sent in http/client.rs. Redirects are not followed: a guest that follows one makes a request, which needs
-//! its grant. The trace context stays in the host, since who is called may be anyone.
+//! What a grant may say is in http/asked.rs and http/pattern.rs, how a connection's service knows us in http/service.rs,
+//! and how a request is sent in http/client.rs. Redirects are not followed: a guest that follows one makes a request,
+//! which needs its grant. The trace context stays in the host unless the grant says otherwise, since who is called may be
+//! anyone.
 
+mod asked;
 mod client;
 mod pattern;
+mod rule;
 mod service;
 #[cfg(test)]
 mod tests;
@@ -19,19 +22,22 @@ use std::sync::Arc;
 use bytes::Bytes;
 use futures_util::StreamExt;
 use futures_util::stream::BoxStream;
-use http::{HeaderMap, Method};
+use http::{HeaderMap, HeaderName, Method};
 use reqwest::Url;
-use serde::Deserialize;
 use wasmtime::component::Linker;
 use wasmtime_wasi_http::{RequestOptions, WasiBody};
 
+use self::asked::{Asked, Place, Terms};
 use self::client::Client;
 use self::pattern::Pattern;
+pub use self::rule::Rule;
 use self::service::Service;
 use crate::address::Allowed;
+use crate::boundary::denial::shown;
 use crate::boundary::error::{CallError, CallErrorKind};
 use crate::boundary::facts::{HttpRequest, RpcKind, RpcReply, RpcRequest, RpcServer};
 use crate::boundary::grants::{Ask, AskError};
+use crate::boundary::policy::Rules;
 use crate::boundary::{Capability, Lend, Pass, StreamCall};
 use crate::capability::connection::{Connection, Connections};
 use crate::capability::upstream::Upstreams;
@@ -53,73 +59,90 @@ pub struct Http(Config);
 /// Where a node may send requests.
 #[derive(Debug)]
 pub struct Grant {
-    services: Vec<Service>,
-    patterns: Vec<Pattern>,
+    services: Vec<(Service, Terms)>,
+    patterns: Vec<(Pattern, Terms)>,
     client: Client,
 }
 
-/// One entry of `grants.http`.
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum Entry {
-    Pattern(String),
-    Connection(Named),
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Named {
-    connection: String,
-}
+/// Headers that tell of a trace. Those that a guest sets are left out: a service would take them for the host's word.
+const TRACE: [HeaderName; 3] =
+    [HeaderName::from_static("traceparent"), HeaderName::from_static("tracestate"), HeaderName::from_static("baggage")];
 
 impl Capability for Http {
     const NAME: &'static str = "http";
     const INTERFACE: &'static str = "wasi:http/outgoing-handler";
     type Config = Config;
     type Grant = Grant;
+    type Rule = Rule;
 
     fn build(config: Config) -> Self {
         Self(config)
     }
 
     fn connections(ask: Ask<'_>) -> Vec<String> {
-        let connection = |entry| match entry {
-            Entry::Pattern(_) => None,
-            Entry::Connection(Named { connection }) => Some(connection),
+        let connection = |asked: Asked| match asked.place {
+            Place::Address(_) => None,
+            Place::Connection(connection) => Some(connection),
         };
-        entries(ask).unwrap_or_default().into_iter().filter_map(connection).collect()
+        asked::read(ask).unwrap_or_default().into_iter().filter_map(connection).collect()
     }
 
-    fn grant(&self, ask: Ask<'_>) -> Result<Option<Grant>, AskError> {
-        let mut services = Vec::new();
-        let mut patterns = Vec::new();
-        for name in ask.connections {
-            services.extend(self.service(name)?);
-        }
-        for entry in entries(ask)? {
-            match entry {
-                Entry::Pattern(text) => patterns.push(Pattern::parse(&text).map_err(unusable)?),
-                Entry::Connection(Named { connection }) if ask.connections.contains(&&*connection) => {}
-                Entry::Connection(Named { connection }) => {
-                    services.push(self.service(&connection)?.ok_or_else(|| without_address(&connection))?);
-                }
+    fn grant(&self, ask: Ask<'_>, rules: &Rules<Rule>) -> Result<Option<Grant>, Vec<AskError>> {
+        let (mut services, mut patterns, mut errors) = (Vec::new(), Vec::new(), Vec::new());
+        let asks = asked::read(ask).unwrap_or_else(|found| {
+            errors.extend(found);
+            Vec::new()
+        });
+        let named = |name: &str| asks.iter().any(|asked| matches!(&asked.place, Place::Connection(it) if it == name));
+        // Where a grant says more of a node's own connection, that counts.
+        for name in ask.connections.iter().filter(|name| !named(name)) {
+            match self.service(name) {
+                Ok(Some(service)) => match rule::of_own(name, rules) {
+                    Some(terms) => services.push((service, terms)),
+                    // What a node asks a model for is another capability's affair.
+                    None if self.is_model(name) => {}
+                    None => errors.push(rules.exceeded(Self::NAME, &format!("connection {name:?}"))),
+                },
+                Ok(None) => {}
+                Err(error) => errors.push(error),
             }
+        }
+        errors.extend(asks.iter().filter_map(|asked| rule::check(asked, rules).err()));
+        for Asked { place, terms } in asks {
+            match place {
+                Place::Address(pattern) => patterns.push((pattern, terms)),
+                Place::Connection(name) => match self.service(&name) {
+                    Ok(Some(service)) => services.push((service, terms)),
+                    // A node's own connection may be of use for something else.
+                    Ok(None) if ask.connections.contains(&&*name) => {}
+                    Ok(None) => errors.push(without_address(&name)),
+                    Err(error) => errors.push(error),
+                },
+            }
+        }
+        errors.extend(service::no_two_alike(services.iter().map(|(service, _)| service)).err().map(unusable));
+        if !errors.is_empty() {
+            return Err(errors);
         }
         if services.is_empty() && patterns.is_empty() {
             return Ok(None);
         }
-        service::no_two_alike(&services).map_err(unusable)?;
         let mut allowed = self.0.allowed.clone();
-        services.iter().for_each(|service| service.allow(&mut allowed));
-        patterns.iter().for_each(|pattern| pattern.allow(&mut allowed));
-        let client =
-            Client::new(allowed, services.iter().any(Service::is_https) || patterns.iter().any(Pattern::is_https));
+        services.iter().for_each(|(service, _)| service.allow(&mut allowed));
+        patterns.iter().for_each(|(pattern, _)| pattern.allow(&mut allowed));
+        let mut https = services.iter().map(|(service, _)| service.is_https());
+        let https = https.any(|is| is) || patterns.iter().any(|(pattern, _)| pattern.is_https());
+        let client = Client::new(allowed, https);
         if ask.grant.is_some() {
             // A node that asks for it should not learn at its first request that there are no certificates. One that
             // only has a connection of its own may never send any.
-            client.open().map_err(unusable)?;
+            client.open().map_err(|problem| vec![unusable(problem)])?;
         }
         Ok(Some(Grant { services, patterns, client }))
+    }
+
+    fn rule(entry: &str) -> Result<Rule, String> {
+        Rule::read(entry)
     }
 
     fn link<T: Lend>(linker: &mut Linker<T>) -> wasmtime::Result<()> {
@@ -128,6 +151,10 @@ impl Capability for Http {
 }
 
 impl Http {
+    fn is_model(&self, connection: &str) -> bool {
+        self.0.connections.get(connection).is_ok_and(|connection| connection.kind.is_model())
+    }
+
     /// The service of a connection; none if that has no address.
     fn service(&self, name: &str) -> Result<Option<Service>, AskError> {
         let connection: &Connection = self.0.connections.get(name).map_err(|unknown| AskError::Unknown {
@@ -140,15 +167,6 @@ impl Http {
     }
 }
 
-fn entries(ask: Ask<'_>) -> Result<Vec<Entry>, AskError> {
-    let Some(text) = ask.grant else { return Ok(Vec::new()) };
-    serde_json::from_str(text).map_err(|_| AskError::NotUnderstood {
-        capability: Http::NAME,
-        expected: "a list of addresses such as https://api.example.com, and of {connection: NAME}",
-        found: text.to_owned(),
-    })
-}
-
 fn unusable(problem: impl fmt::Display) -> AskError {
     AskError::Unusable(format!("grants.{}: {problem}", Http::NAME))
 }
@@ -158,22 +176,35 @@ fn without_address(connection: &str) -> AskError {
 }
 
 impl Grant {
-    /// The connection whose service a URL belongs to; none if it is granted by its address.
+    /// The connection whose service a URL belongs to, none if it is granted by its address; and whether the service is
+    /// told of the trace.
     ///
     /// # Errors
     /// If it is not granted.
-    fn find(&self, url: &Url, pass: &Pass) -> Result<Option<&Service>, CallError> {
-        if let Some(service) = self.services.iter().find(|service| service.covers(url)) {
-            return Ok(Some(service));
-        }
-        if self.patterns.iter().any(|pattern| pattern.covers(url)) {
-            return Ok(None);
-        }
+    fn find(&self, url: &Url, method: &Method, pass: &Pass) -> Result<(Option<&Service>, bool), CallError> {
         let (node, address) = (pass.node.as_str(), url.origin().ascii_serialization());
-        Err(CallError::new(
-            CallErrorKind::NotGranted,
-            format!("node {node:?} may not send this request to {address}; add it to `grants.http` of the node"),
-        ))
+        let refused = |what: String| {
+            let message = format!("node {node:?} may not send {what}");
+            CallError::new(CallErrorKind::NotGranted, message)
+        };
+        let other_method = |terms: &Terms| {
+            let (method, methods) = (shown(method.as_str()), &terms.methods);
+            refused(format!("{method} to {address}, of which its grant has {methods}; add it to the `methods` there"))
+        };
+        // What is a connection's is granted by the connection alone, so that it is clear what is sent with its key.
+        if let Some((service, terms)) = self.services.iter().find(|(service, _)| service.covers(url)) {
+            let granted = terms.methods.hold(method).then_some((Some(service), terms.trace_context));
+            return granted.ok_or_else(|| other_method(terms));
+        }
+        let covering = || self.patterns.iter().filter(|(pattern, _)| pattern.covers(url)).map(|(_, terms)| terms);
+        let mut granting = covering().filter(|terms| terms.methods.hold(method)).peekable();
+        if granting.peek().is_some() {
+            return Ok((None, granting.any(|terms| terms.trace_context)));
+        }
+        Err(match covering().next() {
+            Some(terms) => other_method(terms),
+            None => refused(format!("this request to {address}; add it to `grants.http` of the node")),
+        })
     }
 }
 
@@ -276,7 +307,14 @@ impl StreamCall for Request {
                 "expected a request to a URL with a host and without credentials, and not by CONNECT",
             ));
         };
-        let service = grant.find(&url, &pass)?;
+        let (service, traced) = grant.find(&url, &method, &pass)?;
+        TRACE.iter().for_each(|name| _ = headers.remove(name));
+        if traced {
+            // Not baggage: it can hold whatever the caller's system puts there.
+            headers.extend(
+                TRACE.iter().take(2).filter_map(|name| Some((name.clone(), pass.trace_headers.get(name)?.clone()))),
+            );
+        }
         let attempt = service.map(|service| watched::begin(service.upstream(), &pass)).transpose()?;
         if let Some(service) = service {
             service.authenticate(&mut url, &mut headers).await?;

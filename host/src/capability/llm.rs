@@ -1,8 +1,10 @@
-//! `weir:flow/llm`: language models, by the name of a connection. Granted by naming the connection.
+//! `weir:flow/llm`: language models, by the name of a connection. Granted by naming the connection, or some of its models:
+//! see llm/asked.rs.
 //!
 //! The names of calls, in spans and in the `api_call` dimension, are the original's (`openai_chat`, …): they say which
 //! API is spoken, whoever answers.
 
+mod asked;
 pub mod backend;
 mod caller;
 mod meter;
@@ -20,13 +22,17 @@ use indexmap::IndexMap;
 use serde_json::value::RawValue;
 use wasmtime::component::Linker;
 
+use crate::boundary::denial::shown;
 use crate::boundary::error::{CallError, CallErrorKind};
 use crate::boundary::facts::{RpcKind, RpcReply, RpcRequest, RpcServer, Tokens};
 use crate::boundary::grants::{Ask, AskError};
+use crate::boundary::policy::Rules;
 use crate::boundary::{Capability, HostCall, Lend, Lent, Pass, StreamCall};
 
 use crate::capability::connection::{self, Connections, Problem};
 use crate::capability::upstream::Upstreams;
+pub use asked::Asked;
+use asked::Models;
 use backend::{Backend, Outbound, Usage};
 use caller::Caller;
 use meter::Meter;
@@ -54,8 +60,17 @@ pub struct Llm {
 /// The connections that a node may use.
 #[derive(Debug)]
 pub struct Grant {
-    backends: BTreeMap<String, Arc<dyn Backend>>,
+    held: BTreeMap<String, Held>,
     caller: Caller,
+}
+
+/// A connection, and those of its models that are granted.
+#[derive(Debug)]
+struct Held {
+    backend: Arc<dyn Backend>,
+    models: Models,
+    /// Those that the operator's policy lets nodes have.
+    rule: Models,
 }
 
 impl Capability for Llm {
@@ -63,13 +78,14 @@ impl Capability for Llm {
     const INTERFACE: &'static str = "weir:flow/llm";
     type Config = Config;
     type Grant = Grant;
+    type Rule = Asked;
 
     fn build(config: Config) -> Self {
         let backend = |connection: &Arc<connection::Connection>| {
             let backend = backend::choose(connection, config.connections.identity(), &config.limits, &config.upstreams);
             (connection.name.clone(), backend)
         };
-        let others = config.connections.iter().filter(|connection| !backend::is_model(connection.kind));
+        let others = config.connections.iter().filter(|connection| !connection.kind.is_model());
         Self {
             others: others.map(|connection| connection.name.clone()).collect(),
             backends: config.connections.iter().map(backend).collect(),
@@ -78,18 +94,41 @@ impl Capability for Llm {
     }
 
     fn connections(ask: Ask<'_>) -> Vec<String> {
-        ask.names(Self::NAME).unwrap_or_default()
+        asked::read(ask).unwrap_or_default().into_iter().map(|asked| asked.connection).collect()
     }
 
-    fn grant(&self, ask: Ask<'_>) -> Result<Option<Grant>, AskError> {
-        let mut names = ask.names(Self::NAME)?;
-        // A node's own connection may be of use for something else.
+    fn grant(&self, ask: Ask<'_>, rules: &Rules<Asked>) -> Result<Option<Grant>, Vec<AskError>> {
+        let mut asks = asked::read(ask).map_err(|error| vec![error])?;
+        // A node's own connection may be of use for something else. Where a grant says more of it, that counts.
         let own = ask.connections.iter().filter(|name| !self.others.contains(**name));
-        names.extend(own.map(|name| (*name).to_owned()));
-        let granted: Result<BTreeMap<_, _>, _> =
-            names.into_iter().map(|name| self.backend(&name).map(|backend| (name, backend))).collect();
-        let backends = granted?;
-        Ok((!backends.is_empty()).then(|| Grant { backends, caller: self.caller.clone() }))
+        let own = own.filter(|name| !asks.iter().any(|asked| asked.connection == **name));
+        let own: Vec<_> = own.map(|name| (*name).to_owned()).collect();
+        let mut errors = Vec::new();
+        errors.extend(asks.iter().filter_map(|asked| asked.check(rules).err()));
+        errors.extend(own.iter().filter_map(|name| asked::check_own(name, ask.model, rules).err()));
+        asks.extend(own.into_iter().map(Asked::any_model));
+        let mut held = BTreeMap::<String, Held>::new();
+        for Asked { connection, models } in asks {
+            match self.backend(&connection) {
+                Ok(backend) => match held.get_mut(&connection) {
+                    Some(known) => known.models.extend(models),
+                    None => {
+                        let rule = asked::allowed(&connection, rules);
+                        held.insert(connection, Held { backend, models, rule });
+                    }
+                },
+                Err(error) => errors.push(error),
+            }
+        }
+        if errors.is_empty() {
+            Ok((!held.is_empty()).then(|| Grant { held, caller: self.caller.clone() }))
+        } else {
+            Err(errors)
+        }
+    }
+
+    fn rule(entry: &str) -> Result<Asked, String> {
+        asked::read_one(entry)
     }
 
     fn link<T: Lend>(linker: &mut Linker<T>) -> wasmtime::Result<()> {
@@ -115,14 +154,22 @@ impl Llm {
 }
 
 impl Grant {
-    fn backend(&self, connection: &str, pass: &Pass) -> Result<&Arc<dyn Backend>, CallError> {
-        self.backends.get(connection).ok_or_else(|| {
-            let node = pass.node.as_str();
-            CallError::new(
-                CallErrorKind::NotGranted,
-                format!("node {node:?} may not use connection {connection:?}; add it to `grants.llm` of the node"),
-            )
-        })
+    /// Who answers. `model` is what the request names; empty: the connection's own.
+    fn backend(&self, name: &str, model: &str, pass: &Pass) -> Result<&Arc<dyn Backend>, CallError> {
+        let (node, connection) = (pass.node.as_str(), shown(name));
+        let refused = |message: String| CallError::new(CallErrorKind::NotGranted, message);
+        let held = self.held.get(name).ok_or_else(|| {
+            refused(format!("node {node:?} may not use connection {connection:?}; add it to `grants.llm` of the node"))
+        })?;
+        let model = if model.is_empty() { held.backend.model().unwrap_or_default() } else { model };
+        if !(held.models.hold(model) && held.rule.hold(model)) {
+            let (model, models) = (shown(model), if held.models.hold(model) { &held.rule } else { &held.models });
+            return Err(refused(format!(
+                "node {node:?} may not ask for model {model:?} of connection {connection:?}, of which its grant has \
+                 {models}; add it to `grants.llm` of the node"
+            )));
+        }
+        Ok(&held.backend)
     }
 }
 
@@ -172,7 +219,7 @@ impl HostCall for Chat {
 
     async fn run(self, grant: Arc<Grant>, pass: Pass) -> Result<Self::Reply, CallError> {
         let To { connection, request } = self.0;
-        let backend = grant.backend(&connection, &pass)?;
+        let backend = grant.backend(&connection, &request.model, &pass)?;
         let mut meter = Meter::start(&pass, &connection, &request.messages)?;
         let reply = backend.chat(request, outbound(&grant, pass)).await?;
         meter.answered(&reply.message, reply.usage);
@@ -228,7 +275,7 @@ impl StreamCall for StreamChat {
         pass: Pass,
     ) -> Result<BoxStream<'static, Result<backend::ChatEvent, CallError>>, CallError> {
         let To { connection, request } = self.0;
-        let backend = grant.backend(&connection, &pass)?;
+        let backend = grant.backend(&connection, &request.model, &pass)?;
         let mut meter = Meter::start(&pass, &connection, &request.messages)?;
         let events = backend.stream_chat(request, outbound(&grant, pass)).await?;
         meter.answered("", None);
@@ -277,7 +324,7 @@ impl HostCall for Complete {
 
     async fn run(self, grant: Arc<Grant>, pass: Pass) -> Result<Self::Reply, CallError> {
         let To { connection, request } = self.0;
-        let backend = grant.backend(&connection, &pass)?;
+        let backend = grant.backend(&connection, &request.model, &pass)?;
         let mut meter = Meter::start(&pass, &connection, &request.prompt)?;
         let reply = backend.complete(request, outbound(&grant, pass)).await?;
         meter.answered(&reply.text, reply.usage);
@@ -315,7 +362,7 @@ impl HostCall for Embed {
 
     async fn run(self, grant: Arc<Grant>, pass: Pass) -> Result<Self::Reply, CallError> {
         let To { connection, request } = self.0;
-        let backend = grant.backend(&connection, &pass)?;
+        let backend = grant.backend(&connection, &request.model, &pass)?;
         let mut meter = Meter::start(&pass, &connection, &request.inputs.concat())?;
         let reply = backend.embed(request, outbound(&grant, pass)).await?;
         meter.answered("", reply.usage);
@@ -342,7 +389,7 @@ fn chat_facts(to: &To<backend::ChatRequest>, grant: Option<&Grant>, stream: bool
 
 /// What the trace says of a request to a model: who is asked, for which model, with which arguments.
 fn facts(kind: RpcKind, inputs: String, model: &str, connection: &str, grant: Option<&Grant>) -> RpcRequest {
-    let backend = grant.and_then(|grant| grant.backends.get(connection));
+    let backend = grant.and_then(|grant| grant.held.get(connection)).map(|held| &held.backend);
     let model = match (model, backend) {
         ("", Some(backend)) => backend.model().unwrap_or_default(),
         (model, _) => model,

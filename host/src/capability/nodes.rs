@@ -1,14 +1,17 @@
-//! `weir:flow/nodes`: a node that runs other nodes of its flow. Granted by name; the depth is bounded.
+//! `weir:flow/nodes`: a node that runs other nodes of its flow. Granted by name; the depth is ruled.
 
 use std::sync::Arc;
 
 use wasmtime::component::Linker;
 
 use crate::bindings::{nodes as wit, types};
+use crate::boundary::denial::shown;
 use crate::boundary::error::{CallError, CallErrorKind, NodeError};
 use crate::boundary::facts::{RpcKind, RpcReply, RpcRequest};
 use crate::boundary::grants::{Ask, AskError};
+use crate::boundary::policy::Rules;
 use crate::boundary::{Capability, GuestCalls, HostCall, Lend, Lent, Pass};
+use crate::capability::Glob;
 use crate::flow::value::Json;
 
 /// How deep nodes may call each other: deep enough for any flow a person can read, shallow enough that a cycle ends
@@ -36,14 +39,21 @@ impl Capability for Nodes {
     const INTERFACE: &'static str = "weir:flow/nodes";
     type Config = ();
     type Grant = Grant;
+    type Rule = Glob;
 
     fn build((): ()) -> Self {
         Self
     }
 
-    fn grant(&self, ask: Ask<'_>) -> Result<Option<Grant>, AskError> {
-        let names = ask.names(Self::NAME)?;
-        Ok((!names.is_empty()).then_some(Grant(names)))
+    fn grant(&self, ask: Ask<'_>, rules: &Rules<Glob>) -> Result<Option<Grant>, Vec<AskError>> {
+        let names = ask.names(Self::NAME).map_err(|error| vec![error])?;
+        let check = |name: &String| rules.check(Self::NAME, &format!("{name:?}"), |rule| rule.covers(name)).err();
+        let errors: Vec<_> = names.iter().filter_map(check).collect();
+        if errors.is_empty() { Ok((!names.is_empty()).then_some(Grant(names))) } else { Err(errors) }
+    }
+
+    fn rule(entry: &str) -> Result<Glob, String> {
+        Glob::read(entry, "the name of a node, such as lookup or tool_*")
     }
 
     fn link<T: Lend>(linker: &mut Linker<T>) -> wasmtime::Result<()> {
@@ -74,7 +84,7 @@ impl HostCall for Call {
                 format!(
                     "node {:?} may not call node {:?}; add it to `grants.nodes` of the node",
                     pass.node.as_str(),
-                    self.node
+                    shown(&self.node)
                 ),
             ));
         }

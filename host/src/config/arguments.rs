@@ -57,6 +57,9 @@ pub struct GivenArgs {
     /// A connection file, or a folder of them; may be given several times
     #[arg(long, value_delimiter = ':', value_name = "PATH")]
     pub connections: Vec<String>,
+    /// A file that says what flows may ask for at most
+    #[arg(long, value_name = "FILE")]
+    pub policy: Option<String>,
     /// A value that the entry of a flex flow is initialised with; may be given several times
     #[arg(long, value_name = "NAME=VALUE", value_parser = name_and_value)]
     pub init: Vec<(String, String)>,
@@ -82,7 +85,9 @@ impl ServeArgs {
 impl GivenArgs {
     pub fn flags(&self) -> Vec<Flag> {
         let paths = (!self.connections.is_empty()).then(|| self.connections.join(":"));
-        paths.into_iter().map(|paths| Flag::new("WEIR_CONNECTIONS", "--connections", paths)).collect()
+        let paths = paths.map(|paths| Flag::new("WEIR_CONNECTIONS", "--connections", paths));
+        let policy = self.policy.clone().map(|path| Flag::new("WEIR_POLICY", "--policy", path));
+        paths.into_iter().chain(policy).collect()
     }
 }
 

@@ -124,6 +124,8 @@ pub mod attribute {
         RETRY_STOPPED = "weir.retry.stopped", on(MODELS), "why a failure that may pass was not tried again: `tries`, `deadline`, `asked` (for too long a pause), `budget` or `circuit`";
         NOTES_LEFT_OUT = "weir.notes_left_out", on(NODE), "how many notes of the node were over their bounds";
         PAYLOAD = "payload", on(EVENT), "the same JSON text that is the span's attribute";
+        CAPABILITY = "weir.capability", on(EVENT), "of a denial: the capability, by its name under `grants`";
+        REASON = "weir.reason", on(EVENT), "of a denial: what was asked, and what would grant it";
         LOG_SEVERITY = "log.severity", on(EVENT), "of a log line, also of the last of a node's log record: `trace`, `debug`, `info`, `warn`, `error` or `critical`";
         LOG_MESSAGE = "log.message", on(EVENT), "its text";
         LOG_CONTEXT = "log.context", on(EVENT), "what the node calls the place it comes from";
@@ -249,6 +251,7 @@ pub mod event {
         EXCEPTION = "exception", on(ALL), "a failure";
         RETRY = "weir.retry", on(MODELS), "a try that failed, as `error.type` and `http.response.status_code`; it is made again after `weir.retry.pause`";
         LOG = "log", on(NODE), "of a node, where logs are not exported: a line that it logged, in `log.message`";
+        DENIED = "weir.capability.denied", on(NODE), "a node asked for what its flow does not grant; the first 16 of a run";
         EVALUATION = "gen_ai.evaluation.result", on(FEEDBACK_SPAN), "a feedback that can be read as a score";
     }
 }

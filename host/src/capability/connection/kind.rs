@@ -54,6 +54,11 @@ pub(super) const MEID_TOKEN: &str = "meid_token";
 pub(super) const CUSTOM_TYPE: &str = "custom_type";
 
 impl Kind {
+    /// Whether connections of this type lead to a model.
+    pub fn is_model(self) -> bool {
+        matches!(self, Self::Offline | Self::OpenAi | Self::AzureOpenAi | Self::Serverless)
+    }
+
     /// Every type, those that lead to models first.
     pub const ALL: &[Self] = &[
         Self::OpenAi,

@@ -211,12 +211,12 @@ impl Body for Outgoing {
         let this = &mut *self;
         let body = this.body.get_mut().unwrap_or_else(PoisonError::into_inner);
         let Some(frame) = ready!(Pin::new(body).poll_frame(cx)) else { return Poll::Ready(None) };
-        let frame = frame.map_err(|error| error.to_string())?;
-        let length = frame.data_ref().map_or(0, Bytes::len);
-        Poll::Ready(Some(match this.left.checked_sub(length) {
+        // What follows a body are headers that come after whoever looks at headers: they are not sent.
+        let Ok(bytes) = frame.map_err(|error| error.to_string())?.into_data() else { return Poll::Ready(None) };
+        Poll::Ready(Some(match this.left.checked_sub(bytes.len()) {
             Some(left) => {
                 this.left = left;
-                Ok(frame)
+                Ok(Frame::data(bytes))
             }
             None => Err(TooLarge.into()),
         }))

@@ -1,15 +1,11 @@
 //! What an address in `grants.http` covers: `https://api.example.com`, `https://*.example.com/v1`, `http://10.1.2.3:9000`.
 
+use std::fmt;
 use std::net::IpAddr;
 
 use reqwest::Url;
 
-use crate::address::Allowed;
-
-/// Names that no public name server knows, by their ends. A grant that names such a host in full means an address
-/// inside the operator's network, and so grants that address.
-const PRIVATE_ZONES: [&str; 9] =
-    ["localhost", "local", "internal", "svc", "lan", "intranet", "private", "corp", "home.arpa"];
+use crate::address::{Allowed, is_private_name};
 
 /// Services by scheme, host, port and the beginning of the path.
 #[derive(Debug, PartialEq, Eq)]
@@ -67,16 +63,36 @@ impl Pattern {
             && self.covers_path(url.path())
     }
 
+    /// Whether all that another pattern covers is covered by this one.
+    pub(super) fn contains(&self, other: &Self) -> bool {
+        self.scheme == other.scheme
+            && self.port == other.port
+            && self.host.contains(&other.host)
+            && self.covers_path(&other.path)
+    }
+
+    /// The host and the port, if it can only be one inside the operator's network.
+    pub(super) fn private_host(&self) -> Option<(&str, u16)> {
+        match &self.host {
+            Host::Exact(host) if is_address(host) || is_private_name(host) => Some((host, self.port)),
+            Host::Exact(_) | Host::Below(_) | Host::Any => None,
+        }
+    }
+
+    /// Whether it names one host, and not all of some.
+    pub(super) fn is_exact(&self) -> bool {
+        matches!(self.host, Host::Exact(_))
+    }
+
     pub(super) fn is_https(&self) -> bool {
         self.scheme == "https"
     }
 
-    /// Adds the host if it can only be one inside the operator's network: an address, or a private name.
+    /// Adds the host if it can only be one inside the operator's network: an address, or a private name. A grant that
+    /// names such a host in full means an address there, and so grants it.
     pub(super) fn allow(&self, allowed: &mut Allowed) {
-        if let Host::Exact(host) = &self.host
-            && (is_address(host) || is_private(host))
-        {
-            allowed.add(host, self.port);
+        if let Some((host, port)) = self.private_host() {
+            allowed.add(host, port);
         }
     }
 
@@ -101,6 +117,15 @@ impl Host {
         }
     }
 
+    fn contains(&self, other: &Self) -> bool {
+        match (self, other) {
+            (_, Self::Exact(host)) => self.covers(host),
+            (Self::Below(zone), Self::Below(other)) => other.ends_with(zone),
+            (Self::Any, _) => true,
+            (Self::Exact(_) | Self::Below(_), Self::Below(_) | Self::Any) => false,
+        }
+    }
+
     fn covers(&self, host: &str) -> bool {
         match self {
             Self::Exact(exact) => host == exact,
@@ -110,12 +135,29 @@ impl Host {
     }
 }
 
-fn is_address(host: &str) -> bool {
-    host.trim_matches(['[', ']']).parse::<IpAddr>().is_ok()
+/// As it may be written.
+impl fmt::Display for Pattern {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { scheme, host, port, path } = self;
+        let usual = if self.is_https() { 443 } else { 80 };
+        write!(f, "{scheme}://{host}")?;
+        if *port != usual {
+            write!(f, ":{port}")?;
+        }
+        if path == "/" { Ok(()) } else { f.write_str(path) }
+    }
 }
 
-fn is_private(host: &str) -> bool {
-    let host = host.trim_end_matches('.');
-    let within = |zone: &&str| host.strip_suffix(zone).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'));
-    !host.contains('.') || PRIVATE_ZONES.iter().any(within)
+impl fmt::Display for Host {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Exact(host) => f.write_str(host),
+            Self::Below(zone) => write!(f, "*{zone}"),
+            Self::Any => f.write_str("*"),
+        }
+    }
+}
+
+fn is_address(host: &str) -> bool {
+    host.trim_matches(['[', ']']).parse::<IpAddr>().is_ok()
 }

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use http::header::AUTHORIZATION;
+use http::header::{AUTHORIZATION, COOKIE};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use reqwest::Url;
 
@@ -51,6 +51,15 @@ enum Place {
     Bearer,
     Query(&'static str),
 }
+
+/// Headers by which services of connections know who asks.
+const CREDENTIALS: [HeaderName; 5] = [
+    AUTHORIZATION,
+    COOKIE,
+    HeaderName::from_static("api-key"),
+    HeaderName::from_static("x-api-key"),
+    HeaderName::from_static("ocp-apim-subscription-key"),
+];
 
 /// The header of Azure's services that are no model.
 const SUBSCRIPTION_KEY: Place = Place::Header("ocp-apim-subscription-key");
@@ -116,11 +125,13 @@ impl Service {
         }
     }
 
-    /// Adds the key, in place of whatever the guest has put there.
+    /// Adds the key, in place of whatever the guest has put there. Nothing else that could name somebody goes with it: a
+    /// service that knows two kinds of keys might take the guest's.
     ///
     /// # Errors
     /// A token is needed and cannot be had.
     pub(super) async fn authenticate(&self, url: &mut Url, headers: &mut HeaderMap) -> Result<(), CallError> {
+        CREDENTIALS.iter().for_each(|name| _ = headers.remove(name));
         match &self.credential {
             None => {}
             Some(Credential::Header(name, value)) => _ = headers.insert(name, value.clone()),
@@ -145,7 +156,8 @@ impl Service {
 ///
 /// # Errors
 /// Names two that lead to the same.
-pub(super) fn no_two_alike(services: &[Service]) -> Result<(), String> {
+pub(super) fn no_two_alike<'a>(services: impl Iterator<Item = &'a Service>) -> Result<(), String> {
+    let services: Vec<_> = services.collect();
     for (index, service) in services.iter().enumerate() {
         if let Some(other) = services[..index].iter().find(|other| other.covers(&service.base)) {
             return Err(format!(

@@ -135,7 +135,9 @@ fn check_key(kind: Kind, base: (&'static str, &str), expected_url: &str, header:
     for name in ["authorization", "api-key", "ocp-apim-subscription-key"] {
         headers.insert(name, "mine".parse().expect("a value"));
     }
-    let mut expected_headers = headers.clone();
+    headers.insert("accept", "text/plain".parse().expect("a value"));
+    // Nothing of what the guest says of who asks is left.
+    let mut expected_headers = HeaderMap::from_iter([(http::header::ACCEPT, "text/plain".parse().expect("a value"))]);
     let shown = service.authenticate(&mut url, &mut headers).now_or_never();
     assert_eq!(shown, Some(Ok(())), "a key is at hand");
     if let Some((name, value)) = header {
@@ -192,9 +194,11 @@ fn capability() -> Http {
 
 #[track_caller]
 fn check_ask(connection: Option<&str>, grant: Option<&str>, expected: Result<(usize, usize), &str>) {
-    let granted = capability().grant(Ask { connections: connection.as_slice(), grant });
+    let granted =
+        capability().grant(Ask { connections: connection.as_slice(), grant, ..Ask::default() }, &Rules::default());
     let counts = granted.map(|grant| grant.map_or((0, 0), |grant| (grant.services.len(), grant.patterns.len())));
-    assert_eq!(counts.map_err(|error| error.to_string()), expected.map_err(str::to_owned));
+    let error = counts.map_err(|errors| errors.iter().map(AskError::to_string).collect::<Vec<_>>());
+    assert_eq!(error, expected.map_err(|error| vec![error.to_owned()]));
 }
 
 #[test]
@@ -202,6 +206,9 @@ fn a_node_holds_what_its_flow_names() {
     check_ask(None, None, Ok((0, 0)));
     check_ask(None, Some("[]"), Ok((0, 0)));
     check_ask(None, Some(r#"["http://c.test", {"connection": "one"}]"#), Ok((1, 1)));
+    let whole = r#"[{"url": "http://c.test", "methods": ["GET", "PURGE"], "trace_context": true}]"#;
+    check_ask(None, Some(whole), Ok((0, 1)));
+    check_ask(Some("one"), Some(r#"[{"connection": "one", "methods": ["GET"]}]"#), Ok((1, 0)));
     check_ask(Some("one"), None, Ok((1, 0)));
     check_ask(Some("one"), Some(r#"[{"connection": "one"}]"#), Ok((1, 0)));
     // A node's own connection may be of use for something else.
@@ -211,10 +218,33 @@ fn a_node_holds_what_its_flow_names() {
 
 #[test]
 fn a_wrong_ask_is_told_what_was_expected() {
-    let shape = "grants.http: expected a list of addresses such as https://api.example.com, and of {connection: NAME}";
-    for wrong in [r#""http://c.test""#, "[1]", r#"[{"conection": "one"}]"#, r#"[{"connection": "one", "x": 1}]"#] {
+    let shape = "grants.http: expected a list of addresses such as https://api.example.com, of {connection: NAME} and of \
+                 {url: ADDRESS}, the last two also with `methods: [GET]` and `trace_context: true`";
+    for wrong in [
+        r#""http://c.test""#,
+        "[1]",
+        "[{}]",
+        r#"[{"conection": "one"}]"#,
+        r#"[{"connection": "one", "x": 1}]"#,
+        r#"[{"connection": "one", "url": "http://c.test"}]"#,
+        r#"[{"methods": ["GET"]}]"#,
+        r#"[{"url": "http://c.test", "methods": "GET"}]"#,
+        r#"[{"url": "http://c.test", "trace_context": "yes"}]"#,
+    ] {
         check_ask(None, Some(wrong), Err(&format!("{shape}, found {wrong}")));
     }
+    for (method, shown) in [("get", "get"), ("CONNECT", "CONNECT"), ("", ""), ("G ET", "G ET")] {
+        check_ask(
+            None,
+            Some(&format!(r#"[{{"url": "http://c.test", "methods": ["POST", "{method}"]}}]"#)),
+            Err(&format!("grants.http: methods: {shown:?}: expected a method such as GET or POST, in capital letters")),
+        );
+    }
+    check_ask(
+        None,
+        Some(r#"[{"url": "http://c.test", "methods": []}]"#),
+        Err("grants.http: methods: the list is empty; leave it out to grant each"),
+    );
     check_ask(
         None,
         Some(r#"[{"connection": "own"}]"#),
@@ -236,5 +266,102 @@ fn a_wrong_ask_is_told_what_was_expected() {
 #[test]
 fn the_connections_of_an_ask_are_loaded() {
     let grant = Some(r#"["http://c.test", {"connection": "one"}]"#);
-    assert_eq!(Http::connections(Ask { connections: &[], grant }), ["one"]);
+    assert_eq!(Http::connections(Ask { grant, ..Ask::default() }), ["one"]);
+}
+
+/// Whether a policy of these entries for `http` lets a flow have a grant; the refusal, in part.
+#[track_caller]
+fn check_policy(entries: &[&str], grant: &str, expected: Result<(), &str>) {
+    let entry = |(line, said): (usize, &&str)| crate::boundary::policy::Rule {
+        what: Rule::read(said).expect("an entry"),
+        said: (*said).to_owned(),
+        line: line + 2,
+    };
+    let rules = Rules::of("p.yaml", Some(1), entries.iter().enumerate().map(entry).collect());
+    let asked = capability().grant(Ask { grant: Some(&format!("[{grant}]")), ..Ask::default() }, &rules);
+    let refused = asked.err().map(|errors| errors.iter().map(AskError::to_string).collect::<Vec<_>>());
+    match expected {
+        Ok(()) => assert_eq!(refused, None, "{entries:?}: {grant}"),
+        Err(beyond) => {
+            let refused = refused.unwrap_or_else(|| panic!("{entries:?} should not allow {grant}"));
+            let begins = format!("grants.http: {beyond} is more than flows may ask for by p.yaml:");
+            assert!(refused.len() == 1 && refused[0].starts_with(&begins), "{refused:?}: {beyond}");
+        }
+    }
+}
+
+#[test]
+fn a_policy_and_a_grant_are_held_against_each_other_part_by_part() {
+    let api = r#""http://api.test/v1""#;
+    check_policy(&[r#""http://api.test""#], api, Ok(()));
+    check_policy(&[r#""http://api.test/v1""#], api, Ok(()));
+    check_policy(&[r#""http://*.test""#], api, Ok(()));
+    check_policy(&[r#""http://*""#], api, Ok(()));
+    check_policy(&[r#""*""#], api, Ok(()));
+    for other in [
+        "https://api.test",
+        "http://api.test:81",
+        "http://api.test/v1/x",
+        "http://api.test/v2",
+        "http://b.api.test",
+        "http://*.api.test",
+        "https://*",
+    ] {
+        check_policy(&[&format!("{other:?}")], api, Err("http://api.test/v1"));
+    }
+    check_policy(&[], api, Err("http://api.test/v1"));
+    check_policy(&[r#""http://*.a.test""#], r#""http://*.b.a.test""#, Ok(()));
+    check_policy(&[r#""http://*.b.a.test""#], r#""http://*.a.test""#, Err("http://*.a.test"));
+    check_policy(&[r#""http://*.a.test""#], r#""http://*""#, Err("http://*"));
+    check_policy(&[r#""http://b.a.test""#], r#""http://*.a.test""#, Err("http://*.a.test"));
+}
+
+#[test]
+fn a_policy_bounds_methods_and_the_trace() {
+    let read = r#"{"url": "http://a.test", "methods": ["GET", "HEAD"]}"#;
+    let write = r#"{"url": "http://*.test", "methods": ["POST"], "trace_context": true}"#;
+    check_policy(&[read], r#"{"url": "http://a.test", "methods": ["GET"]}"#, Ok(()));
+    check_policy(&[read], r#""http://a.test""#, Err("every method to http://a.test"));
+    check_policy(&[read], r#"{"url": "http://a.test", "methods": ["GET", "PUT"]}"#, Err("PUT to http://a.test"));
+    check_policy(&[read, write], r#"{"url": "http://a.test", "methods": ["GET", "POST"]}"#, Ok(()));
+    check_policy(
+        &[read],
+        r#"{"url": "http://a.test", "methods": ["GET"], "trace_context": true}"#,
+        Err("`trace_context` for http://a.test"),
+    );
+    check_policy(&[write], r#"{"url": "http://a.test", "methods": ["POST"], "trace_context": true}"#, Ok(()));
+    check_policy(&[r#""*""#], r#"{"url": "http://a.test", "trace_context": true}"#, Ok(()));
+}
+
+#[test]
+fn a_policy_bounds_connections_by_name() {
+    let one = r#"{"connection": "one"}"#;
+    check_policy(&[r#"{"connection": "one"}"#], one, Ok(()));
+    check_policy(&[r#"{"connection": "o*"}"#], one, Ok(()));
+    check_policy(&[r#"{"connection": "two"}"#], one, Err("connection \"one\""));
+    check_policy(&[r#""http://a.test""#], one, Err("connection \"one\""));
+    check_policy(&[r#"{"connection": "*", "methods": ["GET"]}"#], one, Err("every method to connection \"one\""));
+}
+
+#[test]
+fn a_private_address_is_for_a_policy_to_name() {
+    let inside = r#""http://10.1.2.3:9000/x""#;
+    let beyond = Err("the private address http://10.1.2.3:9000/x");
+    check_policy(&[r#""http://*:9000""#], inside, beyond);
+    check_policy(&[r#""*""#], inside, beyond);
+    check_policy(&[r#""http://10.1.2.3:9000""#], inside, Ok(()));
+    check_policy(&[r#""*""#, r#"{"private_addresses": ["10.0.0.0/8"]}"#], inside, Ok(()));
+    check_policy(&[r#""*""#, r#"{"private_addresses": ["10.1.2.3:80", "192.168.0.0/16"]}"#], inside, beyond);
+    // It opens addresses, and grants none.
+    check_policy(&[r#"{"private_addresses": ["10.0.0.0/8"]}"#], inside, Err("http://10.1.2.3:9000/x"));
+    let named = r#""http://wiki.corp""#;
+    check_policy(&[r#""*""#], named, Err("the private address http://wiki.corp"));
+    check_policy(&[r#""*""#, r#"{"private_addresses": ["wiki.corp"]}"#], named, Ok(()));
+    check_policy(
+        &[r#""*""#, r#"{"private_addresses": ["10.0.0.0/8"]}"#],
+        named,
+        Err("the private address http://wiki.corp"),
+    );
+    // A public address is none.
+    check_policy(&[r#""http://*""#], r#""http://8.8.8.8""#, Ok(()));
 }

@@ -183,11 +183,6 @@ pub fn choose(
     Ok(Arc::new(OpenAi::build(connection, identity, limits.clone(), upstreams.of(&connection.name))?))
 }
 
-/// Whether connections of this type lead to a model.
-pub fn is_model(kind: Kind) -> bool {
-    matches!(kind, Kind::Offline | Kind::OpenAi | Kind::AzureOpenAi | Kind::Serverless)
-}
-
 /// A JSON object with its members in order and their values untouched.
 pub(super) type Object = IndexMap<String, Box<RawValue>>;
 

@@ -110,6 +110,11 @@ impl Telemetry {
         NodeSpan { telemetry, flow: flow.clone(), node: node.clone(), kind: facts.kind, used, notes, open }
     }
 
+    /// Counts what a node asked for and does not hold. The mark on its span: [`NodeNotes::denied`].
+    pub fn denied(&self, flow: &FlowId, node: &NodeId, capability: &'static str) {
+        self.metrics().denied(flow, node, capability);
+    }
+
     /// Counts a node that its flow decided not to run. It has no span.
     pub fn node_bypassed(&self, flow: &FlowId, node: &NodeId) {
         self.metrics().node_run(NodeRun { flow, node, run_status: RunStatus::Bypassed, exception: "" }, None);

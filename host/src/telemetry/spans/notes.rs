@@ -26,6 +26,8 @@ pub(in crate::telemetry) const MAX_ATTRIBUTES: usize = 32;
 pub(in crate::telemetry) const MAX_METRICS: usize = 64;
 /// Events that one run may add.
 pub(in crate::telemetry) const MAX_EVENTS: usize = 32;
+/// Denials of one run that are events of its span: a guest that asks in a loop must not push out what else is there.
+const MAX_DENIALS: usize = 16;
 /// Log lines of one run that are kept as events, where nobody exports logs. With [`MAX_EVENTS`] and the host's own events they stay below the 128 that the
 /// SDK keeps of a span, so that a talkative guest cannot push out the node's output.
 pub(in crate::telemetry) const MAX_LOG_LINES: usize = 64;
@@ -67,6 +69,7 @@ struct Kept {
     /// Written with them.
     metrics: Vec<KeyValue>,
     events: usize,
+    denials: usize,
     log: LogLines,
     left_out: i64,
     /// The span has ended.
@@ -172,6 +175,20 @@ impl NodeNotes {
                 kept.left_out += 1;
             }
         }
+    }
+
+    /// Marks that the node asked for what it does not hold. Beyond the bound it is only counted, by the metric.
+    pub fn denied(&self, capability: &'static str, reason: &str) {
+        let mut kept = self.kept();
+        if kept.closed || kept.denials == MAX_DENIALS {
+            return;
+        }
+        kept.denials += 1;
+        drop(kept);
+        let reason = marked(&self.redactor, reason, MAX_TEXT);
+        let attributes =
+            vec![KeyValue::new(attribute::CAPABILITY, capability), KeyValue::new(attribute::REASON, reason)];
+        self.event(event::DENIED.to_owned(), attributes);
     }
 
     fn log_event(&self, level: LogLevel, context: &str, message: Arc<str>) {

@@ -187,11 +187,6 @@ impl RpcSpan {
         }
     }
 
-    /// The call asks for what the flow of its node does not grant.
-    pub fn denied(&self, capability: &'static str) {
-        self.telemetry.metrics().denied(&self.flow, &self.node, capability);
-    }
-
     /// Ends the span with what came back; of a stream, after the last piece.
     pub fn finish(mut self, reply: &RpcReply) {
         self.tell(reply);

@@ -264,7 +264,7 @@ fn what_a_run_of_a_node_took_is_told_however_it_ended() {
 
     rig.node(&Context::new(), &Usage::default()).trapped("unreachable");
     check(&rig, "weir.node.trap", &[(and(node.clone(), [("kind", "unreachable")]), 1)]);
-    rig.rpc(&Context::new(), &Usage::default(), chat()).denied("llm");
+    rig.telemetry.denied(&FlowId::new("chat-basic"), &NodeId::new("chat"), "llm");
     check(&rig, "weir.capability.denial", &[(and(node, [("capability", "llm")]), 1)]);
 }
 
