@@ -110,7 +110,7 @@ mod tests {
     #[test]
     fn a_file_that_is_no_policy_is_refused_with_the_place() {
         for (text, expected) in [
-            ("- http", "p.yaml:1:1: a policy must be a mapping of capabilities to lists, not a list"),
+            ("- http", "p.yaml:1:3: a policy must be a mapping of capabilities to lists, not a list"),
             ("http: all\n", "p.yaml:1:7: `http` must be a list of what may be asked for, not text"),
             ("http: [a]\nhttp: [b]\n", "p.yaml:2:1: key `http` appears more than once"),
         ] {
