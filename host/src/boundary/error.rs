@@ -135,6 +135,11 @@ impl LastFailure {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(failed);
     }
 
+    /// A node that was called has failed: by its call, if the caller fails as it does.
+    pub fn is_passed_on(&self, error: &NodeError) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = error.call.as_deref().copied();
+    }
+
     pub fn get(&self) -> Option<FailedCall> {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }

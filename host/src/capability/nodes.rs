@@ -104,11 +104,14 @@ impl wit::Host for GuestCalls<'_> {
         let reply = GuestCalls::call(self, Call { node, inputs }).await;
         Ok(match reply {
             Ok(Ok(value)) => Ok(value.as_str().to_owned()),
-            Ok(Err(error)) => Err(wit::NodesError::Failed(types::NodeError {
-                blame: error.blame().into(),
-                code: error.code,
-                message: error.message,
-            })),
+            Ok(Err(error)) => {
+                self.run.failed.is_passed_on(&error);
+                Err(wit::NodesError::Failed(types::NodeError {
+                    blame: error.blame().into(),
+                    code: error.code,
+                    message: error.message,
+                }))
+            }
             Err(error) => Err(wit::NodesError::Refused(error.into())),
         })
     }

@@ -127,8 +127,14 @@ pub struct Upstreams {
 }
 
 /// The service is not asked: too many calls have failed lately.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "connection {connection:?} is not asked, as its last calls have failed; it is tried again in {:.1} s",
+    wait.as_secs_f64()
+)]
 pub struct Refused {
+    /// Name of the connection.
+    pub connection: String,
     /// After how long it may be asked again.
     pub wait: Duration,
 }
@@ -176,11 +182,6 @@ impl Upstream {
         })
     }
 
-    /// Name of the connection.
-    pub fn connection(&self) -> &str {
-        &self.connection
-    }
-
     /// A node may ask it.
     pub fn grant(&self) {
         self.granted.store(true, Ordering::Relaxed);
@@ -205,7 +206,11 @@ impl Upstream {
     /// # Errors
     /// It may not be made.
     pub fn admit(self: &Arc<Self>) -> Result<Try, Refused> {
-        let ticket = self.machines().breaker.admit(now()).map_err(|wait| Refused { wait })?;
+        let ticket = self
+            .machines()
+            .breaker
+            .admit(now())
+            .map_err(|wait| Refused { connection: self.connection.clone(), wait })?;
         Ok(Try { upstream: self.clone(), ticket, began: Instant::now(), answered: false, untold: true })
     }
 

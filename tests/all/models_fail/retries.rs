@@ -71,6 +71,34 @@ async fn a_pause_that_is_too_long_is_told_on() {
 }
 
 #[tokio::test]
+async fn a_pause_is_told_on_through_the_nodes_that_call_each_other() {
+    let flow = "
+inputs: {question: {type: string}}
+outputs: {answer: {type: string, reference: '${caller.output}'}}
+nodes:
+- name: caller
+  type: wasm
+  source: {type: code, path: guests/nodes_calls_another.wasm}
+  inputs: {node: chat, other_inputs: {question: hi}}
+  grants: {nodes: [chat]}
+- name: chat
+  type: llm
+  source: {type: code, path: chat.jinja2}
+  activate: {when: never, is: run by itself}
+  inputs: {deployment_name: m, question: '${inputs.question}'}
+  connection: open_ai_connection
+  api: chat
+";
+    let model = FakeModel::echo().failing(StatusCode::TOO_MANY_REQUESTS, 9).retry_after("25").start();
+    let host = TestHost::written("calls", flow).file("chat.jinja2", "# user:\n{{question}}").model(&model);
+    let host = host.env("WEIR_UPSTREAM_STATUS", "http").env("WEIR_REQUEST_TIMEOUT", "20s").start().await;
+    let reply = host.score(json!({"question": "hi"})).await;
+    let error = &reply.json()["error"];
+    assert_eq!((reply.status, &error["innerError"]["code"]), (503, &json!("UpstreamRateLimited")), "{error}");
+    assert_eq!((reply.header("retry-after"), &error["details"]["node"]), (Some("25"), &json!("caller")));
+}
+
+#[tokio::test]
 async fn a_pause_that_outlasts_the_node_is_not_made() {
     let model = FakeModel::echo().failing(StatusCode::TOO_MANY_REQUESTS, 9).retry_after("20").start();
     let collector = Collector::start();

@@ -14,7 +14,7 @@ use super::Piece;
 use crate::boundary::Pass;
 use crate::boundary::error::{CallError, CallErrorKind, PauseReason};
 use crate::boundary::facts::Unasked;
-use crate::capability::upstream::{Refused, Try, Upstream};
+use crate::capability::upstream::{Try, Upstream};
 
 /// Begins a request.
 ///
@@ -22,14 +22,10 @@ use crate::capability::upstream::{Refused, Try, Upstream};
 /// The service is not asked at the moment.
 pub(super) fn begin(upstream: &Arc<Upstream>, pass: &Pass) -> Result<Try, CallError> {
     pass.tries.circuit(upstream.state().name());
-    upstream.begin().map_err(|Refused { wait }| {
-        let connection = upstream.connection();
-        pass.tries.unasked(connection, Unasked::CircuitOpen);
-        let message = format!(
-            "connection {connection:?} is not asked, as its last calls have failed; it is tried again in {:.1} s",
-            wait.as_secs_f64()
-        );
-        CallError::new(CallErrorKind::Unavailable, message).with_pause(wait, PauseReason::CircuitOpen)
+    upstream.begin().map_err(|refused| {
+        pass.tries.unasked(&refused.connection, Unasked::CircuitOpen);
+        let message = refused.to_string();
+        CallError::new(CallErrorKind::Unavailable, message).with_pause(refused.wait, PauseReason::CircuitOpen)
     })
 }
 

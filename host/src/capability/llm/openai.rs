@@ -38,7 +38,7 @@ use crate::boundary::error::{CallError, Pause};
 use crate::boundary::facts::{Retry, Unasked};
 use crate::capability::connection::{Connection, Problem};
 use crate::capability::upstream::breaker::State;
-use crate::capability::upstream::{self, Refused, Try};
+use crate::capability::upstream::{self, Try};
 use crate::identity::Identity;
 
 /// How much of a refusal's body is read, in bytes. Only its message is of use, and that is cut to 1 KiB.
@@ -178,9 +178,9 @@ impl Service {
         let headers = self.endpoint.headers(&outbound.headers);
         let deadline: Instant = outbound.deadline.into();
         outbound.tries.circuit(self.upstream.state().name());
-        let mut attempt = self.upstream.begin().map_err(|Refused { wait }| {
+        let mut attempt = self.upstream.begin().map_err(|refused| {
             outbound.tries.unasked(&self.name, Unasked::CircuitOpen);
-            failure::circuit_open(&self.name, wait)
+            failure::circuit_open(&refused)
         })?;
         let mut tries = 0;
         loop {
@@ -291,9 +291,9 @@ impl Service {
 /// Tells what came of a try whose answer came to no good end.
 fn concluded(attempt: Try, broken: Broken) -> CallError {
     if broken.by_service {
-        attempt.failed()
+        attempt.failed();
     } else {
-        attempt.succeeded()
+        attempt.succeeded();
     }
     broken.error
 }

@@ -25,7 +25,7 @@ const OPEN: Duration = Duration::from_secs(6);
 async fn a_probe_that_begins_to_answer_opens_the_way_for_all() {
     let upstream = upstream();
     fail(&upstream);
-    let Refused { wait } = upstream.begin().expect_err("open");
+    let Refused { wait, .. } = upstream.begin().expect_err("open");
     assert!((4..=6).contains(&wait.as_secs()), "{wait:?}");
     advance(OPEN).await;
     let mut probe = upstream.begin().expect("the probe");

@@ -6,7 +6,7 @@
 
 mod hints;
 
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 use std::{error, io};
 
 use http::{HeaderMap, StatusCode};
@@ -15,6 +15,7 @@ use serde_json::Value;
 
 use super::patience::Again;
 use crate::boundary::error::{CallError, CallErrorKind, PauseReason};
+use crate::capability::upstream::Refused;
 use crate::identity::NoToken;
 use crate::retry_after;
 
@@ -128,12 +129,9 @@ impl Broken {
 }
 
 /// The service is not asked: its last calls have failed.
-pub(super) fn circuit_open(connection: &str, wait: Duration) -> CallError {
-    let seconds = wait.as_secs_f64();
-    let detail = format!(
-        "connection {connection:?} is not asked, as its last calls have failed; it is tried again in {seconds:.1} s"
-    );
-    told("APIConnectionError", CallErrorKind::Unavailable, &detail).with_pause(wait, PauseReason::CircuitOpen)
+pub(super) fn circuit_open(refused: &Refused) -> CallError {
+    let error = told("APIConnectionError", CallErrorKind::Unavailable, &refused.to_string());
+    error.with_pause(refused.wait, PauseReason::CircuitOpen)
 }
 
 /// An answer that began and did not end.

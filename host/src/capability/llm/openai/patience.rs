@@ -27,9 +27,13 @@ static FIRST_BYTE_TIMEOUT: Setting = Setting::new(
     "time from sending a request to the head of its answer, for each try; an answer that is not streamed has its head \
      when it is finished; at most 1h, and the node's own time comes before",
 );
-/// Between two tokens there is a second at most, also of models that think; services send comments meanwhile.
-static IDLE_TIMEOUT: Setting =
-    Setting::new("WEIR_LLM_IDLE_TIMEOUT", "30s", "time between two pieces of an answer that has begun; at most 1h");
+/// Tokens come several a second: a service that stands still for so long has mostly lost the answer. One whose models
+/// think within a stream, and say nothing meanwhile, needs more.
+static IDLE_TIMEOUT: Setting = Setting::new(
+    "WEIR_LLM_IDLE_TIMEOUT",
+    "30s",
+    "time between two pieces of an answer that has begun; models that think in silence within a stream need more; at most 1h",
+);
 /// As the OpenAI client has it: every try of an overloaded service adds to its load.
 static RETRIES: Setting = Setting::new(
     "WEIR_LLM_RETRIES",
