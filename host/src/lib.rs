@@ -44,6 +44,7 @@ pub mod guest;
 
 pub mod address;
 pub mod bindings;
+pub mod chance;
 pub mod clock;
 pub mod folder;
 pub mod id;
@@ -55,3 +56,6 @@ pub mod retry_after;
 pub mod secret;
 pub mod setting;
 pub mod units;
+
+#[cfg(test)]
+mod simulation;

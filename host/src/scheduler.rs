@@ -6,19 +6,25 @@ pub mod drive;
 pub mod outcome;
 pub mod plan;
 
+use std::fmt::Debug;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use futures_util::FutureExt as _;
+use futures_util::future::BoxFuture;
 use opentelemetry::Context;
 use tokio::runtime::Handle;
 
 use crate::boundary::budget::{self, Budget};
+use crate::boundary::error::NodeError;
 use crate::boundary::metrics::LoggedMetrics;
-use crate::boundary::{Origin, Request};
+use crate::boundary::outlet::Outlet;
+use crate::boundary::{Origin, Request, Siblings};
+use crate::clock;
 use crate::flow::inputs::Inputs;
-use crate::flow::{Flow, TraceContent};
+use crate::flow::{Flow, NodeIndex, TraceContent};
 use crate::id::RequestId;
-use crate::sandbox::Nodes;
+use crate::sandbox;
 use crate::telemetry::{Content, FlowStart, Telemetry, Usage};
 
 use crate::flow::value::Json;
@@ -29,11 +35,44 @@ use plan::{Collected, Plan};
 /// How many nodes of one request may run at the same time: the original's number.
 pub const NODE_CONCURRENCY: usize = 16;
 
+/// Runs the nodes of a flow: the sandbox does. A trait, so that how a flow is run can be tested without guests.
+pub trait Nodes: Siblings + Debug {
+    /// Runs one to its end; dropping the future ends it.
+    fn run(
+        &self,
+        node: NodeIndex,
+        inputs: Json,
+        origin: Origin,
+        outlet: Outlet,
+    ) -> BoxFuture<'_, Result<Json, NodeError>>;
+
+    /// As the sandbox has them, for whoever watches what they use. None: they are not in it.
+    fn in_sandbox(&self) -> Option<&sandbox::Nodes> {
+        None
+    }
+}
+
+impl Nodes for sandbox::Nodes {
+    fn run(
+        &self,
+        node: NodeIndex,
+        inputs: Json,
+        origin: Origin,
+        outlet: Outlet,
+    ) -> BoxFuture<'_, Result<Json, NodeError>> {
+        sandbox::Nodes::run(self, node, inputs, origin, outlet).boxed()
+    }
+
+    fn in_sandbox(&self) -> Option<&sandbox::Nodes> {
+        Some(self)
+    }
+}
+
 /// Runs one flow, any number of requests at a time.
 #[derive(Debug)]
 pub struct Runner {
     pub flow: Arc<Flow>,
-    pub nodes: Arc<Nodes>,
+    pub nodes: Arc<dyn Nodes>,
     pub telemetry: Telemetry,
     /// The runtime that guests have to themselves.
     pub guests: Handle,
@@ -111,7 +150,7 @@ impl Runner {
         call: Call,
         metrics: LoggedMetrics,
     ) -> Result<Outcome, Failure> {
-        let deadline = Instant::now() + self.timeout;
+        let deadline = clock::now() + self.timeout;
         let usage = Usage::below(&call.usage);
         let target = self.flow.kind().name();
         let request = Request { id: call.request, id_from_caller: call.request_from_caller, target };

@@ -182,4 +182,4 @@ fn scope() -> InstrumentationScope {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -4,7 +4,7 @@
 //! once, however the run ends. How a component is run is the caller's affair: see sandbox.rs.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use futures_util::StreamExt;
 use opentelemetry::context::FutureExt as _;
@@ -16,6 +16,7 @@ use crate::boundary::error::{CallError, CallErrorKind, LastFailure, NodeError, N
 use crate::boundary::grants::Grants;
 use crate::boundary::outlet::{Closed, Outlet};
 use crate::boundary::{NodeRun, Origin};
+use crate::clock;
 use crate::flow::value::Json;
 use crate::id::NodeId;
 use crate::telemetry::{NodeFacts, NodeStart, Usage};
@@ -76,7 +77,7 @@ where
         usage: usage.clone(),
     });
     let (flow_deadline, failed) = (origin.deadline, LastFailure::default());
-    let deadline = flow_deadline.min(Instant::now() + timeout);
+    let deadline = flow_deadline.min(clock::now() + timeout);
     let (telemetry, flow) = (origin.telemetry.clone(), origin.flow.clone());
     let denials = Denials::new(telemetry, flow, node.clone(), span.notes(), grants.denials());
     let node_run = NodeRun {
@@ -105,8 +106,8 @@ where
         _ if outlet.is_gone() => Err(NodeError::new(NodeFailure::Cancelled, "the client went away")),
         Ok(Ok(value)) => Ok(value),
         // What ends because its request is out of time has not failed by itself, whatever it makes of it.
-        _ if flow_deadline <= Instant::now() => Err(NodeError::new(NodeFailure::Cancelled, "the flow ran out of time")),
-        Ok(Err(error)) if Instant::now() < deadline => Err(NodeError { call: failed.get().map(Box::new), ..error }),
+        _ if flow_deadline <= clock::now() => Err(NodeError::new(NodeFailure::Cancelled, "the flow ran out of time")),
+        Ok(Err(error)) if clock::now() < deadline => Err(NodeError { call: failed.get().map(Box::new), ..error }),
         // A call that waits fails at the same moment, and what the node makes of that may still come first.
         _ => Err(out_of_time(&node, timeout)),
     };

@@ -11,7 +11,6 @@ mod window;
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::hash::{BuildHasher, Hasher, RandomState};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -20,6 +19,8 @@ use tokio::time::Instant;
 
 use self::breaker::{Breaker, Change, State, Ticket};
 use self::retry_budget::RetryBudget;
+pub use crate::chance::chance;
+use crate::clock::now;
 use crate::setting::{self, Reader, Setting};
 
 /// Five in a row are no accident any more, and are reached within a second by any service that is asked often.
@@ -295,17 +296,6 @@ impl fmt::Debug for Upstream {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Upstream").field("connection", &self.connection).finish_non_exhaustive()
     }
-}
-
-/// A number from 0 to 1 that nobody needs to be unable to guess: the standard library's hash keys are random.
-pub fn chance() -> f64 {
-    let bits = RandomState::new().build_hasher().finish() >> 11;
-    bits as f64 / (1_u64 << 53) as f64
-}
-
-/// The time, by a clock that no one sets back. In tests that pause it, time is tokio's.
-fn now() -> std::time::Instant {
-    Instant::now().into_std()
 }
 
 #[cfg(test)]

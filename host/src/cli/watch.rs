@@ -57,7 +57,8 @@ fn circuits(app: &App) -> Vec<Circuit> {
     let endpoint = app.endpoint();
     let mut circuits = Vec::new();
     for deployment in endpoint.deployments() {
-        for (connection, now) in deployment.runner.nodes.upstreams().circuits() {
+        let Some(nodes) = deployment.runner.nodes.in_sandbox() else { continue };
+        for (connection, now) in nodes.upstreams().circuits() {
             circuits.push(Circuit {
                 flow: deployment.runner.flow.id().clone(),
                 endpoint: endpoint.name.clone(),

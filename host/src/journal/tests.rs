@@ -30,6 +30,46 @@ impl Journal {
             StartError::Read(error) | StartError::Thread(error) => error,
         })
     }
+
+    /// The same without a thread: nothing is written but by [`Hand::turn`].
+    pub(crate) fn by_hand(
+        medium: &Medium,
+        limits: Limits,
+        visit: &mut dyn FnMut(Sequence, &[u8]),
+    ) -> io::Result<(Self, Hand)> {
+        let (journal, writer) = Self::halves(Arc::new(medium.clone()), limits, visit)?;
+        let ended = writer::Ended(Arc::clone(&journal.shared));
+        Ok((journal, Hand { writer, ended }))
+    }
+}
+
+/// What a thread does for a journal, one round after the other. Dropping it is the end of that thread, whatever it was
+/// doing.
+#[derive(Debug)]
+pub(crate) struct Hand {
+    writer: Writer,
+    /// Dropped last: see [`Writer::run`].
+    ended: writer::Ended,
+}
+
+impl Hand {
+    /// One round, if there is anything to do; whether there was.
+    pub(crate) fn turn(&mut self) -> bool {
+        let works = self.ended.0.lock().has_work();
+        if works {
+            self.writer.round();
+        }
+        works
+    }
+
+    /// From now on a thread does it, until the journal is closed.
+    pub(crate) fn let_go(self) -> thread::JoinHandle<()> {
+        thread::spawn(move || {
+            let Self { writer, ended } = self;
+            writer.run();
+            drop(ended);
+        })
+    }
 }
 
 fn append(journal: &Journal, payload: &[u8]) -> Result<Sequence, AppendError> {

@@ -7,7 +7,6 @@ use std::collections::{HashMap, VecDeque};
 use std::future::poll_fn;
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::Instant;
 
 use futures_util::stream::{self, StreamExt};
 use tokio::sync::mpsc;
@@ -17,11 +16,12 @@ use tokio::time::timeout_at;
 use crate::boundary::Origin;
 use crate::boundary::error::{NodeError, NodeFailure};
 use crate::boundary::outlet::Outlet;
+use crate::clock;
 use crate::flow::value::Json;
 use crate::flow::{Flow, NodeIndex};
 use crate::scheduler::outcome::{Failure, Outcome, Streaming, Whole};
 use crate::scheduler::plan::{Plan, Step};
-use crate::scheduler::{NODE_CONCURRENCY, ReplyMode, Runner};
+use crate::scheduler::{NODE_CONCURRENCY, Nodes, ReplyMode, Runner};
 use crate::telemetry::{FlowSpan, Hold};
 
 /// One request on its way through a flow. Dropping it ends its tasks.
@@ -145,7 +145,7 @@ impl Running {
         let hold = Hold::of(&origin.parent);
         let task = async move {
             let _hold = hold;
-            nodes.run(node, inputs, origin, outlet).await
+            Nodes::run(&*nodes, node, inputs, origin, outlet).await
         };
         #[expect(clippy::disallowed_methods, reason = "the one place where nodes become tasks")]
         let task = self.tasks.spawn_on(task, &runner.guests);
@@ -188,7 +188,7 @@ impl Running {
             }
             Err(error) => {
                 self.plan.failed(node);
-                if self.origin.deadline <= Instant::now() {
+                if self.origin.deadline <= clock::now() {
                     return Err(Failure::Timeout);
                 }
                 Err(Failure::Node { node: self.flow.node(node).id.clone(), error })

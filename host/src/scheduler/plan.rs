@@ -342,4 +342,4 @@ fn text_of(flow: &Flow, binding: &Binding) -> String {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -23,6 +23,9 @@ use crate::setting::{self, Reader, Setting};
 pub use record::Record;
 pub(super) use store::Store;
 
+#[cfg(test)]
+pub(super) use deliver::tests::simulated;
+
 pub use limits::{VALUE_BYTES, attribute_key, attribute_value, cut_value};
 
 pub static DATA_DIR: Setting = Setting::optional(

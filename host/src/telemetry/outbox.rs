@@ -128,6 +128,18 @@ impl Outbox {
                 "telemetry of an earlier process waits to be sent"
             );
         }
+        Ok(Self::with(exporter, signal, destination, spool, config, runtime))
+    }
+
+    /// The same with a spool that is open.
+    fn with(
+        exporter: &'static str,
+        signal: Signal,
+        destination: Arc<dyn Destination>,
+        spool: Option<Spool>,
+        config: &Config,
+        runtime: &Handle,
+    ) -> Self {
         let inner = Arc::new(Inner {
             exporter,
             signal,
@@ -141,7 +153,7 @@ impl Outbox {
         });
         #[expect(clippy::disallowed_methods, reason = "the task that sends, apart from requests")]
         runtime.spawn(sender::supervise(Arc::clone(&inner)));
-        Ok(Self(inner))
+        Self(inner)
     }
 
     pub(super) fn ledger(&self) -> &Ledger {
@@ -310,4 +322,4 @@ impl Inner {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::chance::chance;
+
 /// The first pause after a failure; each further one is twice as long.
 const FIRST: Duration = Duration::from_secs(1);
 
@@ -12,8 +14,7 @@ pub(super) fn pause(failures: u32, longest: Duration) -> Duration {
 
 /// Between a half and the whole of a pause, so that many hosts do not come back to one collector at the same time.
 fn jittered(pause: Duration) -> Duration {
-    let random = f64::from(uuid::Uuid::new_v4().as_fields().0) / f64::from(u32::MAX);
-    pause.mul_f64(0.5 + random / 2.0)
+    pause.mul_f64(0.5 + chance() / 2.0)
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@ mod measured;
 mod noted;
 mod printed;
 mod sent;
+pub(crate) mod simulated;
 mod traced;
 
 use std::collections::BTreeMap;

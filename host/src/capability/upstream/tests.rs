@@ -94,8 +94,3 @@ fn settings_say_what_may_be() {
     let wrong = [("WEIR_BREAKER_PERCENT", "0"), ("WEIR_RETRY_PERCENT", "101"), ("WEIR_BREAKER_OPEN", "2h")];
     assert_eq!(setting::read_from(&wrong, Config::read).map_err(|problems| problems.len()), Err(3));
 }
-
-#[test]
-fn chances_lie_between_nothing_and_certainty() {
-    assert!((0..100).all(|_| (0.0..1.0).contains(&chance())));
-}

@@ -1,7 +1,7 @@
 //! What runs, in tables. That the order in which nodes complete changes nothing: see tests/any_order.rs; what becomes of a
 //! batch: see tests/batch.rs.
 
-mod any_order;
+pub(crate) mod any_order;
 mod batch;
 
 use super::*;

@@ -1,6 +1,5 @@
 //! One connection, from its first byte to its last.
 
-use std::hash::{BuildHasher as _, RandomState};
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,6 +12,7 @@ use hyper_util::service::TowerToHyperService;
 use tokio::net::TcpStream;
 use tokio::time::sleep;
 
+use crate::chance::chance;
 use crate::server::Peer;
 use crate::server::drain::{Draining, Phase};
 use crate::server::listener::Config;
@@ -78,6 +78,5 @@ async fn age(age: Duration) {
         return std::future::pending().await;
     }
     let spread = age / JITTER;
-    let random = u32::try_from(RandomState::new().hash_one(()) % 1000).unwrap_or(0);
-    sleep(age - spread + spread * 2 * random / 1000).await;
+    sleep(age - spread + (spread * 2).mul_f64(chance())).await;
 }

@@ -20,6 +20,7 @@ use tracing::subscriber::NoSubscriber;
 use super::keys::Keys;
 use super::record::Record;
 use super::told::Told;
+use crate::clock::now;
 use crate::journal::{Journal, Sequence};
 use crate::telemetry::content::{MESSAGE_BYTES, cut};
 use crate::telemetry::exporters::Sink;
@@ -123,7 +124,7 @@ impl Deliverer {
             told,
             longest_pause,
             failures: 0,
-            not_before: Instant::now(),
+            not_before: now(),
             turn: 0,
             apart: BTreeMap::new(),
             done: BTreeSet::new(),
@@ -148,7 +149,7 @@ impl Deliverer {
             if stopping {
                 return;
             }
-            if next.is_none_or(|next| next > Instant::now()) {
+            if next.is_none_or(|next| next > now()) {
                 seen = deliverer.journal.wait(seen, next);
             }
         }
@@ -158,7 +159,7 @@ impl Deliverer {
     /// pauses, and ends with the first failure.
     fn work(&mut self, last: bool) -> Option<Instant> {
         loop {
-            if !last && self.not_before > Instant::now() {
+            if !last && self.not_before > now() {
                 return Some(self.not_before);
             }
             let batch = match self.batch() {
@@ -238,12 +239,12 @@ impl Deliverer {
     }
 
     fn set_apart(&mut self, sequence: Sequence) {
-        self.apart.insert(sequence, Instant::now() + self.longest_pause);
+        self.apart.insert(sequence, now() + self.longest_pause);
     }
 
     /// Tries those set apart whose time has come; when the next one's will.
     fn try_apart(&mut self) -> Option<Instant> {
-        let now = Instant::now();
+        let now = now();
         let due = self.apart.iter().filter(|(_, time)| **time <= now).map(|(sequence, _)| *sequence);
         let due: Vec<Sequence> = due.take(SINGLES).collect();
         for sequence in due {
@@ -303,7 +304,7 @@ impl Deliverer {
             tracing::warn!(error, "feedback cannot be delivered; it is kept and tried again");
         }
         *self.delivery.error.lock().unwrap_or_else(PoisonError::into_inner) = Some(error.to_owned());
-        self.not_before = Instant::now() + pause(self.failures, self.longest_pause);
+        self.not_before = now() + pause(self.failures, self.longest_pause);
         self.failures = self.failures.saturating_add(1);
         Some(self.not_before)
     }
@@ -320,4 +321,4 @@ impl Drop for Ended {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

@@ -15,6 +15,7 @@ use super::pace::Pace;
 use super::parcel::{Outcome, Parcel};
 use super::spool::Spool;
 use super::{Inner, Loss, State};
+use crate::clock;
 use crate::journal::Sequence;
 
 /// Pause before the task is started again after it broke.
@@ -56,7 +57,7 @@ impl Sender<'_> {
         let mut flights = FuturesUnordered::new();
         loop {
             let stop_at = inner.lock().stop_at;
-            let now = Instant::now();
+            let now = clock::now();
             let pause = self.pace.pause_at(now);
             // The last attempts are not worth a pause: what fails now stays.
             if stop_at.is_some() && pause.is_some() {
@@ -70,10 +71,12 @@ impl Sender<'_> {
                 return;
             }
             tokio::select! {
+                // The end first: a destination that always has an answer ready must not put it off.
+                biased;
+                () = until(stop_at) => return,
                 Some((home, outcome, parcel)) = flights.next() => self.settle(home, parcel, outcome).await,
                 () = inner.changed.notified() => {}
                 () = until(pause) => {}
-                () = until(stop_at) => return,
             }
         }
     }
@@ -143,7 +146,7 @@ impl Sender<'_> {
             };
             inner.ledger.say(warn);
         }
-        self.pace.failed(Instant::now(), after);
+        self.pace.failed(clock::now(), after);
     }
 }
 
@@ -162,14 +165,18 @@ async fn until(time: Option<Instant>) {
 }
 
 impl State {
-    fn pop(&mut self) -> Option<Parcel> {
+    /// Takes the oldest out of memory; it counts as being sent until somebody says what became of it.
+    fn lift(&mut self) -> Option<(Home, Parcel)> {
         let parcel = self.memory.pop_front()?;
         self.bytes -= parcel.body.len();
-        Some(parcel)
+        let flight = self.flights;
+        self.flights += 1;
+        self.flying.insert(flight, parcel.clone());
+        Some((Home::Memory(flight), parcel))
     }
 
-    fn pop_unless_spool_fails(&mut self) -> Option<Parcel> {
-        if self.spool_error.is_some() { None } else { self.pop() }
+    fn lift_unless_spool_fails(&mut self) -> Option<(Home, Parcel)> {
+        if self.spool_error.is_some() { None } else { self.lift() }
     }
 }
 
@@ -183,12 +190,7 @@ impl Inner {
                 return Some((Home::Spool(taken.sequence), taken.parcel));
             }
         }
-        let mut state = self.lock();
-        let parcel = state.pop()?;
-        let flight = state.flights;
-        state.flights += 1;
-        state.flying.insert(flight, parcel.clone());
-        Some((Home::Memory(flight), parcel))
+        self.lock().lift()
     }
 
     /// It need not be kept any longer.
@@ -204,10 +206,7 @@ impl Inner {
     async fn put_back(&self, home: Home, parcel: Parcel) {
         match (home, &self.spool) {
             (Home::Spool(sequence), Some(spool)) => spool.landed(sequence),
-            (Home::Memory(_), Some(spool)) => {
-                self.forget(home);
-                self.spill(spool, parcel).await;
-            }
+            (Home::Memory(_), Some(spool)) => self.spill(spool, home, parcel).await,
             (_, None) => {
                 self.forget(home);
                 self.remember(parcel, true);
@@ -215,12 +214,14 @@ impl Inner {
         }
     }
 
-    async fn spill(&self, spool: &Spool, first: Parcel) {
-        let mut next = Some(first);
-        while let Some(parcel) = next {
+    /// First into the spool, then out of memory: if the end comes in between, some is sent twice, and nothing is lost.
+    async fn spill(&self, spool: &Spool, home: Home, first: Parcel) {
+        let mut next = Some((home, first));
+        while let Some((home, parcel)) = next {
             self.spool(spool, parcel).await;
+            self.forget(home);
             // What the spool does not take is in memory again.
-            next = self.lock().pop_unless_spool_fails();
+            next = self.lock().lift_unless_spool_fails();
         }
     }
 

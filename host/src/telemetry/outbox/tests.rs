@@ -1,5 +1,7 @@
 //! Does everything arrive, or is counted, whatever the destination and the disk do?
 
+pub(crate) mod simulated;
+
 use std::collections::BTreeSet;
 
 use bytes::Bytes;

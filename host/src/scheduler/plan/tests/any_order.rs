@@ -4,14 +4,15 @@
 use std::collections::{BTreeSet, VecDeque};
 
 use proptest::prelude::*;
-use proptest::test_runner::TestCaseError;
+use proptest::strategy::ValueTree as _;
+use proptest::test_runner::{RngAlgorithm, TestCaseError, TestRng, TestRunner};
 use serde_json::{Map, Value, json};
 
 use super::*;
 
 /// A random node. Numbers of others mean an earlier node, modulo what there is; for the first node, the flow's input.
 #[derive(Clone, Debug)]
-struct Shape {
+pub(crate) struct Shape {
     takes: Vec<(usize, Part)>,
     activate: Option<(When, u8)>,
     fails: bool,
@@ -43,6 +44,13 @@ enum Fault {
     Property { node: String, property: String },
 }
 
+impl Shape {
+    /// Of a node that takes nothing and does not fail.
+    pub(crate) fn alone() -> Self {
+        Self { takes: Vec::new(), activate: None, fails: false, shown: Part::Whole, evaluation_only: false }
+    }
+}
+
 impl Part {
     fn path(self) -> &'static str {
         match self {
@@ -67,7 +75,7 @@ fn part() -> impl Strategy<Value = Part> {
     prop_oneof![40 => Just(Part::Whole), 40 => Just(Part::Key), 1 => Just(Part::Gone)]
 }
 
-fn shape() -> impl Strategy<Value = Shape> {
+pub(crate) fn shape() -> impl Strategy<Value = Shape> {
     let when = prop_oneof![
         1 => (0..3_u8).prop_map(When::Literal),
         1 => Just(When::Input),
@@ -214,6 +222,78 @@ impl<'a> Interpreter<'a> {
             Ok((name(node), value.unwrap_or_default()))
         };
         shown.map(output).collect()
+    }
+}
+
+/// A random flow for others to run, and what must come of it.
+#[derive(Debug)]
+pub(crate) struct Expected {
+    pub(crate) flow: Arc<Flow>,
+    shapes: Vec<Shape>,
+    fates: Vec<Fate>,
+    faults: BTreeSet<Fault>,
+    outputs: Result<Vec<(String, Value)>, Fault>,
+}
+
+impl Expected {
+    pub(crate) fn of(shapes: Vec<Shape>) -> Self {
+        let in_order: Vec<usize> = (0..shapes.len()).collect();
+        let flow = Arc::new(flow(&manifest(&shapes, &in_order)));
+        let run = Interpreter::run(&shapes);
+        let (faults, outputs) = (run.faults(), run.outputs());
+        let fates = run.fates;
+        Self { flow, shapes, fates, faults, outputs }
+    }
+
+    /// One of at most so many nodes, which comes of the seed.
+    pub(crate) fn random(seed: u64, most: usize) -> Self {
+        let mut bytes = [0; 32];
+        bytes[..8].copy_from_slice(&seed.to_le_bytes());
+        let rng = TestRng::from_seed(RngAlgorithm::ChaCha, &bytes);
+        let mut runner = TestRunner::new_with_rng(ProptestConfig::default(), rng);
+        let shapes = prop::collection::vec(shape(), 1..=most).new_tree(&mut runner).expect("nothing is filtered");
+        Self::of(shapes.current())
+    }
+
+    /// What this node answers to what it is given; none: it fails.
+    ///
+    /// # Errors
+    /// It is not its turn, or it is given something else than it must be.
+    pub(crate) fn answer(&self, node: &str, given: &Json) -> Result<Option<Json>, String> {
+        let number: usize = node[1..].parse().expect("a number");
+        let given: Value = serde_json::from_str(given.as_str()).expect("JSON");
+        match &self.fates[number] {
+            Fate::Ran { given: expected, output } if *expected == given => Ok(Some(Json::from(output.clone()))),
+            Fate::Failed(Fault::Node(_)) if self.shapes[number].fails => Ok(None),
+            fate => Err(format!("{node} runs with {given} instead of {fate:?}")),
+        }
+    }
+
+    /// Whether a run that nothing disturbed may end so.
+    ///
+    /// # Errors
+    /// How it should have ended.
+    pub(crate) fn check(
+        &self,
+        end: &Result<Vec<(String, Json)>, crate::scheduler::outcome::Failure>,
+    ) -> Result<(), String> {
+        use crate::scheduler::outcome::Failure;
+        let same = match end {
+            Ok(outputs) => {
+                let value = |json: &Json| serde_json::from_str(json.as_str()).expect("JSON");
+                let outputs: Vec<(String, Value)> =
+                    outputs.iter().map(|(name, json)| (name.clone(), value(json))).collect();
+                self.faults.is_empty() && self.outputs.as_ref() == Ok(&outputs)
+            }
+            Err(Failure::Node { node, .. }) => self.faults.contains(&Fault::Node(node.as_str().to_owned())),
+            Err(Failure::Reference(error)) => {
+                let fault = Fault::from(error.clone());
+                self.faults.contains(&fault) || self.faults.is_empty() && self.outputs.as_ref() == Err(&fault)
+            }
+            Err(Failure::ManyStreams | Failure::Timeout | Failure::Stuck) => false,
+        };
+        let Self { faults, outputs, .. } = self;
+        if same { Ok(()) } else { Err(format!("it ended with {end:?} instead of {faults:?}, or else {outputs:?}")) }
     }
 }
 

@@ -1,5 +1,7 @@
 //! Does everything arrive in the end, whatever the other side does?
 
+pub(crate) mod simulated;
+
 use std::collections::BTreeSet;
 use std::sync::MutexGuard;
 

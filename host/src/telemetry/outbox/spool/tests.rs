@@ -78,3 +78,12 @@ fn what_is_too_old_goes_and_is_counted() {
     assert!(taken.is_none());
     assert_eq!((lost, spool.fill()), (7, Fill::default()));
 }
+
+impl Spool {
+    /// What is there, the oldest first.
+    pub(in crate::telemetry::outbox) fn bodies(&self) -> Vec<Bytes> {
+        let sequences: Vec<Sequence> = self.lock().parcels.keys().copied().collect();
+        let body = |sequence: Sequence| self.read(sequence).expect("the disk does not fail").map(|parcel| parcel.body);
+        sequences.into_iter().filter_map(body).collect()
+    }
+}
