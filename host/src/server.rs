@@ -14,6 +14,7 @@ pub mod endpoint;
 pub mod feedback;
 pub mod listener;
 mod page;
+pub mod pressure;
 mod probes;
 pub mod problem;
 pub mod rate;
@@ -40,7 +41,8 @@ use body::Bodies;
 use config::Config;
 use drain::{Drain, Draining, Ended};
 use endpoint::Endpoint;
-use listener::Budget;
+use listener::{Budget, Watched};
+use pressure::Pressure;
 use problem::Problem;
 use token::FeedbackTokens;
 
@@ -62,6 +64,8 @@ pub struct App {
     pub build_info: String,
     /// Whether new requests are welcome: not from the moment the host is asked to stop.
     pub draining: Draining,
+    /// How short memory is.
+    pub pressure: Arc<Pressure>,
     /// Whether the files that say what to serve were wrong when they were last read.
     reload_failed: AtomicBool,
     /// The connections of the two listeners: how many there are, and may be.
@@ -81,6 +85,7 @@ impl App {
     ) -> Self {
         let (endpoint, bodies) = (RwLock::new(Arc::new(endpoint)), Bodies::new(config.bodies.clone()));
         let (public, admin) = (config.listener.budget(), config.listener.for_admin().budget());
+        let pressure = Arc::new(Pressure::new(&config.pressure));
         Self {
             endpoint,
             telemetry,
@@ -90,6 +95,7 @@ impl App {
             access,
             build_info,
             draining,
+            pressure,
             reload_failed: AtomicBool::new(false),
             public,
             admin,
@@ -154,16 +160,19 @@ impl Server {
         let Self { public, admin, app } = self;
         let listen = &config.listener;
         let (places, routes) = (app.public.clone(), public_routes(app.clone()));
-        let public = listener::serve(public, routes, listen.clone(), places, drain.watch());
+        let watched = Watched { draining: drain.watch(), pressure: Some(app.pressure.clone()) };
+        let public = listener::serve(public, routes, listen.clone(), places, watched);
         // Ends last, so that probes are answered until the end: it watches nobody.
         let nobody = Drain::default();
         let (places, routes) = (app.admin.clone(), admin_routes(app.clone()));
-        let admin = listener::serve(admin, routes, listen.for_admin(), places, nobody.watch());
+        let watched = Watched { draining: nobody.watch(), pressure: None };
+        let admin = listener::serve(admin, routes, listen.for_admin(), places, watched);
         tokio::select! {
             ended = drain.conduct(&config.drain, stop, public) => ended,
             () = admin => Ended::Hurried,
-            // Never ready: keys are followed as long as anything is served.
+            // Never ready: keys and memory are followed as long as anything is served.
             () = app.access.auth.follow() => Ended::Hurried,
+            () = app.pressure.follow() => Ended::Hurried,
         }
     }
 }

@@ -35,6 +35,7 @@ mod metrics;
 mod models;
 mod models_fail;
 mod openapi;
+mod operations;
 mod otlp;
 mod outage;
 mod overload;

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::Request;
@@ -149,6 +150,11 @@ impl TestHost {
         self.process.wrote(text).await;
     }
 
+    /// Whether it has written this text by now.
+    pub fn has_written(&self, text: &str) -> bool {
+        self.process.has_written(text)
+    }
+
     /// Sends SIGTERM and waits for the end. After that all telemetry has been delivered.
     ///
     /// # Panics
@@ -189,6 +195,20 @@ impl TestHost {
     /// How much memory it has, in bytes: its resident set.
     pub fn resident(&self) -> u64 {
         self.process.resident()
+    }
+
+    /// How long its threads have run, together.
+    pub fn processor_time(&self) -> Duration {
+        self.process.processor_time()
+    }
+
+    /// From now on nobody reads what it writes: its pipes fill.
+    pub fn stop_reading(&self) {
+        self.process.stop_reading();
+    }
+
+    pub fn read_again(&self) {
+        self.process.read_again();
     }
 
     /// Lets it have no more than so many file descriptors from now on.

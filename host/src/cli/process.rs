@@ -1,6 +1,8 @@
 //! What a verb that runs flows needs of the process: a log, two runtimes, and their end in the right order.
 
+use std::backtrace::{Backtrace, BacktraceStatus};
 use std::io::{IsTerminal as _, stderr};
+use std::panic;
 use std::pin::pin;
 use std::time::Duration;
 
@@ -157,6 +159,21 @@ pub(super) fn start_log(filter: &str, redactor: &Redactor) -> Result<HostLog, Er
     let log = HostLog::default();
     let layers = tracing_subscriber::registry().with(filter).with(shown).with(log.layer());
     // A second start in one process, as tests may do, keeps the first log.
-    let _ = layers.try_init();
+    if layers.try_init().is_ok() {
+        log_panics();
+    }
     Ok(log)
+}
+
+/// Has panics told like all else that goes wrong: in one line, masked, and without waiting for whoever reads it. Whoever asks
+/// for backtraces gets the usual text.
+fn log_panics() {
+    let usual = panic::take_hook();
+    panic::set_hook(Box::new(move |panic| {
+        if Backtrace::capture().status() == BacktraceStatus::Captured || !tracing::enabled!(tracing::Level::ERROR) {
+            return usual(panic);
+        }
+        let (thread, told) = (std::thread::current(), panic.to_string().replace('\n', ": "));
+        tracing::error!(thread = thread.name(), "{told}");
+    }));
 }

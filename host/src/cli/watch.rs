@@ -3,10 +3,11 @@
 use std::sync::{Arc, Weak};
 
 use crate::capability::upstream::breaker::State;
+use crate::cli::masked;
 use crate::sandbox::component::Workshop;
 use crate::server::App;
 use crate::server::listener::Budget;
-use crate::telemetry::{Circuit, Compiled, Connections, Listener, Pool, Queue, Slots, Telemetry};
+use crate::telemetry::{Circuit, Compiled, Connections, Listener, Memory, Pool, Queue, Slots, Telemetry};
 
 /// The sandbox.
 pub(super) fn workshop(telemetry: &Telemetry, workshop: &Arc<Workshop>) {
@@ -34,6 +35,12 @@ pub(super) fn app(telemetry: &Telemetry, app: &Arc<App>) {
         let Some(app) = known.upgrade() else { return Vec::new() };
         vec![connections(Listener::Public, &app.public), connections(Listener::Admin, &app.admin)]
     });
+    let known = Arc::downgrade(app);
+    telemetry.watch_memory(move || {
+        let app = known.upgrade()?;
+        Some(Memory { used: app.pressure.used(), limit: app.pressure.limit().unwrap_or_default() })
+    });
+    telemetry.watch_log(masked::lost);
 }
 
 /// What is served now: after a reload these are others.

@@ -1,7 +1,7 @@
 //! The settings of everything that serves; each part declares its own.
 
 use crate::server::problem::upstream;
-use crate::server::{access, admission, body, drain, listener, reply, token};
+use crate::server::{access, admission, body, drain, listener, pressure, reply, token};
 use crate::setting::Reader;
 
 /// What an operator says about serving.
@@ -14,6 +14,7 @@ pub struct Config {
     pub upstream: upstream::Statuses,
     pub tokens: token::Config,
     pub listener: listener::Config,
+    pub pressure: pressure::Config,
     pub drain: drain::Config,
 }
 
@@ -27,6 +28,7 @@ impl Config {
             upstream: upstream::Statuses::read(reader),
             tokens: token::Config::read(reader),
             listener: listener::Config::read(reader),
+            pressure: pressure::Config::read(reader),
             drain: drain::Config::read(reader),
         }
     }

@@ -22,6 +22,7 @@ use tokio::net::{TcpListener, TcpSocket};
 use tokio::task::JoinSet;
 
 use crate::server::drain::{Draining, Phase};
+use crate::server::pressure::{Level, Pressure};
 use crate::setting::{self, Setting};
 
 use accept::Acceptor;
@@ -161,10 +162,27 @@ pub fn bind(address: SocketAddr) -> std::io::Result<TcpListener> {
     socket.listen(BACKLOG)
 }
 
+/// What says that connections should not stay.
+#[derive(Clone, Debug)]
+pub struct Watched {
+    pub draining: Draining,
+    /// None: of an operator's listener, whose probes must not suffer.
+    pub pressure: Option<Arc<Pressure>>,
+}
+
+impl Watched {
+    /// Whether an answer is the last of its connection.
+    fn is_to_close(&self) -> bool {
+        let is_short = |pressure: &Arc<Pressure>| pressure.level() > Level::Ample;
+        self.draining.has_reached(Phase::Leaving) || self.pressure.as_ref().is_some_and(is_short)
+    }
+}
+
 /// Serves connections until the host closes, and then those that are left, until they end or everything is cancelled.
-pub async fn serve(listener: TcpListener, routes: Router, config: Config, budget: Arc<Budget>, mut draining: Draining) {
+pub async fn serve(listener: TcpListener, routes: Router, config: Config, budget: Arc<Budget>, watched: Watched) {
     let mut acceptor = Acceptor::new(listener, budget, config.favoured);
-    let shared = Shared { routes, config: Arc::new(config), draining: draining.clone() };
+    let mut draining = watched.draining.clone();
+    let shared = Shared { routes, config: Arc::new(config), watched };
     let mut connections = JoinSet::new();
     loop {
         let (socket, peer, place) = tokio::select! {

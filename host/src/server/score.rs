@@ -28,6 +28,7 @@ pub(super) async fn score(
     let flow = &deployment.runner.flow;
     // Before anything has run, or been paid for.
     let form = accept.choose(!flow.stream_candidates().is_empty())?;
+    app.pressure.check()?;
     deployment.admission.check()?;
     let body = app.bodies.score(&headers, body).await?;
     let inputs = Inputs::decode(flow, &body)?.find_images(flow)?;

@@ -23,7 +23,7 @@ use super::names::{self, dimension, metric};
 use super::usage::Tokens;
 use words::Words;
 
-pub use gauges::{Circuit, Compiled, Connections, Listener, Pool, Queue, Slots};
+pub use gauges::{Circuit, Compiled, Connections, Listener, Memory, Pool, Queue, Slots};
 pub(super) use gauges::{rising, signed, up_down};
 pub use http::HttpRequestTimer;
 pub(super) use models::ModelCall;
@@ -93,6 +93,8 @@ pub enum Refused {
     BodyTooLarge,
     /// Its body did not come in time.
     BodyTooSlow,
+    /// The host was short of memory.
+    MemoryScarce,
     Unauthenticated,
     RateLimited,
 }
@@ -276,6 +278,7 @@ impl Refused {
             Self::BodiesFull => "bodies_full",
             Self::BodyTooLarge => "body_too_large",
             Self::BodyTooSlow => "body_too_slow",
+            Self::MemoryScarce => "memory_scarce",
             Self::Unauthenticated => "unauthenticated",
             Self::RateLimited => "rate_limited",
         }

@@ -4,8 +4,9 @@ use std::io::{BufRead, BufReader, Read};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::{Arc, Mutex, mpsc};
+use std::sync::{Arc, Condvar, Mutex, mpsc};
 use std::thread::{self, JoinHandle};
+use std::time::Duration;
 
 use rustix::process::{Pid, Resource, Rlimit, Signal, getrlimit, kill_process, prlimit};
 use tokio::sync::watch;
@@ -39,8 +40,28 @@ impl Exit {
 pub(crate) struct Process {
     pid: Pid,
     state: Arc<watch::Sender<State>>,
+    ears: Arc<Ears>,
     /// Closed when the process has ended: what `Drop`, which cannot await, waits for.
     ended: Mutex<mpsc::Receiver<()>>,
+}
+
+/// Whether its outputs are read.
+#[derive(Debug, Default)]
+struct Ears {
+    closed: Mutex<bool>,
+    opened: Condvar,
+}
+
+impl Ears {
+    fn close(&self, closed: bool) {
+        *self.closed.lock().expect("nobody panics while holding it") = closed;
+        self.opened.notify_all();
+    }
+
+    fn wait(&self) {
+        let closed = self.closed.lock().expect("nobody panics while holding it");
+        drop(self.opened.wait_while(closed, |closed| *closed).expect("nobody panics while holding it"));
+    }
 }
 
 #[derive(Debug, Default)]
@@ -66,6 +87,8 @@ pub(crate) fn weir() -> Command {
     command.env("WEIR_CACHE_DIR", target_folder().join("test-cache"));
     // Nobody has to notice before a host ends.
     command.env("WEIR_DRAIN_DELAY", "0");
+    // Tests run beside builds, in a cgroup that may be nearly full.
+    command.env("WEIR_MEMORY_LIMIT", "1024GiB");
     command
 }
 
@@ -81,9 +104,10 @@ impl Process {
         let mut child = command.spawn().expect("the program under test can be started");
         let pid = i32::try_from(child.id()).ok().and_then(Pid::from_raw).expect("a child has a positive pid");
         let state = Arc::new(watch::Sender::new(State::default()));
+        let ears = Arc::new(Ears::default());
         let readers = [
-            read(child.stdout.take().expect("stdout is a pipe"), &state, |state| &mut state.stdout),
-            read(child.stderr.take().expect("stderr is a pipe"), &state, |state| &mut state.stderr),
+            read(child.stdout.take().expect("stdout is a pipe"), &ears, &state, |state| &mut state.stdout),
+            read(child.stderr.take().expect("stderr is a pipe"), &ears, &state, |state| &mut state.stderr),
         ];
         let (running, ended) = mpsc::channel();
         let watcher = Arc::clone(&state);
@@ -91,7 +115,7 @@ impl Process {
             wait(child, readers, &watcher);
             drop(running);
         });
-        Self { pid, state, ended: Mutex::new(ended) }
+        Self { pid, state, ears, ended: Mutex::new(ended) }
     }
 
     /// The admin and the public address, or how the process ended before it told them.
@@ -101,6 +125,11 @@ impl Process {
             ready.map(Ok).or_else(|| state.exit().map(Err))
         })
         .await
+    }
+
+    pub(crate) fn has_written(&self, text: &str) -> bool {
+        let state = self.state.borrow();
+        state.stdout.contains(text) || state.stderr.contains(text)
     }
 
     pub(crate) async fn wrote(&self, text: &str) {
@@ -130,6 +159,26 @@ impl Process {
 
     pub(crate) fn interrupt(&self) {
         self.signal(Signal::INT);
+    }
+
+    /// From now on nobody reads what it writes.
+    pub(crate) fn stop_reading(&self) {
+        self.ears.close(true);
+    }
+
+    pub(crate) fn read_again(&self) {
+        self.ears.close(false);
+    }
+
+    /// How long its threads have run, together.
+    pub(crate) fn processor_time(&self) -> Duration {
+        let stat = format!("/proc/{}/stat", self.pid.as_raw_nonzero());
+        let stat = std::fs::read_to_string(stat).expect("the process runs");
+        // Behind the name, which may have spaces in it; from there on the third is the first.
+        let (_, fields) = stat.rsplit_once(") ").expect("a process has a name");
+        let ticks = fields.split(' ').skip(11).take(2).map(|ticks| ticks.parse::<u64>().expect("a number of ticks"));
+        // Linux tells programs of a hundred ticks a second, whatever it counts.
+        Duration::from_millis(10 * ticks.sum::<u64>())
     }
 
     /// How many file descriptors it has open, and how many of them are sockets.
@@ -179,6 +228,7 @@ impl Process {
 
 impl Drop for Process {
     fn drop(&mut self) {
+        self.read_again();
         self.terminate();
         let ended = self.ended.get_mut().expect("nobody panics while holding the receiver");
         if ended.recv_timeout(PATIENCE) == Err(mpsc::RecvTimeoutError::Timeout) {
@@ -200,16 +250,19 @@ impl State {
 /// Copies an output into the state, line by line.
 fn read(
     output: impl Read + Send + 'static,
+    ears: &Arc<Ears>,
     state: &Arc<watch::Sender<State>>,
     field: fn(&mut State) -> &mut String,
 ) -> JoinHandle<()> {
-    let state = Arc::clone(state);
+    let (ears, state) = (Arc::clone(ears), Arc::clone(state));
     thread::spawn(move || {
         let mut output = BufReader::new(output);
         let mut line = Vec::new();
+        ears.wait();
         while output.read_until(b'\n', &mut line).is_ok_and(|bytes| bytes > 0) {
             state.send_modify(|state| field(state).push_str(&String::from_utf8_lossy(&line)));
             line.clear();
+            ears.wait();
         }
     })
 }

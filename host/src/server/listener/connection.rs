@@ -14,11 +14,11 @@ use tokio::time::sleep;
 
 use crate::chance::chance;
 use crate::server::Peer;
-use crate::server::drain::{Draining, Phase};
-use crate::server::listener::Config;
+use crate::server::drain::Phase;
 use crate::server::listener::budget::Place;
 use crate::server::listener::exchange::{Answers, Exchange};
 use crate::server::listener::wire::{Timeouts, Wire};
+use crate::server::listener::{Config, Watched};
 
 /// What hyper may hold of a head or of an answer that waits for a slow client. Heads are checked before hyper sees them,
 /// and must fit.
@@ -33,18 +33,19 @@ const JITTER: u32 = 10;
 pub(super) struct Shared {
     pub(super) routes: Router,
     pub(super) config: Arc<Config>,
-    pub(super) draining: Draining,
+    pub(super) watched: Watched,
 }
 
 /// Serves one connection until it ends. It gives its place back then.
 pub(super) async fn serve(socket: TcpStream, peer: Peer, shared: Shared, _place: Place) {
     // Answers and stream chunks are small and must leave at once.
     let _ = socket.set_nodelay(true);
-    let Shared { routes, config, mut draining } = shared;
+    let Shared { routes, config, watched } = shared;
+    let mut draining = watched.draining.clone();
     let exchange = Arc::new(Exchange::default());
     let wire = Wire::new(socket, exchange.clone(), config.head, Timeouts::of(&config));
     let routes = TowerToHyperService::new(routes);
-    let answers = Answers { exchange: exchange.clone(), routes, peer, draining: draining.clone() };
+    let answers = Answers { exchange: exchange.clone(), routes, peer, watched };
     let service = service_fn(move |request| answers.clone().answer(request));
 
     let mut http = http1::Builder::new();

@@ -18,7 +18,8 @@ use hyper_util::service::TowerToHyperService;
 
 use crate::server::Peer;
 use crate::server::caught::caught;
-use crate::server::drain::{Draining, Phase};
+use crate::server::drain::Phase;
+use crate::server::listener::Watched;
 use crate::server::listener::upload::Upload;
 use crate::server::problem::Problem;
 
@@ -82,7 +83,7 @@ pub(super) struct Answers {
     pub(super) exchange: Arc<Exchange>,
     pub(super) routes: TowerToHyperService<Router>,
     pub(super) peer: Peer,
-    pub(super) draining: Draining,
+    pub(super) watched: Watched,
 }
 
 impl Answers {
@@ -95,7 +96,7 @@ impl Answers {
             }
             None => self.route(request).await,
         };
-        if close || self.exchange.is_closing() || self.draining.has_reached(Phase::Leaving) {
+        if close || self.exchange.is_closing() || self.watched.is_to_close() {
             response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
         }
         Ok(response.map(|body| Answer { body, _answering: answering }))
@@ -107,7 +108,7 @@ impl Answers {
         parts.extensions.insert(self.peer);
         let upload = Upload::new(&parts.headers);
         let request = Request::from_parts(parts, upload.watch(body));
-        let mut draining = self.draining.clone();
+        let mut draining = self.watched.draining.clone();
         let routed = self.routes.call(request);
         let response = tokio::select! {
             biased;

@@ -21,6 +21,7 @@ async fn a_handler_that_panics_ends_its_request_and_nothing_else() {
     let listener = bind("127.0.0.1:0".parse().expect("an address")).expect("loopback has a free port");
     let address = listener.local_addr().expect("it is bound");
     let drain = Drain::default();
+    let watched = Watched { draining: drain.watch(), pressure: None };
     let client = async {
         let mut socket = TcpStream::connect(address).await.expect("the listener accepts");
         let requests =
@@ -32,7 +33,7 @@ async fn a_handler_that_panics_ends_its_request_and_nothing_else() {
     };
     let answers = tokio::select! {
         answers = client => answers,
-        () = serve(listener, routes, Config::default(), Config::default().budget(), drain.watch()) => panic!("it serves until it is told to stop"),
+        () = serve(listener, routes, Config::default(), Config::default().budget(), watched) => panic!("it serves until it is told to stop"),
     };
     assert!(answers.starts_with("HTTP/1.1 500 "), "{answers}");
     assert!(answers.contains("\"innerError\":{\"code\":\"Internal\"}"), "{answers}");

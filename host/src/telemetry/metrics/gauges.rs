@@ -76,6 +76,14 @@ pub struct Connections {
     pub refused: u64,
 }
 
+/// The memory of the host.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Memory {
+    pub used: u64,
+    /// 0: there is none.
+    pub limit: u64,
+}
+
 /// Which listener it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Listener {
@@ -161,6 +169,23 @@ impl Telemetry {
         rising(&meter, metric::CONNECTION_REFUSED, move |told| {
             now().iter().for_each(|it| told.observe(it.refused, &[it.listener.label()]));
         });
+    }
+
+    /// The same for memory.
+    pub fn watch_memory(&self, now: impl Fn() -> Option<Memory> + Send + Sync + 'static) {
+        let (meter, now) = (self.conventions(), Arc::new(now));
+        let ask = now.clone();
+        up_down(&meter, metric::MEMORY_USED, move |told| {
+            ask().iter().for_each(|it| told.observe(signed(it.used), &[]));
+        });
+        up_down(&meter, metric::MEMORY_LIMIT, move |told| {
+            now().iter().for_each(|it| told.observe(signed(it.limit), &[]));
+        });
+    }
+
+    /// The same for lines of the log that were not written.
+    pub fn watch_log(&self, lost: impl Fn() -> u64 + Send + Sync + 'static) {
+        rising(&self.conventions(), metric::LOG_LOST, move |told| told.observe(lost(), &[]));
     }
 
     /// The same for feedback that waits, for how long the host runs, and which it is.

@@ -57,6 +57,9 @@ pub const REQUEST_REFUSED: &str = "weir.request.refused";
 pub const CONNECTION_OPEN: &str = "weir.connection.open";
 pub const CONNECTION_LIMIT: &str = "weir.connection.limit";
 pub const CONNECTION_REFUSED: &str = "weir.connection.refused";
+pub const MEMORY_USED: &str = "weir.memory.used";
+pub const MEMORY_LIMIT: &str = "weir.memory.limit";
+pub const LOG_LOST: &str = "weir.log.lost";
 pub const INSTANCE_ACTIVE: &str = "weir.instance.active";
 pub const INSTANTIATION_DURATION: &str = "weir.instantiation.duration";
 pub const POOL_SLOT: &str = "weir.pool.slot";
@@ -268,6 +271,15 @@ pub static ALL: &[Instrument] = &[
         ..counter(CONNECTION_LIMIT, "{connection}", "Connections that clients may have open.", &[d::LISTENER])
     },
     counter(CONNECTION_REFUSED, "{connection}", "Connections that were closed for want of a place.", &[d::LISTENER]),
+    Instrument {
+        kind: Kind::UpDownCounter,
+        ..counter(MEMORY_USED, "By", "Memory that the host takes, or all that runs in its cgroup.", &[])
+    },
+    Instrument {
+        kind: Kind::UpDownCounter,
+        ..counter(MEMORY_LIMIT, "By", "How much of it there may be; 0: there is no limit.", &[])
+    },
+    counter(LOG_LOST, "{line}", "Lines of the host's log that were not written, since nobody read them.", &[]),
     Instrument {
         kind: Kind::UpDownCounter,
         ..counter(INSTANCE_ACTIVE, "{instance}", "Instances of components that live at the moment.", &[])

@@ -79,6 +79,23 @@ fn what_is_too_old_goes_and_is_counted() {
     assert_eq!((lost, spool.fill()), (7, Fill::default()));
 }
 
+#[test]
+fn a_wall_clock_that_is_set_by_hours_loses_nothing() {
+    let folder = TempDir::new().unwrap();
+    let spool = Spool::open(folder.path(), Signal::Traces, 1 << 20, 48 * LONG).unwrap();
+    let hour = 3_600_000;
+    // Kept when the clock was an hour late, and ten years early.
+    for (items, time) in [(1, since_1970() - hour), (2, since_1970() + 10 * 365 * 24 * hour)] {
+        block_on(spool.keep(&parcel(items, 10))).unwrap();
+        spool.lock().parcels.values_mut().last().unwrap().time = time;
+    }
+    assert_eq!(all(&spool), [1, 2]);
+    let oldest = spool.fill().oldest.unwrap();
+    assert!(oldest >= LONG && oldest < 2 * LONG, "{oldest:?}");
+    spool.lock().parcels.pop_first();
+    assert_eq!(spool.fill().oldest, Some(Duration::ZERO));
+}
+
 impl Spool {
     /// What is there, the oldest first.
     pub(in crate::telemetry::outbox) fn bodies(&self) -> Vec<Bytes> {
