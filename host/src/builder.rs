@@ -14,7 +14,9 @@ use serde::Deserialize;
 
 use crate::folder::{Folder, FolderError};
 use crate::guest::{self, Toolchain};
+use crate::sandbox::accept::MAX_SIZE;
 use crate::sandbox::component::Digest;
+use crate::units::Bytes;
 
 use lock::{Lock, LockError, Locked};
 
@@ -34,6 +36,8 @@ pub enum BuildError {
     NotBuilt(String),
     #[error("{0}: expected a .wasm file, or the folder of a Rust crate (with a Cargo.toml)")]
     UnknownSource(String),
+    #[error("{path}: larger than {max}, the most that a component may have; {} can be raised", MAX_SIZE.variable)]
+    TooLarge { path: String, max: Bytes },
     #[error("{0}: the crate did not build; the compiler's errors are above")]
     Failed(String),
     #[error("{0}: the crate makes no component; its Cargo.toml needs `[lib] crate-type = [\"cdylib\"]`")]
@@ -74,7 +78,11 @@ pub fn build(folder: &Folder, paths: &[&str], mut tell: impl FnMut(&str)) -> Res
 pub fn component(folder: &Folder, path: &str, max: usize) -> Result<(Vec<u8>, Option<String>), BuildError> {
     let resolved = folder.resolve(path)?;
     if source_of(folder, path)? == Source::Wasm {
-        return Ok((folder.read_bytes(path, max)?, None));
+        let bytes = folder.read_bytes(path, max).map_err(|error| match error {
+            FolderError::TooLarge { path, limit } => BuildError::TooLarge { path, max: Bytes(limit as u64) },
+            other => other.into(),
+        })?;
+        return Ok((bytes, None));
     }
     let out = folder.root().join(OUT);
     let lock = Lock::read(&out)?;

@@ -1,6 +1,7 @@
 //! `weir inspect`: what a component is, what it takes and what it asks for.
 
-use std::fs;
+use std::fs::File;
+use std::io::Read as _;
 
 use anyhow::Context as _;
 use tokio::runtime::Builder;
@@ -10,8 +11,12 @@ use crate::config::GivenArgs;
 
 pub fn run(args: &InspectArgs) -> Done {
     let shown = args.file.display().to_string();
-    let bytes = fs::read(&args.file).map_err(|error| Error::wrong(format_args!("{shown}: {error}")))?;
     let workshop = workshop(settings(&GivenArgs::default())?.flows.components)?;
+    let failed = |error| Error::wrong(format_args!("{shown}: {error}"));
+    // One byte more than it may have is enough to be told that it has too many.
+    let file = File::open(&args.file).map_err(failed)?;
+    let mut bytes = Vec::new();
+    file.take(workshop.max_size() as u64 + 1).read_to_end(&mut bytes).map_err(failed)?;
     let component = workshop.load(&shown, &bytes).map_err(Error::wrong)?;
     let runtime = Builder::new_current_thread().enable_all().build().context("no runtime")?;
     let description = runtime.block_on(component.describe()).map_err(Error::wrong)?;

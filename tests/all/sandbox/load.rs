@@ -108,7 +108,12 @@ async fn compiled_code_is_taken_from_no_flow_folder() {
 #[tokio::test]
 async fn what_is_too_much_is_told_by_name_and_by_the_setting_that_raises_it() {
     let whole = fs::read(guest("run_returns")).expect("a guest");
-    refused(&whole, |host| host.env("WEIR_COMPONENT_SIZE", "1KiB"), "bad.wasm: larger than 1024 bytes").await;
+    refused(
+        &whole,
+        |host| host.env("WEIR_COMPONENT_SIZE", "1KiB"),
+        "bad.wasm: larger than 1 KiB, the most that a component may have; WEIR_COMPONENT_SIZE can be raised",
+    )
+    .await;
     let functions = "functions, more than the 10 that a component may have; WEIR_COMPONENT_FUNCTIONS can be raised";
     refused(&whole, |host| host.env("WEIR_COMPONENT_FUNCTIONS", "10"), functions).await;
     let memory = "4294967296 bytes of memory from its beginning, more than the 1073741824";
