@@ -9,14 +9,13 @@ use minijinja::syntax::SyntaxConfig;
 use super::Template;
 
 /// Names that every template has.
-const GLOBALS: [&str; 13] = [
+const GLOBALS: [&str; 12] = [
     "range",
     "dict",
     "lipsum",
     "cycler",
     "joiner",
     "namespace",
-    "debug",
     "loop",
     "self",
     "super",

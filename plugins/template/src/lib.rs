@@ -87,6 +87,8 @@ fn environment() -> Environment<'static> {
         Ok(())
     });
     filters::add_to(&mut environment);
+    // jinja2 has no such function: it prints all there is.
+    environment.remove_global("debug");
     environment
 }
 

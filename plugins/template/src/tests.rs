@@ -62,3 +62,50 @@ fn a_failure_names_its_kind_and_line() {
          Please modify your prompt to fix the issue.",
     );
 }
+
+/// What opens a shell or a file in jinja2 without a sandbox. Nothing of it is there: it is empty, or fails.
+#[test]
+fn classic_payloads_find_nothing() {
+    let variables = serde_json::json!({"text": "x", "object": {"a": [1]}, "list": [{"b": null}]});
+    let serde_json::Value::Object(variables) = variables else { panic!("variables are an object") };
+    for payload in [
+        "{{ ''.__class__.__mro__[1].__subclasses__() }}",
+        "{{ text.__class__.__base__.__subclasses__()[40]('/etc/passwd').read() }}",
+        "{{ ''['__cl' ~ 'ass__'] }}",
+        "{{ text | attr('__class__') }}",
+        "{{ object.__init__.__globals__ }}",
+        "{{ object.keys.__globals__ }}",
+        "{{ self.__init__.__globals__.__builtins__.open('/etc/passwd').read() }}",
+        "{{ self._TemplateReference__context }}",
+        "{{ cycler.__init__.__globals__.os.popen('id').read() }}",
+        "{{ joiner.__init__.__globals__.os.popen('id').read() }}",
+        "{{ lipsum.__globals__['os'].popen('id').read() }}",
+        "{{ namespace.__init__.__globals__ }}",
+        "{{ config.__class__.from_envvar('PATH') }}",
+        "{{ request.application.__globals__ }}",
+        "{{ get_flashed_messages.__globals__ }}",
+        "{{ url_for.__globals__ }}",
+        "{{ range.__init__ }}",
+        "{{ [].append.__self__ }}",
+        "{{ ''.format.__func__ }}",
+        "{{ '{0.__class__}'.format(text) }}",
+        "{{ '%s' % text.__class__ }}",
+        "{{ text | map('__class__') | list }}",
+        "{{ list | map(attribute='__class__') | list }}",
+        "{{ object | tojson | attr('__class__') }}",
+        "{% include '/etc/passwd' %}",
+        "{% include ['/etc/passwd', 'x'] ignore missing %}",
+        "{% import '/etc/passwd' as x %}{{ x }}",
+        "{% from '/etc/passwd' import x %}{{ x }}",
+        "{% extends '/etc/passwd' %}",
+        "{{ import('os') }}",
+        "{{ eval('1') }}{{ exec('1') }}",
+        "{{ open('/etc/passwd').read() }}",
+        "{{ environ('PATH') }}{{ env }}",
+        "{{ debug() }}",
+    ] {
+        let Ok(text) = render(payload, &variables, Lists::Python) else { continue };
+        let harmless = text.replace(['[', ']', ',', ' '], "").replace("None", "");
+        assert!(harmless.is_empty() || harmless == "{0.__class__}", "{payload} gives {text:?}");
+    }
+}
