@@ -66,6 +66,7 @@ replayed!(
     score_body,
     description,
     batch_results,
+    http_requests,
     trace_context,
     accept,
     sse,

@@ -7,9 +7,9 @@ mod accept;
 mod budget;
 mod connection;
 mod exchange;
-mod framing;
-mod gate;
-mod head;
+pub mod framing;
+pub mod gate;
+pub mod head;
 mod upload;
 mod wire;
 

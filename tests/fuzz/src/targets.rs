@@ -40,7 +40,7 @@ use weir::flow::reference::Reference;
 use weir::flow::value::Json;
 use weir::flow::{Binding, Draft, FileError, Flow, NodeKind, Surroundings, python};
 
-pub use caller::{accept, trace_context};
+pub use caller::{accept, http_requests, trace_context};
 pub use model::{model_reply, sse};
 pub use node::{component, prompt_markup};
 pub use operator::{config, egress_url, journal};
@@ -60,7 +60,7 @@ const MAX_READ: usize = 32 * 1024 * 1024;
 pub type Target = fn(&[u8]);
 
 /// All of them, by the names of their corpora.
-pub const TARGETS: [(&str, Target); 21] = [
+pub const TARGETS: [(&str, Target); 22] = [
     ("flow_yaml", flow_yaml),
     ("deployment_yaml", deployment_yaml),
     ("reference", reference),
@@ -70,6 +70,7 @@ pub const TARGETS: [(&str, Target); 21] = [
     ("score_body", score_body),
     ("description", description),
     ("batch_results", batch_results),
+    ("http_requests", http_requests),
     ("trace_context", trace_context),
     ("accept", accept),
     ("sse", sse),

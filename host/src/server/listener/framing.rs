@@ -34,7 +34,7 @@ pub(super) enum Chunks {
 
 /// The bytes are no body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Broken;
+pub struct Broken;
 
 impl Framing {
     pub(super) fn chunked() -> Self {

@@ -11,14 +11,14 @@ use crate::server::listener::head::{self, Limits, Scan};
 use crate::server::problem::Problem;
 
 /// What hyper reads instead of a head that is refused.
-const STAND_IN: &[u8] = b"GET /refused HTTP/1.1\r\nhost: refused\r\nconnection: close\r\n\r\n";
+pub const STAND_IN: &[u8] = b"GET /refused HTTP/1.1\r\nhost: refused\r\nconnection: close\r\n\r\n";
 /// How much of the next requests is read while one is being answered. As long as there is room, it shows if the client
 /// goes away.
 const READ_AHEAD: usize = 16 * 1024;
 
 /// See the head of this file.
 #[derive(Debug)]
-pub(super) struct Gate {
+pub struct Gate {
     limits: Limits,
     /// Came from the client and has not been passed on.
     held: BytesMut,
@@ -40,7 +40,7 @@ enum State {
 
 /// What to do next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Step {
+pub enum Step {
     /// A request begins: its head passes next.
     Begin,
     /// Hand bytes on.
@@ -58,11 +58,11 @@ pub(super) enum Step {
 }
 
 impl Gate {
-    pub(super) fn new(limits: Limits) -> Self {
+    pub fn new(limits: Limits) -> Self {
         Self { limits, held: BytesMut::new(), open: 0, state: State::Head(Scan::default()), refusal: None }
     }
 
-    pub(super) fn received(&mut self, bytes: &[u8]) {
+    pub fn received(&mut self, bytes: &[u8]) {
         self.held.extend_from_slice(bytes);
     }
 
@@ -72,7 +72,7 @@ impl Gate {
     }
 
     /// Why the request that comes next, the stand-in, is refused.
-    pub(super) fn take_refusal(&mut self) -> Option<Problem> {
+    pub fn take_refusal(&mut self) -> Option<Problem> {
         self.refusal.take()
     }
 
@@ -80,7 +80,7 @@ impl Gate {
     ///
     /// # Errors
     /// If a body is not framed as it should be.
-    pub(super) fn step(&mut self, answering: bool) -> Result<Step, Broken> {
+    pub fn step(&mut self, answering: bool) -> Result<Step, Broken> {
         if self.open > 0 {
             return Ok(Step::Pass);
         }
@@ -137,7 +137,7 @@ impl Gate {
     }
 
     /// Takes up to so many bytes that may be passed on.
-    pub(super) fn pass(&mut self, most: usize) -> BytesMut {
+    pub fn pass(&mut self, most: usize) -> BytesMut {
         let count = self.open.min(most);
         self.open -= count;
         self.held.split_to(count)

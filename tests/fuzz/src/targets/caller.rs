@@ -1,11 +1,123 @@
-//! What the headers of a request may say: its trace, its baggage and the form of the reply.
+//! What a request may be on the wire, and what its headers may say: its trace, its baggage and the form of the reply.
 
 use http::{HeaderMap, HeaderName, HeaderValue};
+use weir::server::listener::framing::Broken;
+use weir::server::listener::gate::{Gate, STAND_IN, Step};
+use weir::server::listener::head::Limits;
 use weir::server::reply::accept::{Accept, Form};
 use weir::telemetry::propagation::{self, Propagators};
 
 /// Longest header that is tried: what a request may have in all.
 const MAX_HEADERS: usize = 16 * 1024;
+
+/// Bytes of a connection. The first byte says how long the pieces are in which they arrive.
+pub fn http_requests(data: &[u8]) {
+    let Some((&cut, bytes)) = data.split_first() else { return };
+    let (whole, refused, broken) = passed(std::iter::once(bytes));
+    let (passed, refused_too, broken_too) = passed(bytes.chunks(usize::from(cut % 16) + 1));
+    assert_eq!((refused_too, broken_too), (refused, broken), "in pieces");
+    // Where a body breaks, more of it may have passed if less came at once.
+    assert!(passed == whole || broken && passed.starts_with(&whole), "in pieces");
+    let own = match passed.strip_suffix(STAND_IN) {
+        Some(own) if refused => own,
+        _ => &passed,
+    };
+    assert!(own.len() <= bytes.len() && (!refused || own.len() < passed.len()), "nothing is made up");
+    // What hyper is given can be read in one way only.
+    let mut rest = own;
+    while !rest.is_empty() {
+        rest = request(rest).unwrap_or_else(|wrong| panic!("{wrong} passes: {:?}", String::from_utf8_lossy(rest)));
+    }
+}
+
+/// What passes of bytes that arrive in these pieces, if each request is answered at once; whether one was refused, and
+/// whether a body broke.
+fn passed<'a>(pieces: impl Iterator<Item = &'a [u8]>) -> (Vec<u8>, bool, bool) {
+    let limits = Limits { headers: 16, all: 2048, each: 512, uri: 256 };
+    let (mut gate, mut passed, mut refused) = (Gate::new(limits), Vec::new(), false);
+    for piece in pieces {
+        gate.received(piece);
+        loop {
+            match gate.step(false) {
+                Ok(Step::Begin) => refused |= gate.take_refusal().is_some(),
+                Ok(Step::Pass) => passed.extend_from_slice(&gate.pass(7)),
+                Ok(Step::Body | Step::Idle | Step::Head | Step::Watch | Step::Hold) => break,
+                Err(Broken) => return (passed, refused, true),
+            }
+        }
+    }
+    (passed, refused, false)
+}
+
+/// What follows a request, by the strictest reading of the standard. A body that has not come to its end is whole.
+fn request(bytes: &[u8]) -> Result<&[u8], &'static str> {
+    let end = find(bytes, b"\r\n\r\n").ok_or("half a head")?;
+    let (head, body) = (std::str::from_utf8(&bytes[..end]), &bytes[end + 4..]);
+    // Values may hold bytes that are no text; names and what matters here may not.
+    let head = head.map_or_else(|_| String::from_utf8_lossy(&bytes[..end]).into_owned(), str::to_owned);
+    let mut lines = head.split("\r\n");
+    let first: Vec<_> = lines.next().unwrap_or_default().split(' ').collect();
+    let [_, _, version @ ("HTTP/1.0" | "HTTP/1.1")] = first[..] else {
+        return Err("a first line of other than three words");
+    };
+    let mut headers = Vec::new();
+    for line in lines {
+        let (name, value) = line.split_once(':').ok_or("a line without a colon")?;
+        let is_token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
+        if name.is_empty() || !name.bytes().all(is_token) || value.contains(['\r', '\n', '\0']) {
+            return Err("a header that others may read otherwise");
+        }
+        headers.push((name.to_ascii_lowercase(), value.trim_matches([' ', '\t'])));
+    }
+    let all =
+        |wanted: &str| headers.iter().filter(|(name, _)| name == wanted).map(|(_, value)| *value).collect::<Vec<_>>();
+    if all("host").len() > 1 || (version == "HTTP/1.1" && all("host").is_empty()) {
+        return Err("a request for no host, or two");
+    }
+    match (&all("content-length")[..], &all("transfer-encoding")[..]) {
+        ([], []) => Ok(body),
+        ([length], []) if length.bytes().all(|byte| byte.is_ascii_digit()) => {
+            let length: usize = length.parse().map_err(|_| "a length that is no number")?;
+            Ok(&body[length.min(body.len())..])
+        }
+        ([], [coding]) if coding.eq_ignore_ascii_case("chunked") && version == "HTTP/1.1" => chunks(body),
+        _ => Err("a body of two lengths"),
+    }
+}
+
+fn chunks(mut body: &[u8]) -> Result<&[u8], &'static str> {
+    loop {
+        let Some(end) = find(body, b"\n") else { return Ok(&[]) };
+        let line = body[..end].strip_suffix(b"\r").ok_or("a chunk's line without a carriage return")?;
+        let size = line.split(|byte| *byte == b';').next().unwrap_or_default();
+        let size = std::str::from_utf8(size).ok().filter(|size| size.bytes().all(|byte| byte.is_ascii_hexdigit()));
+        let size = size.and_then(|size| u64::from_str_radix(size, 16).ok()).ok_or("a chunk without a size")?;
+        body = &body[end + 1..];
+        if size == 0 {
+            return trailers(body);
+        }
+        let Some(size) = usize::try_from(size).ok().filter(|size| *size + 2 <= body.len()) else { return Ok(&[]) };
+        if &body[size..size + 2] != b"\r\n" {
+            return Err("a chunk that does not end");
+        }
+        body = &body[size + 2..];
+    }
+}
+
+fn trailers(mut body: &[u8]) -> Result<&[u8], &'static str> {
+    loop {
+        let Some(end) = find(body, b"\n") else { return Ok(&[]) };
+        let line = body[..end].strip_suffix(b"\r").ok_or("a trailer without a carriage return")?;
+        body = &body[end + 1..];
+        if line.is_empty() {
+            return Ok(body);
+        }
+    }
+}
+
+fn find(bytes: &[u8], wanted: &[u8]) -> Option<usize> {
+    bytes.windows(wanted.len()).position(|window| window == wanted)
+}
 
 /// The headers of a trace, a line each: `traceparent: …`.
 pub fn trace_context(data: &[u8]) {
