@@ -119,6 +119,33 @@ async fn whatever_is_wrong_with_a_key_the_answer_is_the_same() {
 }
 
 #[tokio::test]
+async fn a_key_is_read_in_one_place_alone() {
+    let collector = Collector::start();
+    let host = locked().collector(&collector).env("WEIR_TRACE_CONTENT", "full").start().await;
+    // After ten of them the source is told to wait.
+    let unknown = |reply: &Reply| assert!([401, 429].contains(&reply.status), "{}", reply.text());
+    for query in ["api_key", "api-key", "code", "key", "token", "access_token", "subscription-key", "Authorization"] {
+        let path = format!("/score?{query}={KEY}&{query}=Bearer%20{KEY}");
+        unknown(&host.send(request(Method::POST, &path, &[])).await);
+    }
+    for header in
+        ["api-key", "x-api-key", "x-functions-key", "ocp-apim-subscription-key", "proxy-authorization", "cookie"]
+    {
+        let bearer = format!("Bearer {KEY}");
+        for value in [KEY, &bearer] {
+            unknown(&host.send(request(Method::POST, "/score", &[(header, value)])).await);
+        }
+    }
+    let body = json!({"text": "a", "api_key": KEY, "Authorization": format!("Bearer {KEY}")}).to_string();
+    unknown(&host.score_with(&[("content-type", "application/json")], body).await);
+    let exit = host.stop().await;
+    // A caller that puts it there has it told nowhere all the same.
+    for (place, text) in [("stdout", exit.stdout), ("stderr", exit.stderr), ("telemetry", collector.everything())] {
+        assert!(!text.contains(KEY), "{place} shows a key");
+    }
+}
+
+#[tokio::test]
 async fn a_source_that_keeps_failing_is_told_to_wait_and_served_with_the_right_key() {
     let host = locked().start().await;
     for _ in 0..10 {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 
-use harness::{Collector, TestHost};
+use harness::{Collector, TestHost, eventually};
 use serde_json::{Value, json};
 
 /// A flow that answers with a text of its own.
@@ -186,6 +186,38 @@ async fn a_request_ends_on_the_flow_that_it_began_with() {
     };
     let (reply, ()) = tokio::join!(running, swap);
     reply.assert_ok(json!({"says": "old", "text": "done"}));
+}
+
+#[tokio::test]
+async fn a_storm_of_new_versions_fails_no_request() {
+    let host = TestHost::laid(&[("f", &flow("v0"))], &[], "f").start().await;
+    let file = host.home().join("f/flow.dag.yaml");
+    let storm = async {
+        for version in 1..=50 {
+            // In one step, so that no half of a file is read.
+            let draft = file.with_extension("draft");
+            fs::write(&draft, flow(&format!("v{version}"))).expect("written");
+            fs::rename(&draft, &file).expect("written");
+            host.reload();
+            // Most come while the one before is still being read.
+            if version % 10 == 0 {
+                host.score(json!({})).await;
+            }
+        }
+        let served = async || host.score(json!({})).await.json()["says"] == json!("v50");
+        eventually("the last version to be served", served).await;
+    };
+    let asking = async || loop {
+        let reply = host.score(json!({"text": "a"})).await;
+        assert_eq!((reply.status, &reply.json()["text"]), (200, &json!("a")), "{}", reply.text());
+    };
+    tokio::select! {
+        () = storm => {}
+        () = asking() => {}
+        () = asking() => {}
+        () = asking() => {}
+    }
+    host.stop().await;
 }
 
 #[tokio::test]

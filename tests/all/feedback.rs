@@ -93,6 +93,35 @@ async fn any_payload_is_taken() {
 }
 
 #[tokio::test]
+async fn what_nests_without_end_and_has_keys_without_end_is_taken_within_bounds() {
+    let collector = Collector::start();
+    let host = TestHost::flow("run_returns").collector(&collector).start().await;
+    let deep = "[".repeat(30_000) + &"]".repeat(30_000);
+    let keys = (0..5_000).map(|n| format!("\"k{n}\":{n}")).collect::<Vec<_>>().join(",");
+    let odd = ["service.name", "http.route", "", "a\\nb\\u0000", &"é".repeat(5_000)];
+    let odd = odd.map(|key| format!("\"{key}\":\"{key}\"")).join(",");
+    for body in [deep.clone(), format!("{{\"a\":{deep}}}"), format!("{{{keys}}}"), format!("{{{odd}}}")] {
+        let reply = host.feedback("?flatten=true", &[], body).await;
+        reply.assert_ok(json!({"status": "Feedback received."}));
+    }
+    host.feedback("", &[], "later").await;
+    let spans = arrived(&collector, 5).await;
+    let whole: String = said(&spans[0]).values().filter_map(Value::as_str).map(str::len).sum::<usize>().to_string();
+    assert_eq!(whole, deep.len().to_string(), "what cannot be read is text, and kept whole");
+    assert_eq!((said(&spans[2]).len(), said(&spans[2])["feedback.truncated_keys"].clone()), (65, json!(4_936)));
+    let long = format!("{}", "é".repeat(50));
+    let expected = ["feedback.", "feedback.http.route", "feedback.service.name", "a\\nb\\u{0}", &long];
+    let found = said(&spans[3]);
+    assert_eq!(found.keys().copied().collect::<std::collections::BTreeSet<_>>(), expected.into());
+    assert!(found.values().all(|value| value.as_str().is_some_and(|text| text.len() <= 8000)));
+    assert_eq!(said(&spans[4]), [("feedback", json!("later"))].into());
+    for span in spans {
+        assert_eq!(span.resource["service.name"], json!("promptflow"));
+    }
+    host.stop().await;
+}
+
+#[tokio::test]
 async fn feedback_is_told_without_tracing_and_about_spans_that_were_not_sampled() {
     let collector = Collector::start();
     let host = TestHost::flow("run_returns").collector(&collector).env("PF_DISABLE_TRACING", "true").start().await;

@@ -94,6 +94,34 @@ fn no_refused_crate_has_come_in() {
     assert!(faults.is_empty(), "Cargo.lock; `cargo tree -i NAME` shows who asks for it:\n{}", faults.join("\n"));
 }
 
+/// Everything that is locked in this repository.
+const LOCKS: [&str; 5] = [
+    "Cargo.lock",
+    "tests/guests/Cargo.lock",
+    "tests/fuzz/Cargo.lock",
+    "examples/custom-node/nodes/Cargo.lock",
+    "examples/flex-research/nodes/Cargo.lock",
+];
+
+#[test]
+fn every_dependency_is_of_the_registry_and_known_by_its_checksum() {
+    let mut faults = Vec::new();
+    for lock in LOCKS {
+        let path = format!("{}/../{lock}", env!("CARGO_MANIFEST_DIR"));
+        let text = std::fs::read_to_string(path).expect("the repository has this file");
+        for package in text.split("[[package]]").skip(1) {
+            let field = |name: &str| package.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(" = "));
+            let is_ours = field("source").is_none() && field("checksum").is_none();
+            let is_theirs = field("source") == Some("\"registry+https://github.com/rust-lang/crates.io-index\"")
+                && field("checksum").is_some_and(|checksum| checksum.len() == 66);
+            if !is_ours && !is_theirs {
+                faults.push(format!("{lock}: {package}"));
+            }
+        }
+    }
+    assert!(faults.is_empty(), "what comes by git or from elsewhere is nobody's to check:\n{}", faults.join("\n"));
+}
+
 #[test]
 fn versions_are_compared_as_numbers() {
     assert!(Version::parse("0.9.10") > Version::parse("0.9.9"));

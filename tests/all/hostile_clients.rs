@@ -1,7 +1,9 @@
 //! Clients that break HTTP's rules, send slowly, do not read or come by the hundred. What each of them gets, and that
 //! nobody else notices.
 
+mod bodies;
 mod crowds;
+mod heads;
 mod slow;
 
 use harness::{RawClient, TestHost, eventually};

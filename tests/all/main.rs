@@ -28,6 +28,7 @@ mod flex;
 mod fuzz;
 mod grants;
 mod hostile_clients;
+mod hostile_files;
 mod http;
 mod images;
 mod logs;

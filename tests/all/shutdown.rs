@@ -52,6 +52,20 @@ async fn a_host_that_is_stopping_is_not_ready_and_serves_for_the_delay() {
 }
 
 #[tokio::test]
+async fn feedback_that_comes_while_a_host_is_stopping_is_told_before_it_ends() {
+    let collector = Collector::start();
+    let host = TestHost::flow("run_returns").collector(&collector).env("WEIR_DRAIN_DELAY", "2s").start().await;
+    host.terminate();
+    host.wrote("stopping").await;
+    for number in 0..20 {
+        assert_eq!(host.feedback("", &[], format!("late {number}")).await.status, 200);
+    }
+    assert_eq!(host.ended().await.status.code(), Some(0));
+    let told = collector.spans().into_iter().filter(|span| span.name == "promptflow-feedback").count();
+    assert_eq!(told, 20);
+}
+
+#[tokio::test]
 async fn requests_and_streams_that_end_in_time_are_served_to_their_end() {
     let model = FakeModel::replies("one two three").holding_streams_after(2).start();
     let collector = Collector::start();

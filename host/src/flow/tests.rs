@@ -6,6 +6,7 @@ mod flex;
 mod prompty;
 mod refused;
 mod tools;
+mod yaml;
 
 use std::collections::HashMap;
 use std::time::Duration;

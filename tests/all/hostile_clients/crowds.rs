@@ -55,6 +55,26 @@ async fn connections_beyond_the_limit_are_closed_while_probes_are_answered() {
 }
 
 #[tokio::test]
+async fn two_thousand_that_say_nothing_leave_places_for_those_who_do() {
+    // As many at a time as there may be by default; who does not begin within two seconds goes.
+    let host = start(&[("WEIR_HEADER_TIMEOUT", "2s")]).await;
+    let sockets = host.sockets();
+    let mut silent = Vec::new();
+    for _ in 0..2000 {
+        silent.push(host.raw().await);
+    }
+    for probe in ["/livez", "/readyz"] {
+        assert_eq!(host.get_admin(probe).await.status, 200, "{probe}");
+    }
+    assert!(host.sockets() <= sockets + 1100, "{} sockets", host.sockets());
+    for client in &mut silent {
+        client.closed().await;
+    }
+    drop(silent);
+    unharmed(host, sockets).await;
+}
+
+#[tokio::test]
 async fn one_address_may_have_its_share_of_connections() {
     let host = start(&[("WEIR_MAX_CONNECTIONS_PER_CLIENT", "1")]).await;
     let mut first = host.raw().await;
