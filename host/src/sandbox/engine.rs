@@ -51,6 +51,9 @@ fn config(pagemap_scan: Enabled, keep_resident: usize) -> Config {
     config
         .wasm_features(WasmFeatures::all(), false)
         .wasm_features(FEATURES, true)
+        // Where components of one file call each other, wasmtime makes an adapter with the memories of both. What guests bring
+        // themselves is held against FEATURES before it is compiled: see accept.rs.
+        .wasm_features(WasmFeatures::MULTI_MEMORY, true)
         .concurrency_support(false)
         .epoch_interruption(true)
         .max_wasm_stack(limits::WASM_STACK)
