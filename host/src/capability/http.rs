@@ -8,7 +8,7 @@
 
 mod asked;
 mod client;
-mod pattern;
+pub mod pattern;
 mod rule;
 mod service;
 #[cfg(test)]

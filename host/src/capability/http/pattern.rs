@@ -9,7 +9,7 @@ use crate::address::{Allowed, is_private_name};
 
 /// Services by scheme, host, port and the beginning of the path.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Pattern {
+pub struct Pattern {
     scheme: String,
     host: Host,
     port: u16,
@@ -30,7 +30,7 @@ enum Host {
 impl Pattern {
     /// # Errors
     /// Says what is wrong, and what was expected.
-    pub(super) fn parse(text: &str) -> Result<Self, String> {
+    pub fn parse(text: &str) -> Result<Self, String> {
         let expected = || {
             format!(
                 "{text:?}: expected a scheme and a host, with or without a port and a path, such as \
@@ -56,7 +56,7 @@ impl Pattern {
         Ok(Self { scheme: url.scheme().to_owned(), host, port, path: url.path().to_owned() })
     }
 
-    pub(super) fn covers(&self, url: &Url) -> bool {
+    pub fn covers(&self, url: &Url) -> bool {
         url.scheme() == self.scheme
             && url.port_or_known_default() == Some(self.port)
             && url.host_str().is_some_and(|host| self.host.covers(host))

@@ -9,6 +9,7 @@ use std::sync::LazyLock;
 
 use reqwest::Url;
 use weir::address::{self, Allowed, Guarded};
+use weir::capability::http::pattern::Pattern;
 use weir::config::{File, Layers, Settings};
 use weir::journal::{Journal, Limits};
 
@@ -44,7 +45,8 @@ fn settings(file: Option<&File>, variables: &HashMap<&str, &str>) {
     }
 }
 
-/// Hosts that may be reached, on the first line; and addresses that somebody asks for, on the others.
+/// Hosts that may be reached, on the first line; and addresses that somebody asks for, on the others, each of which is a grant
+/// as well.
 pub fn egress_url(data: &[u8]) {
     let Some(text) = text(data).filter(|text| text.len() <= 16 * 1024) else { return };
     let (list, urls) = text.split_once('\n').unwrap_or(("", text));
@@ -52,6 +54,7 @@ pub fn egress_url(data: &[u8]) {
         assert!(told.len() <= 256 + 8 * list.len(), "{} bytes are told", told.len());
         Allowed::default()
     });
+    granted(urls.lines().take(16));
     for url in urls.lines().filter_map(|line| Url::parse(line).ok()) {
         let (nobody, some) = (Guarded::default().check_url(&url), Guarded::new(allowed.clone()).check_url(&url));
         let Some(host) = url.host_str().filter(|_| matches!(url.scheme(), "http" | "https")) else {
@@ -67,6 +70,34 @@ pub fn egress_url(data: &[u8]) {
             spelled(address, nobody.is_ok());
         }
     }
+}
+
+/// A grant covers what it says and nothing else, whichever of the addresses it is.
+fn granted<'a>(lines: impl Iterator<Item = &'a str> + Clone) {
+    for line in lines.clone() {
+        let Ok(pattern) = Pattern::parse(line) else { continue };
+        let grant = Url::parse(line).expect("a grant is an address");
+        for url in lines.clone().filter_map(|line| Url::parse(line).ok()) {
+            assert_eq!(pattern.covers(&url), is_covered(&grant, &url), "{grant} and {url}");
+        }
+    }
+}
+
+fn is_covered(grant: &Url, url: &Url) -> bool {
+    let (Some(granted), Some(host)) = (grant.host_str(), url.host_str()) else { return false };
+    let host = match granted.split_once('*') {
+        None => granted == host,
+        Some((_, "")) => true,
+        Some((_, zone)) => host.len() > zone.len() && host.ends_with(zone),
+    };
+    let (within, path) = (grant.path(), url.path());
+    let escaped = ["%2f", "%2F", "%5c", "%5C", "%2e", "%2E"].iter().any(|sign| path.contains(sign));
+    let path = within == "/"
+        || !escaped
+            && (path == within
+                || path.starts_with(&format!("{}/", within.trim_end_matches('/'))) && path.starts_with(within));
+    let same = (grant.scheme(), grant.port_or_known_default()) == (url.scheme(), url.port_or_known_default());
+    same && host && path
 }
 
 /// However an address is written, it is the same one, and so is what leads to it.
