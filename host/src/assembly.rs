@@ -26,7 +26,7 @@ use crate::flow::{
 use crate::folder::{Folder, FolderError};
 use crate::images;
 use crate::sandbox::component::Workshop;
-use crate::sandbox::limits::{DEFAULT_TIMEOUT, Limits, MAX_TIMEOUT};
+use crate::sandbox::limits::{self, Caps, Limits, Refused};
 use crate::sandbox::{self, Nodes, Threads};
 use crate::scheduler::Runner;
 use crate::secret::Secret;
@@ -130,7 +130,8 @@ pub fn prepare(folder: &Folder, workshop: &Arc<Workshop>, settings: &Settings<'_
     let rulebook = policy::rulebook(&mut draft, settings.flows.policy.as_deref());
     let capabilities = capability::Config { config, http, llm, ..capability::Config::default() };
     let capabilities = Capabilities::build(capabilities, rulebook);
-    let mut assembling = Assembling { draft, capabilities, init: init.as_ref(), has_connections };
+    let caps = settings.flows.limits;
+    let mut assembling = Assembling { draft, capabilities, caps, init: init.as_ref(), has_connections };
     let nodes: Vec<_> = components.into_iter().filter_map(|loaded| assembling.node(loaded)).collect();
     let budget = assembling.budget(settings.flows.budget);
     let (flow, warnings) = assembling.draft.finish()?;
@@ -157,6 +158,7 @@ impl Parts {
 struct Assembling<'a> {
     draft: Draft,
     capabilities: Arc<Capabilities>,
+    caps: Caps,
     init: Option<&'a Resolved>,
     /// Whether all connections that the flow names are there.
     has_connections: bool,
@@ -253,18 +255,27 @@ impl Assembling<'_> {
     }
 
     fn limits(&mut self, index: NodeIndex, node: &Node) -> Option<Limits> {
-        let default_timeout = match node.kind {
-            NodeKind::Llm(_) => MAX_TIMEOUT,
-            NodeKind::Prompt { .. } | NodeKind::Component { .. } | NodeKind::Package(_) => DEFAULT_TIMEOUT,
-        };
-        let limits = Limits::within(node.limits.memory, node.limits.timeout, default_timeout);
+        let mut limits = Limits::defaults(&self.caps);
+        if let NodeKind::Llm(_) = node.kind {
+            limits.timeout = self.caps.timeout;
+        }
         limits
-            .map_err(|(limit, asked, allowed)| {
-                let message = format!(
-                    "node {:?}: limits.{limit}: {asked} is more than {allowed}, the most a flow may have",
-                    node.id.as_str()
-                );
-                self.draft.problem(Place::Limit(index, limit), "LimitTooHigh", message);
+            .asked(&node.limits, &self.caps)
+            .map_err(|refused| {
+                for (key, refused) in refused {
+                    let code = match refused {
+                        Refused::Unknown => "UnknownLimit",
+                        Refused::Unreadable(_) => "InvalidLimit",
+                        Refused::TooMuch { .. } => "LimitTooHigh",
+                    };
+                    let message = format!("node {:?}: limits.{key}: {refused}", node.id.as_str());
+                    let problem = self.draft.problem(Place::Limit(index, &key), code, message);
+                    if let Refused::Unknown = refused
+                        && let Some(near) = nearest(&key, limits::known().iter().copied())
+                    {
+                        problem.help(format!("did you mean `{near}`?"));
+                    }
+                }
             })
             .ok()
     }

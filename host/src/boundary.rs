@@ -4,6 +4,7 @@
 //! Two of the three doors are here: [`enter`] leads into a node, [`call`] out of one. Only they open node and rpc
 //! spans. Nothing here knows what a capability does, nor how a component is run.
 
+pub mod bounds;
 pub mod budget;
 pub mod call;
 mod convert;
@@ -30,6 +31,7 @@ use crate::flow::value::Json;
 use crate::id::{FlowId, NodeId, RequestId};
 use crate::telemetry::{self, Telemetry};
 
+use bounds::Calls;
 use budget::Budget;
 use denial::Denials;
 use error::{CallError, LastFailure, NodeError};
@@ -217,6 +219,8 @@ pub struct NodeRun {
     /// The run must have ended by then.
     pub deadline: Instant,
     pub outlet: Outlet,
+    /// How often the guest has called the host.
+    pub calls: Calls,
     pub notes: Notes,
     /// What the run takes, told when it ends.
     pub used: NodeUse,
@@ -230,6 +234,16 @@ pub struct NodeRun {
     usage: telemetry::Usage,
     /// Where calls run: guests have a runtime of their own, so that one that never rests cannot delay a socket.
     io: tokio::runtime::Handle,
+}
+
+impl NodeRun {
+    /// A piece of a stream has passed, or has not. One that has is no call: how many there are is bounded where they come from
+    /// or go to.
+    pub fn took(&self, piece: bool) {
+        if piece {
+            self.calls.free(1);
+        }
+    }
 }
 
 /// The host as a running guest sees it. Every WIT function of ours is implemented on this view.

@@ -22,6 +22,7 @@ use crate::capability::upstream;
 use crate::identity::Identity;
 use crate::images;
 use crate::sandbox::component;
+use crate::sandbox::limits::Caps;
 use crate::server::config as server;
 use crate::setting::{self, Found, Reader, Setting};
 use crate::telemetry;
@@ -98,6 +99,8 @@ const MAX_REQUEST_TIMEOUT: Duration = Duration::from_secs(3600);
 #[derive(Clone, Debug)]
 pub struct Flows {
     pub components: component::Config,
+    /// How much of each limit a flow may ask for.
+    pub limits: Caps,
     /// Connection files, and folders of them.
     pub connections: Vec<PathBuf>,
     /// Wall time of a whole request.
@@ -150,6 +153,7 @@ impl Settings {
         let components = component::Config::read(&mut reader, cache_dir);
         let flows = Flows {
             components,
+            limits: Caps::read(&mut reader),
             connections: connections.unwrap_or_default(),
             timeout: timeout(&mut reader),
             http_hosts: reader.optional(&HTTP_HOSTS, |text| said(Allowed::parse(text))).unwrap_or_default(),

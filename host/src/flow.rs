@@ -31,7 +31,7 @@ use indexmap::IndexMap;
 use crate::id::FlowId;
 
 pub use self::draft::{Draft, Place};
-pub use self::node::{Activate, Answer, Api, Binding, Limits, Llm, LlmTool, Node, NodeKind, Package, Template};
+pub use self::node::{Activate, Answer, Api, Binding, Llm, LlmTool, Node, NodeKind, Package, Template};
 use init::Init;
 use problem::{Problems, Warning};
 use types::Type;

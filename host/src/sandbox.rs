@@ -6,15 +6,18 @@ pub mod clocks;
 pub mod compile;
 pub mod component;
 pub mod describe;
+mod ending;
 pub mod engine;
+mod limiter;
 pub mod limits;
+mod meter;
+pub mod places;
 mod precompiled;
 mod refused;
 mod stdio;
 mod store;
 
 use std::fmt;
-use std::str::Utf8Error;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -22,15 +25,13 @@ use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use tokio::runtime::Handle;
 use tokio_util::task::AbortOnDropHandle;
-use wasmtime::Trap;
-use wasmtime_wasi::I32Exit;
 
 use crate::bindings::handler;
 use crate::boundary::enter::{Answer, Entry, enter};
-use crate::boundary::error::{CallError, CallErrorKind, NodeError, NodeFailure};
+use crate::boundary::error::{CallError, CallErrorKind, NodeError};
 use crate::boundary::facts::NodeFacts;
 use crate::boundary::grants::Grants;
-use crate::boundary::outlet::Outlet;
+use crate::boundary::outlet::Unbounded;
 use crate::boundary::{NodeRun, Origin, Siblings};
 use crate::capability::upstream::Upstreams;
 use crate::flow::value::Json;
@@ -38,7 +39,9 @@ use crate::flow::{Flow, NodeIndex};
 use crate::id::NodeId;
 
 use component::{Component, Workshop};
+use ending::Phase;
 use limits::Limits;
+use meter::{Meter, Metered};
 use store::State;
 
 /// A node that is ready to run: its component, and what it may do.
@@ -93,7 +96,13 @@ impl Nodes {
     ///
     /// # Errors
     /// See [`enter`].
-    pub async fn run(&self, node: NodeIndex, inputs: Json, origin: Origin, outlet: Outlet) -> Result<Json, NodeError> {
+    pub async fn run(
+        &self,
+        node: NodeIndex,
+        inputs: Json,
+        origin: Origin,
+        outlet: Unbounded,
+    ) -> Result<Json, NodeError> {
         let node = &self.nodes[node.get()];
         let entry = Entry {
             origin,
@@ -103,28 +112,31 @@ impl Nodes {
             facts: node.facts.clone(),
             grants: node.grants.clone(),
             outlet,
-            timeout: node.limits.timeout,
+            bounds: node.limits.bounds(),
             io: self.threads.io.clone(),
         };
-        enter(entry, |run| node.answer(run, inputs.as_str().to_owned())).await
+        enter(entry, |run| {
+            let (calls, used) = (run.calls.clone(), run.used.clone());
+            let meter = Meter { node: &node.id, limits: &node.limits, calls, used };
+            Metered::new(node.answer(run, inputs.as_str().to_owned()), meter)
+        })
+        .await
     }
 }
 
 impl Node {
     /// One fresh instance, one call.
     async fn answer(&self, run: NodeRun, inputs: String) -> Result<Answer, NodeError> {
+        // Given back after the store, whose slots it stands for.
+        let _place = self.component.place().await?;
         let mut store = store::new(&self.component, run, &self.limits);
         let began = Instant::now();
         let node = match self.component.instance.instantiate_async(&mut store).await {
             Ok(node) => node,
-            Err(error) => {
-                store.data_mut().close_stdio();
-                return Err(self.failed(error, store.data(), Phase::Instantiating));
-            }
+            Err(error) => return Err(self.failed(error, store.data(), Phase::Instantiating)),
         };
         store.data().instantiated(began.elapsed());
         let result = node.weir_flow_handler().call_run(&mut store, &inputs).await;
-        store.data_mut().close_stdio();
         match result {
             Ok(Ok(handler::Output::Value(value))) => Ok(Answer::Value(value)),
             Ok(Ok(handler::Output::Emitted)) => Ok(Answer::Emitted),
@@ -139,72 +151,7 @@ impl Node {
 
     /// What ended a run that did not come to its own end.
     fn failed(&self, error: wasmtime::Error, state: &State, phase: Phase) -> NodeError {
-        let error = match error.downcast::<NodeError>() {
-            Ok(error) => return error,
-            Err(error) => error,
-        };
-        let id = self.id.as_str();
-        let limits = &self.limits;
-        let (failure, message) = match error.downcast_ref::<Trap>() {
-            _ if state.wanted_more_memory() => (
-                NodeFailure::Memory,
-                format!(
-                    "node {id:?} needs more than its {} of memory; raise `limits.memory` of the node if it may have more",
-                    limits.memory
-                ),
-            ),
-            Some(Trap::StackOverflow) => (NodeFailure::Stack, format!("node {id:?} used up its stack")),
-            Some(_) => (NodeFailure::Trap, format!("node {id:?} trapped")),
-            // Whatever the status: a node answers by returning.
-            None if error.is::<I32Exit>() => (NodeFailure::Trap, format!("node {id:?} exited instead of returning")),
-            None => match phase {
-                Phase::Instantiating => (NodeFailure::Host, format!("node {id:?} could not be run")),
-                // It runs, and what it passes cannot be understood.
-                Phase::Running => (NodeFailure::Protocol, format!("node {id:?} {}", misused(&error))),
-            },
-        };
-        let failed = NodeError::new(failure, message).with_detail(format_args!("{error:?}"));
-        match error.downcast_ref::<Trap>() {
-            Some(trap) => failed.with_trap(kind(*trap)),
-            None if error.is::<I32Exit>() => failed.with_trap("exit"),
-            None => failed,
-        }
-    }
-}
-
-/// How far a run had come.
-#[derive(Clone, Copy)]
-enum Phase {
-    Instantiating,
-    Running,
-}
-
-/// How a guest broke the contract of WebAssembly's components, which only one that is not made by a toolchain does. The
-/// span has the whole of it.
-fn misused(error: &wasmtime::Error) -> &'static str {
-    if error.is::<Utf8Error>() {
-        "passed text that is not UTF-8"
-    } else {
-        "passed a value that is not what its type says"
-    }
-}
-
-/// The trap as metrics name it: one of a few, since most that WebAssembly knows cannot happen to what is accepted here.
-fn kind(trap: Trap) -> &'static str {
-    match trap {
-        Trap::StackOverflow => "stack_overflow",
-        Trap::MemoryOutOfBounds => "memory_out_of_bounds",
-        Trap::TableOutOfBounds => "table_out_of_bounds",
-        Trap::IndirectCallToNull => "indirect_call_to_null",
-        Trap::BadSignature => "bad_signature",
-        Trap::IntegerOverflow => "integer_overflow",
-        Trap::IntegerDivisionByZero => "integer_division_by_zero",
-        Trap::BadConversionToInteger => "bad_conversion_to_integer",
-        Trap::UnreachableCodeReached => "unreachable",
-        Trap::Interrupt => "interrupt",
-        Trap::CannotEnterComponent => "cannot_enter_component",
-        Trap::CannotLeaveComponent => "cannot_leave_component",
-        _ => "other",
+        ending::of(error, self.id.as_str(), &self.limits, state.wanted_more_memory(), phase)
     }
 }
 
@@ -227,7 +174,7 @@ impl Siblings for Nodes {
             let given = Json::parse(&inputs).map_err(|error| invalid(format!("inputs: {error}")))?;
             let inputs = self.flow.node(index).assemble_call(&given).map_err(|refused| invalid(refused.to_string()))?;
             let nodes = Arc::clone(&self);
-            let run = async move { Self::run(&nodes, index, inputs, origin, Outlet::kept()).await };
+            let run = async move { Self::run(&nodes, index, inputs, origin, Unbounded::kept()).await };
             #[expect(
                 clippy::disallowed_methods,
                 reason = "the call came by the runtime of host calls; a guest may not run there"

@@ -18,7 +18,7 @@ use tokio::runtime::Handle;
 use crate::boundary::budget::{self, Budget};
 use crate::boundary::error::NodeError;
 use crate::boundary::metrics::LoggedMetrics;
-use crate::boundary::outlet::Outlet;
+use crate::boundary::outlet::Unbounded;
 use crate::boundary::{Origin, Request, Siblings};
 use crate::clock;
 use crate::flow::inputs::Inputs;
@@ -43,7 +43,7 @@ pub trait Nodes: Siblings + Debug {
         node: NodeIndex,
         inputs: Json,
         origin: Origin,
-        outlet: Outlet,
+        outlet: Unbounded,
     ) -> BoxFuture<'_, Result<Json, NodeError>>;
 
     /// As the sandbox has them, for whoever watches what they use. None: they are not in it.
@@ -58,7 +58,7 @@ impl Nodes for sandbox::Nodes {
         node: NodeIndex,
         inputs: Json,
         origin: Origin,
-        outlet: Outlet,
+        outlet: Unbounded,
     ) -> BoxFuture<'_, Result<Json, NodeError>> {
         sandbox::Nodes::run(self, node, inputs, origin, outlet).boxed()
     }

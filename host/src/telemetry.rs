@@ -47,6 +47,7 @@ pub use metrics::{
 pub use outbox::{Loss, OutboxStatus};
 pub use prometheus::SCRAPE_TYPE;
 pub use redaction::Redactor;
+pub use spans::bound::{self, LogBounds};
 pub use spans::flow::{FlowSpan, FlowStart};
 pub use spans::node::{NodeFacts, NodeKind, NodeSpan, NodeStart, PromptFacts};
 pub use spans::notes::{LogLevel, NodeNotes, NoteValue};

@@ -19,8 +19,8 @@ use crate::http::{Reply, Stream, open, send};
 use crate::model::{self, FakeModel};
 use crate::raw::RawClient;
 use crate::scenario;
-pub use process::Exit;
 use process::Process;
+pub use process::{Exit, compile_cache};
 
 /// The connection by which the flows of the tests reach their [`FakeModel`].
 pub const CONNECTION: &str = "open_ai_connection";

@@ -22,7 +22,7 @@ use serde_json::{Value, json};
 
 use crate::collector::{Collector, Span, Status};
 use crate::host::{Exit, HostBuilder, TestHost};
-use crate::http::{Frame, Reply};
+use crate::http::Reply;
 use crate::wait::eventually;
 
 /// How often a guest is asked for after the first time, which fills caches and pools: enough that a leak of each run is
@@ -63,7 +63,19 @@ pub struct Aftermath {
 /// How the guest must end.
 #[derive(Clone, Copy)]
 enum Ending<'a> {
-    Failure { status: u16, code: &'a str, error_type: &'a str, message: &'a str },
+    Failure {
+        status: u16,
+        code: &'a str,
+        error_type: &'a str,
+        message: &'a str,
+    },
+    /// After so many chunks.
+    Break {
+        chunks: usize,
+        code: &'a str,
+        error_type: &'a str,
+        message: &'a str,
+    },
     Value(&'a Value),
 }
 
@@ -75,7 +87,12 @@ impl Hostile {
 
     /// The same with further lines of its node in the flow file, such as `grants: {nodes: [good]}`.
     pub fn guest_with(name: &str, node: &str) -> Self {
-        Self { host: TestHost::written("hostile", &flow(name, node)), times: TIMES, trap: None }
+        Self::guest_among(name, node, "")
+    }
+
+    /// The same with further nodes, as a list in YAML.
+    pub fn guest_among(name: &str, node: &str, nodes: &str) -> Self {
+        Self { host: TestHost::written("hostile", &(flow(name, node) + nodes)), times: TIMES, trap: None }
     }
 
     /// Changes the host: its settings, the services around it.
@@ -101,6 +118,11 @@ impl Hostile {
     /// The same for a failure that the node has a name of its own for, which its span tells instead of `innerError.code`.
     pub async fn ends_as(self, status: u16, code: &str, error_type: &str, message: &str) -> Aftermath {
         self.check(Ending::Failure { status, code, error_type, message }).await
+    }
+
+    /// Lets it loose on clients that want a stream. Each of its runs must fail after so many chunks.
+    pub async fn breaks(self, chunks: usize, code: &str, error_type: &str, message: &str) -> Aftermath {
+        self.check(Ending::Break { chunks, code, error_type, message }).await
     }
 
     /// Lets it loose. Each of its runs must end well, with this output.
@@ -158,7 +180,7 @@ impl Aftermath {
         );
 
         let run_status = match ending {
-            Ending::Failure { .. } => "Failed",
+            Ending::Failure { .. } | Ending::Break { .. } => "Failed",
             Ending::Value(_) => "Completed",
         };
         let mut node = self.collector.metric("node_request").label("node", "bad");
@@ -166,9 +188,14 @@ impl Aftermath {
         node.points.retain(|labels, _| labels["run_status"] != "Bypassed");
         assert_eq!(node.count(), self.runs as u64, "each run counts once: {node:?}");
         assert_eq!(node.clone().label("run_status", run_status).count(), self.runs as u64, "{node:?}");
-        let Ending::Failure { status, error_type, .. } = ending else {
-            assert!(!runs.iter().any(is_error), "{runs:?}");
-            return;
+        let (status, error_type) = match ending {
+            Ending::Failure { status, error_type, .. } => (status, error_type),
+            // The status has left before.
+            Ending::Break { error_type, .. } => (200, error_type),
+            Ending::Value(_) => {
+                assert!(!runs.iter().any(is_error), "{runs:?}");
+                return;
+            }
         };
         assert_eq!(node.clone().label("exception", error_type).count(), self.runs as u64, "{node:?}");
         let flow = self.collector.metric("flow_request").label("response_code", &status.to_string());
@@ -188,7 +215,10 @@ impl Aftermath {
 async fn attack(host: &TestHost, ending: Ending<'_>) -> Reply {
     let over = AtomicBool::new(false);
     let guest = async {
-        let reply = host.score(json!({"bad": true})).await;
+        let reply = match ending {
+            Ending::Break { chunks, code, message, .. } => broken(host, chunks, code, message).await,
+            Ending::Failure { .. } | Ending::Value(_) => host.score(json!({"bad": true})).await,
+        };
         over.store(true, Ordering::Relaxed);
         reply
     };
@@ -205,6 +235,7 @@ async fn attack(host: &TestHost, ending: Ending<'_>) -> Reply {
     };
     let (reply, ()) = tokio::join!(guest, neighbours);
     match ending {
+        Ending::Break { .. } => {}
         Ending::Value(output) => reply.assert_ok(json!({"bad": output, "good": null})),
         Ending::Failure { status, code, message, .. } => {
             let root = if status < 500 { "UserError" } else { "SystemError" };
@@ -234,14 +265,17 @@ async fn idle(host: &TestHost) {
     .await;
 }
 
-/// The frame that ends a stream that broke, after the others.
-#[track_caller]
-pub fn assert_broken(frames: &[Frame], code: &str, message: &str) {
-    let Some(last) = frames.last().filter(|frame| frame.event.as_deref() == Some("error")) else {
-        panic!("no error at the end of {} frames", frames.len());
+/// A stream that breaks after so many chunks: its last frame as a reply.
+async fn broken(host: &TestHost, chunks: usize, code: &str, message: &str) -> Reply {
+    let mut stream = host.stream(json!({"bad": true})).await;
+    let frames = stream.rest().await;
+    let Some((last, before)) = frames.split_last().filter(|(last, _)| last.event.as_deref() == Some("error")) else {
+        panic!("no error at the end of {} frames with status {}", frames.len(), stream.status);
     };
+    assert_eq!(before.iter().filter(|frame| frame.json().get("bad").is_some()).count(), chunks, "chunks");
     let error = &last.json()["error"];
     assert_eq!((&error["innerError"]["code"], &error["message"]), (&json!(code), &json!(message)));
+    Reply { status: stream.status, headers: stream.headers, body: last.data.clone().into() }
 }
 
 fn is_error(span: &Span) -> bool {

@@ -53,7 +53,7 @@ pub use certificates::{Authority, Clients};
 pub use collector::{Answer, Collector, Event, Form, Heard, Labels, Log, Metric, Point, Protocol, Span, Status, Trace};
 pub use command::{Running, run};
 pub use guests::guest;
-pub use host::{CONNECTION, Exit, HostBuilder, TestHost};
+pub use host::{CONNECTION, Exit, HostBuilder, TestHost, compile_cache};
 pub use hostile::{Aftermath, Hostile};
 pub use http::{Frame, Reply, Stream, attempt};
 pub use identity::{FakeIdentity, IDENTITY_HEADER, TOKEN};
@@ -69,6 +69,11 @@ pub use wire::{Act, FakeWire};
 /// What random cases follow from: `WEIR_TEST_SEED`, else the usual.
 pub fn seed(usual: u64) -> u64 {
     std::env::var_os("WEIR_TEST_SEED").and_then(|text| text.to_str()?.parse().ok()).unwrap_or(usual)
+}
+
+/// How often a test's clients are to go away: as `WEIR_TEST_CANCELS` says, else as usual.
+pub fn cancels(usual: usize) -> usize {
+    std::env::var_os("WEIR_TEST_CANCELS").and_then(|text| text.to_str()?.parse().ok()).unwrap_or(usual)
 }
 
 /// How often a test is to kill the host: as `WEIR_TEST_KILLS` says, else as usual.

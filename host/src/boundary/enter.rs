@@ -4,26 +4,22 @@
 //! once, however the run ends. How a component is run is the caller's affair: see sandbox.rs.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use futures_util::StreamExt;
 use opentelemetry::context::FutureExt as _;
 use tokio::time::timeout_at;
 
 use crate::bindings::Chunks;
+use crate::boundary::bounds::{Bounds, Calls};
 use crate::boundary::denial::Denials;
 use crate::boundary::error::{CallError, CallErrorKind, LastFailure, NodeError, NodeFailure};
 use crate::boundary::grants::Grants;
-use crate::boundary::outlet::{Closed, Outlet};
+use crate::boundary::outlet::{Closed, Outlet, Unbounded};
 use crate::boundary::{NodeRun, Origin};
 use crate::clock;
 use crate::flow::value::Json;
 use crate::id::NodeId;
 use crate::telemetry::{NodeFacts, NodeStart, Usage};
-
-/// Largest value a node may give, in bytes of JSON text. It is held once for every node that uses it, and the reply
-/// is made of it; larger things belong in object storage.
-pub const MAX_OUTPUT: usize = 4 * 1024 * 1024;
 
 /// Everything that is known of a run before it begins.
 #[derive(Debug)]
@@ -37,9 +33,8 @@ pub struct Entry {
     /// What else the span says of the node.
     pub facts: Arc<NodeFacts>,
     pub grants: Arc<Grants>,
-    pub outlet: Outlet,
-    /// Wall time for the whole run, host calls and streaming included.
-    pub timeout: Duration,
+    pub outlet: Unbounded,
+    pub bounds: Bounds,
     /// Where the calls of the guest run.
     pub io: tokio::runtime::Handle,
 }
@@ -64,7 +59,8 @@ where
     F: FnOnce(NodeRun) -> R,
     R: Future<Output = Result<Answer, NodeError>>,
 {
-    let Entry { origin, node, inputs, init, facts, grants, outlet, timeout, io } = entry;
+    let Entry { origin, node, inputs, init, facts, grants, outlet, bounds, io } = entry;
+    let outlet = outlet.within(bounds.stream);
     let usage = Usage::below(&origin.usage);
     let span = origin.telemetry.node(NodeStart {
         flow: &origin.flow,
@@ -75,9 +71,10 @@ where
         facts: &facts,
         caller: origin.caller.as_ref().map(NodeId::as_str),
         usage: usage.clone(),
+        log: bounds.log,
     });
     let (flow_deadline, failed) = (origin.deadline, LastFailure::default());
-    let deadline = flow_deadline.min(clock::now() + timeout);
+    let deadline = flow_deadline.min(clock::now() + bounds.timeout);
     let (telemetry, flow) = (origin.telemetry.clone(), origin.flow.clone());
     let denials = Denials::new(telemetry, flow, node.clone(), span.notes(), grants.denials());
     let node_run = NodeRun {
@@ -86,6 +83,7 @@ where
         init,
         deadline,
         outlet: outlet.clone(),
+        calls: Calls::default(),
         notes: span.notes(),
         used: span.used(),
         failed: failed.clone(),
@@ -96,8 +94,12 @@ where
         io,
     };
     let whole = async {
-        let answer = run(node_run).await?;
-        settle(&node, answer, &outlet).await
+        fits(&node, &inputs, bounds.input)?;
+        tokio::select! {
+            biased;
+            answer = async { settle(&node, run(node_run).await?, &outlet, bounds.output).await } => answer,
+            () = outlet.fallen_silent() => Err(silent(&node, &bounds)),
+        }
     };
     // What is logged behind this door belongs to the node.
     let whole = whole.with_context(span.context());
@@ -109,7 +111,7 @@ where
         _ if flow_deadline <= clock::now() => Err(NodeError::new(NodeFailure::Cancelled, "the flow ran out of time")),
         Ok(Err(error)) if clock::now() < deadline => Err(NodeError { call: failed.get().map(Box::new), ..error }),
         // A call that waits fails at the same moment, and what the node makes of that may still come first.
-        _ => Err(out_of_time(&node, timeout)),
+        _ => Err(out_of_time(&node, &bounds)),
     };
     match &result {
         Ok(_) if outlet.has_emitted() => span.finish_streamed(outlet.listed().as_str()),
@@ -125,14 +127,18 @@ where
 }
 
 /// Makes one value of an answer, and holds it against the contract.
-async fn settle(node: &NodeId, answer: Answer, outlet: &Outlet) -> Result<Json, NodeError> {
+async fn settle(node: &NodeId, answer: Answer, outlet: &Outlet, max: usize) -> Result<Json, NodeError> {
     match answer {
         Answer::Value(_) if outlet.has_emitted() => {
             Err(broken(node, "returned a value after it had emitted chunks; return `emitted`"))
         }
-        Answer::Value(value) if value.len() > MAX_OUTPUT => Err(NodeError::new(
+        Answer::Value(value) if value.len() > max => Err(NodeError::new(
             NodeFailure::OutputTooLarge,
-            format!("node {:?} gave {} bytes, more than the {MAX_OUTPUT} it may", node.as_str(), value.len()),
+            format!(
+                "node {:?} gave {} bytes, more than its {max}; raise `limits.output` of the node if it may give more",
+                node.as_str(),
+                value.len()
+            ),
         )),
         Answer::Value(value) => Json::parse(&value)
             .map_err(|error| broken(node, &format!("returned text that is not JSON: {error}{}", hint(&value)))),
@@ -154,7 +160,10 @@ async fn relay(node: &NodeId, mut chunks: Chunks, outlet: &Outlet) -> Result<(),
             Ok(Err(Closed::Limit)) => {
                 return Err(NodeError::new(
                     NodeFailure::OutputTooLarge,
-                    format!("node {:?} streamed more than it may", node.as_str()),
+                    format!(
+                        "node {:?} streamed more than it may; raise `limits.stream` or `limits.chunks` of the node",
+                        node.as_str()
+                    ),
                 ));
             }
             Err(error) => return Err(broken(node, &format!("relayed a chunk that is not JSON: {error}"))),
@@ -194,7 +203,7 @@ fn hint(text: &str) -> &'static str {
     }
 }
 
-fn out_of_time(node: &NodeId, timeout: Duration) -> NodeError {
+fn out_of_time(node: &NodeId, Bounds { timeout, .. }: &Bounds) -> NodeError {
     NodeError::new(
         NodeFailure::Timeout,
         format!(
@@ -202,4 +211,33 @@ fn out_of_time(node: &NodeId, timeout: Duration) -> NodeError {
             node.as_str()
         ),
     )
+}
+
+fn silent(node: &NodeId, bounds: &Bounds) -> NodeError {
+    NodeError::new(
+        NodeFailure::Timeout,
+        format!(
+            "node {:?} streamed nothing for {:?} after it had begun; raise `limits.stream_idle` of the node if it may \
+             pause longer",
+            node.as_str(),
+            bounds.stream.idle
+        ),
+    )
+    .with_trap("stream_idle")
+}
+
+/// Whether the inputs are as large as they may be.
+fn fits(node: &NodeId, inputs: &Json, max: usize) -> Result<(), NodeError> {
+    let bytes = inputs.as_str().len();
+    if bytes <= max {
+        return Ok(());
+    }
+    Err(NodeError::new(
+        NodeFailure::InputTooLarge,
+        format!(
+            "node {:?} would be given {bytes} bytes, more than its {max}; raise `limits.input` of the node if it may be \
+             given more",
+            node.as_str()
+        ),
+    ))
 }

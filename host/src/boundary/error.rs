@@ -158,12 +158,24 @@ pub enum NodeFailure {
     Timeout,
     /// It asked for more memory than it may have.
     Memory,
+    /// It took more time on a processor than it may have.
+    Cpu,
+    /// It called the host more often than it may.
+    Calls,
+    /// It handed the host more in one call than it may.
+    CallTooLarge,
+    /// It held more of the host open than it may.
+    Resources,
     /// It used up its stack.
     Stack,
     /// It broke the contract of wit/: text that is not JSON, a value after emitting.
     Protocol,
+    /// Its inputs are larger than they may be.
+    InputTooLarge,
     /// Its output is larger than it may be.
     OutputTooLarge,
+    /// There was no place for it among all that runs.
+    Busy,
     /// Nobody waits for it any more.
     Cancelled,
     /// weir could not run it.
@@ -181,7 +193,7 @@ pub struct NodeError {
     pub message: String,
     /// For the operator: the trap with its frames. On the span, never in a reply.
     pub detail: Option<String>,
-    /// Of a [`NodeFailure::Trap`], which: one of a small set.
+    /// Of a [`NodeFailure::Trap`] or [`NodeFailure::Timeout`], which: one of a small set.
     pub trapped: Option<&'static str>,
     /// The last of its calls that failed, which may be why it did. Boxed: an error is a part of every result.
     pub call: Option<Box<FailedCall>>,
@@ -207,12 +219,18 @@ impl NodeError {
         match self.failure {
             NodeFailure::Trap => Some(self.trapped.unwrap_or("other")),
             NodeFailure::Memory => Some("memory_limit"),
+            NodeFailure::Cpu => Some("cpu_limit"),
+            NodeFailure::Calls => Some("call_limit"),
+            NodeFailure::CallTooLarge => Some("call_too_large"),
+            NodeFailure::Resources => Some("resource_limit"),
             NodeFailure::Stack => Some("stack_overflow"),
-            NodeFailure::Timeout => Some("timeout"),
+            NodeFailure::Timeout => Some(self.trapped.unwrap_or("timeout")),
             NodeFailure::User
             | NodeFailure::System
             | NodeFailure::Protocol
+            | NodeFailure::InputTooLarge
             | NodeFailure::OutputTooLarge
+            | NodeFailure::Busy
             | NodeFailure::Cancelled
             | NodeFailure::Host => None,
         }
@@ -221,29 +239,40 @@ impl NodeError {
     pub fn blame(&self) -> Blame {
         match self.failure {
             NodeFailure::User | NodeFailure::Cancelled => Blame::Caller,
+            NodeFailure::InputTooLarge => Blame::Flow,
             NodeFailure::System
             | NodeFailure::Trap
             | NodeFailure::Timeout
             | NodeFailure::Memory
+            | NodeFailure::Cpu
+            | NodeFailure::Calls
+            | NodeFailure::CallTooLarge
+            | NodeFailure::Resources
             | NodeFailure::Stack
             | NodeFailure::Protocol
             | NodeFailure::OutputTooLarge => Blame::Node,
-            NodeFailure::Host => Blame::Host,
+            NodeFailure::Busy | NodeFailure::Host => Blame::Host,
         }
     }
 }
 
 impl NodeFailure {
     #[cfg(test)]
-    pub(crate) const ALL: [Self; 10] = [
+    pub(crate) const ALL: [Self; 16] = [
         Self::User,
         Self::System,
         Self::Trap,
         Self::Timeout,
         Self::Memory,
+        Self::Cpu,
+        Self::Calls,
+        Self::CallTooLarge,
+        Self::Resources,
         Self::Stack,
         Self::Protocol,
+        Self::InputTooLarge,
         Self::OutputTooLarge,
+        Self::Busy,
         Self::Cancelled,
         Self::Host,
     ];
@@ -256,9 +285,15 @@ impl NodeFailure {
             Self::Trap => "GuestTrap",
             Self::Timeout => "NodeTimeout",
             Self::Memory => "GuestMemoryLimit",
+            Self::Cpu => "GuestCpuLimit",
+            Self::Calls => "GuestCallLimit",
+            Self::CallTooLarge => "GuestCallTooLarge",
+            Self::Resources => "GuestResourceLimit",
             Self::Stack => "GuestStackOverflow",
             Self::Protocol => "GuestProtocolError",
+            Self::InputTooLarge => "GuestInputTooLarge",
             Self::OutputTooLarge => "GuestOutputTooLarge",
+            Self::Busy => "Overloaded",
             Self::Cancelled => "Cancelled",
             Self::Host => "Internal",
         }

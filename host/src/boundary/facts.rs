@@ -3,5 +3,5 @@
 
 pub use crate::telemetry::{
     HttpRequest, LogLevel, NodeFacts, NodeUse, NoteValue, Retry, RpcKind, RpcReply, RpcRequest, Server as RpcServer,
-    Tokens, Tries, Unasked,
+    Tokens, Tries, Unasked, bound,
 };

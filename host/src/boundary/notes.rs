@@ -45,9 +45,12 @@ impl GuestCalls<'_> {
     /// # Errors
     /// Outer: the chunk is not JSON text, which ends the run. Inner: no more chunks are taken.
     pub async fn emit(&mut self, chunk: String) -> Result<Result<(), Closed>, NodeError> {
-        self.run.outlet.emit(&chunk).await.map_err(|error| {
+        let taken = self.run.outlet.emit(&chunk).await.map_err(|error| {
             let node = self.run.node.as_str();
             NodeError::new(NodeFailure::Protocol, format!("node {node:?} emitted a chunk that is not JSON: {error}"))
-        })
+        })?;
+        // How many there may be is the outlet's to say.
+        self.run.took(taken.is_ok());
+        Ok(taken)
     }
 }

@@ -1,26 +1,31 @@
 //! Where a node's chunks go: live to the reader of the reply, or kept and joined in the end.
 
+mod pace;
+
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::mpsc;
+use tokio::time::{Instant, sleep_until};
 
+use crate::boundary::bounds::StreamBounds;
 use crate::flow::value::{Json, NotJson};
+use pace::Pace;
 
 /// How many chunks may wait between a node and a slow reader. Small: back-pressure is the point, and one chunk of
 /// slack on each side already lets both work at the same time.
 const LIVE_CAPACITY: usize = 8;
 
-/// Longest stream of one run, in bytes of JSON text. The host may have to keep all of it to join it.
-pub const MAX_STREAM: usize = 4 * 1024 * 1024;
-
-/// How many chunks one run may stream: each costs the host more than its text, and every reader a frame. The longest
-/// answers of models have 128 Ki tokens, which is one chunk each.
-pub const MAX_CHUNKS: usize = 200_000;
-
 /// Where the chunks of one run go. Clones share it.
 #[derive(Clone, Debug)]
-pub struct Outlet(Arc<Shared>);
+pub struct Outlet {
+    shared: Arc<Shared>,
+    bounds: StreamBounds,
+}
+
+/// Where they go before it is known whose they are.
+#[derive(Debug)]
+pub struct Unbounded(Arc<Shared>);
 
 #[derive(Debug)]
 struct Shared {
@@ -34,6 +39,9 @@ struct Shared {
 struct Kept {
     chunks: Vec<Json>,
     bytes: usize,
+    pace: Pace,
+    /// Since when the node lets its reader wait. None: it has not begun to stream, or it waits itself.
+    silent: Option<Instant>,
 }
 
 /// Why a chunk was not taken.
@@ -41,50 +49,85 @@ struct Kept {
 pub enum Closed {
     /// Nobody reads any more.
     Gone,
-    /// More than [`MAX_STREAM`], or [`MAX_CHUNKS`].
+    /// More bytes or chunks than the node may stream.
     Limit,
 }
 
-impl Outlet {
+impl Unbounded {
     /// Chunks go to the receiver as they come.
     pub fn live() -> (Self, mpsc::Receiver<Json>) {
         let (sender, receiver) = mpsc::channel(LIVE_CAPACITY);
-        (Self(Arc::new(Shared { live: Some(sender), kept: Mutex::default(), gone: AtomicBool::default() })), receiver)
+        (Self::to(Some(sender)), receiver)
     }
 
     /// Chunks are joined to one value when the run has ended.
     pub fn kept() -> Self {
-        Self(Arc::new(Shared { live: None, kept: Mutex::default(), gone: AtomicBool::default() }))
+        Self::to(None)
     }
 
+    fn to(live: Option<mpsc::Sender<Json>>) -> Self {
+        Self(Arc::new(Shared { live, kept: Mutex::default(), gone: AtomicBool::default() }))
+    }
+
+    /// The outlet of a node that is held to these bounds.
+    pub fn within(self, bounds: StreamBounds) -> Outlet {
+        Outlet { shared: self.0, bounds }
+    }
+}
+
+impl Outlet {
     pub fn is_live(&self) -> bool {
-        self.0.live.is_some()
+        self.shared.live.is_some()
     }
 
-    /// Takes a chunk, and waits while a live reader is slower.
+    /// Takes a chunk, and waits while a live reader is slower, or the node too fast.
     ///
     /// # Errors
     /// Outer: the chunk is not JSON. Inner: it was not taken.
     pub async fn emit(&self, chunk: &str) -> Result<Result<(), Closed>, NotJson> {
         let chunk = Json::parse(chunk)?;
-        {
+        let turn = {
             let mut kept = self.lock();
             kept.bytes += chunk.as_str().len();
-            if kept.bytes > MAX_STREAM || kept.chunks.len() >= MAX_CHUNKS {
+            if kept.bytes > self.bounds.bytes || kept.chunks.len() >= self.bounds.chunks {
                 return Ok(Err(Closed::Limit));
             }
             kept.chunks.push(chunk.clone());
+            kept.silent = None;
+            kept.pace.turn(Instant::now(), self.bounds.per_second)
+        };
+        let taken = match &self.shared.live {
+            None => Ok(()),
+            Some(live) => {
+                if let Some(turn) = turn {
+                    sleep_until(turn).await;
+                }
+                live.send(chunk).await.map_err(|_| {
+                    self.shared.gone.store(true, Ordering::Relaxed);
+                    Closed::Gone
+                })
+            }
+        };
+        self.lock().silent = Some(Instant::now());
+        Ok(taken)
+    }
+
+    /// Ends when the node, once it streams, has let its reader wait for too long.
+    pub async fn fallen_silent(&self) {
+        loop {
+            // While it is not silent it cannot be so for long enough before this much time has passed.
+            let now = Instant::now();
+            let until = self.lock().silent.unwrap_or(now) + self.bounds.idle;
+            if until <= now {
+                return;
+            }
+            sleep_until(until).await;
         }
-        let Some(live) = &self.0.live else { return Ok(Ok(())) };
-        Ok(live.send(chunk).await.map_err(|_| {
-            self.0.gone.store(true, Ordering::Relaxed);
-            Closed::Gone
-        }))
     }
 
     /// Whether the node was told that nobody reads any more.
     pub fn is_gone(&self) -> bool {
-        self.0.gone.load(Ordering::Relaxed)
+        self.shared.gone.load(Ordering::Relaxed)
     }
 
     pub fn has_emitted(&self) -> bool {
@@ -105,26 +148,76 @@ impl Outlet {
 
     fn lock(&self) -> MutexGuard<'_, Kept> {
         // Nothing panics while the lock is held; if it did, what was kept would still be whole.
-        self.0.kept.lock().unwrap_or_else(PoisonError::into_inner)
+        self.shared.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
+
+    const BOUNDS: StreamBounds =
+        StreamBounds { bytes: 1000, chunks: 100, per_second: 10, idle: Duration::from_secs(30) };
 
     #[tokio::test]
     async fn a_stream_ends_at_its_limits() {
-        let many = Outlet::kept();
-        for _ in 0..MAX_CHUNKS {
+        let many = Unbounded::kept().within(BOUNDS);
+        for _ in 0..BOUNDS.chunks {
             assert_eq!(many.emit("1").await, Ok(Ok(())));
         }
         assert_eq!(many.emit("1").await, Ok(Err(Closed::Limit)));
 
-        let long = Outlet::kept();
-        let chunk = Json::string(&"x".repeat(MAX_STREAM / 2 - 2));
+        let long = Unbounded::kept().within(BOUNDS);
+        let chunk = Json::string(&"x".repeat(BOUNDS.bytes / 2 - 2));
         assert_eq!(long.emit(chunk.as_str()).await, Ok(Ok(())));
         assert_eq!(long.emit(chunk.as_str()).await, Ok(Ok(())));
         assert_eq!(long.emit("1").await, Ok(Err(Closed::Limit)));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn chunks_that_come_too_fast_wait_and_all_arrive() {
+        let (outlet, mut reader) = Unbounded::live();
+        let outlet = outlet.within(BOUNDS);
+        let began = Instant::now();
+        let emitting = async {
+            for n in 0..50 {
+                assert_eq!(outlet.emit(&n.to_string()).await, Ok(Ok(())));
+            }
+            began.elapsed()
+        };
+        let reading = async {
+            for n in 0..50 {
+                assert_eq!(reader.recv().await, Some(Json::parse(&n.to_string()).expect("JSON")));
+            }
+        };
+        let (took, ()) = tokio::join!(emitting, reading);
+        // A second's worth leaves at once, the other forty at ten a second.
+        assert!((Duration::from_millis(3900)..Duration::from_millis(4100)).contains(&took), "{took:?}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_node_that_has_begun_may_not_be_silent_for_long() {
+        let (outlet, mut reader) = Unbounded::live();
+        let outlet = outlet.within(BOUNDS);
+        let silent = async |outlet: &Outlet, wait: u64| {
+            tokio::time::timeout(Duration::from_secs(wait), outlet.fallen_silent()).await.is_ok()
+        };
+        assert!(!silent(&outlet, 1000).await, "before it has begun it takes its time");
+        assert_eq!(outlet.emit("1").await, Ok(Ok(())));
+        assert!(!silent(&outlet, 29).await);
+        assert!(silent(&outlet, 2).await);
+        assert_eq!(outlet.emit("2").await, Ok(Ok(())));
+        assert!(!silent(&outlet, 29).await, "each chunk counts");
+
+        // A reader that does not read makes the node wait, and not the other way round.
+        let flood = async { while outlet.emit("3").await == Ok(Ok(())) {} };
+        assert!(
+            tokio::time::timeout(Duration::from_secs(1000), async { tokio::join!(flood, outlet.fallen_silent()) })
+                .await
+                .is_err()
+        );
+        reader.close();
     }
 }

@@ -24,7 +24,9 @@ impl types::Host for GuestCalls<'_> {}
 
 impl types::HostChunks for GuestCalls<'_> {
     async fn next(&mut self, chunks: Resource<Chunks>) -> wasmtime::Result<Result<Option<String>, types::CallError>> {
-        Ok(self.table.get_mut(&chunks)?.0.next().await.transpose())
+        let next = self.table.get_mut(&chunks)?.0.next().await;
+        self.run.took(next.is_some());
+        Ok(next.transpose())
     }
 
     async fn drop(&mut self, chunks: Resource<Chunks>) -> wasmtime::Result<()> {

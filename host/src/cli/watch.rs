@@ -14,7 +14,7 @@ pub(super) fn workshop(telemetry: &Telemetry, workshop: &Arc<Workshop>) {
     let known = Arc::downgrade(workshop);
     telemetry.watch_pool(move || {
         let pool = known.upgrade()?.pool();
-        let slots = pool.slots.map(|(resource, used)| (resource, Slots { used, all: pool.all }));
+        let slots = pool.slots.map(|(resource, used, all)| (resource, Slots { used, all }));
         Some(Pool { instances: pool.instances, slots: slots.to_vec(), resident: pool.resident })
     });
     let known = Arc::downgrade(workshop);

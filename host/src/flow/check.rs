@@ -21,11 +21,10 @@ use super::prompty::Prompty;
 use super::python;
 use super::value::{Json, View};
 use super::{
-    Activate, Aggregation, Binding, Budget, Flow, FlowKind, Limits, MessageFormat, Node, NodeIndex, Surroundings,
-    TraceContent, graph,
+    Activate, Aggregation, Binding, Budget, Flow, FlowKind, MessageFormat, Node, NodeIndex, Surroundings, TraceContent,
+    graph,
 };
 use crate::id::{FlowId, NodeId};
-use crate::units;
 use names::Names;
 
 /// Most nodes of a flow. The largest that were seen in the wild have a few dozen.
@@ -261,7 +260,7 @@ impl Checker<'_> {
             inputs,
             activate,
             grants: written.grants.iter().map(|(name, ask)| (name.value.clone(), ask.value.clone())).collect(),
-            limits: self.limits(written),
+            limits: written.limits.iter().map(|(key, text)| (key.value.clone(), text.value.clone())).collect(),
             described_whole: false,
             untrusted: Vec::new(),
             quoting: Quoting::default(),
@@ -284,23 +283,6 @@ impl Checker<'_> {
                 self.findings.warning("UnusedNode", &written[index.0].node.name.span, message);
             }
         }
-    }
-
-    fn limits(&mut self, written: &manifest::Node) -> Limits {
-        let name = &written.name.value;
-        let mut read = |key: &str, text: &At<String>, error: String| {
-            let message = format!("node {name:?}: limits.{key}: {error}");
-            self.findings.problem("InvalidLimit", &text.span, message);
-        };
-        let mut limits = Limits::default();
-        let written = &written.limits;
-        if let Some(text) = &written.memory {
-            limits.memory = units::bytes(&text.value).map_err(|error| read("memory", text, error)).ok();
-        }
-        if let Some(text) = &written.timeout {
-            limits.timeout = units::duration(&text.value).map_err(|error| read("timeout", text, error)).ok();
-        }
-        limits
     }
 
     fn order(&mut self, nodes: &[Node], waits_for: &[Vec<NodeIndex>], manifest: &Manifest) -> Vec<NodeIndex> {

@@ -176,8 +176,7 @@ impl Draft {
             }
             Place::Limit(index, key) => {
                 let limits = &self.written[index.0].node.limits;
-                let limit = if key == "memory" { &limits.memory } else { &limits.timeout };
-                (index, limit.as_ref().map(|text| text.span.clone()))
+                (index, limits.iter().find(|(limit, _)| limit.value == key).map(|(_, text)| text.span.clone()))
             }
             Place::Variable(name) => {
                 return Some((None, self.variables.get(name)?.clone()));

@@ -61,13 +61,7 @@ impl<'a> Fields<'a> {
     /// Text; nothing counts as absent.
     pub(crate) fn text(&mut self, key: &'static str, findings: &mut Findings) -> Option<At<String>> {
         let node = self.take(key)?;
-        match &node.value {
-            Value::Text(text) => Some(At { value: text.clone(), span: node.span.clone() }),
-            // A name such as `2024` is a number to YAML, but was meant as text.
-            Value::Number(number) => Some(At { value: number.to_string(), span: node.span.clone() }),
-            Value::Null => None,
-            _ => self.mismatch(key, "text", node, findings),
-        }
+        text_of(&self.owner, key, node, findings)
     }
 
     /// True or false; nothing counts as absent.
@@ -97,6 +91,17 @@ impl<'a> Fields<'a> {
         entries(&format!("`{key}` of {}", self.owner), node, findings).unwrap_or_default()
     }
 
+    /// The same of values that are text; nothing counts as absent.
+    pub(crate) fn named_texts(&mut self, key: &'static str, findings: &mut Findings) -> Vec<(At<String>, At<String>)> {
+        let owner = format!("{}: {key}", self.owner);
+        let entries = self.named(key, findings);
+        let text = |entry: &Entry| {
+            let name = At { value: entry.key.clone(), span: entry.key_span.clone() };
+            Some((name, text_of(&owner, &entry.key, &entry.value, findings)?))
+        };
+        entries.into_iter().filter_map(text).collect()
+    }
+
     /// Warns of the keys that nobody asked for.
     pub(crate) fn finish(self, findings: &mut Findings) {
         for entry in self.entries {
@@ -111,10 +116,24 @@ impl<'a> Fields<'a> {
     }
 
     fn mismatch<T>(&self, key: &str, expected: &str, node: &Node, findings: &mut Findings) -> Option<T> {
-        let message = format!("{}: `{key}` must be {expected}, not {}", self.owner, node.kind());
-        findings.problem(findings.misshapen(), &node.span, message);
-        None
+        mismatch(&self.owner, key, expected, node, findings)
     }
+}
+
+fn text_of(owner: &str, key: &str, node: &Node, findings: &mut Findings) -> Option<At<String>> {
+    match &node.value {
+        Value::Text(text) => Some(At { value: text.clone(), span: node.span.clone() }),
+        // A name such as `2024` is a number to YAML, but was meant as text.
+        Value::Number(number) => Some(At { value: number.to_string(), span: node.span.clone() }),
+        Value::Null => None,
+        _ => mismatch(owner, key, "text", node, findings),
+    }
+}
+
+fn mismatch<T>(owner: &str, key: &str, expected: &str, node: &Node, findings: &mut Findings) -> Option<T> {
+    let message = format!("{owner}: `{key}` must be {expected}, not {}", node.kind());
+    findings.problem(findings.misshapen(), &node.span, message);
+    None
 }
 
 /// A value as JSON; what JSON does not have is found and counts as null.

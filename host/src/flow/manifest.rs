@@ -38,7 +38,8 @@ pub(super) struct Flex {
     /// `sample.init`.
     pub(super) sample_init: Option<At<Json>>,
     pub(super) grants: Vec<(At<String>, At<Json>)>,
-    pub(super) limits: Limits,
+    /// As written, by key.
+    pub(super) limits: Vec<(At<String>, At<String>)>,
 }
 
 /// A value that the entry is initialised with.
@@ -81,13 +82,8 @@ pub(super) struct Node {
     pub(super) aggregation: bool,
     /// What the flow asks of each capability, by the capability's name.
     pub(super) grants: Vec<(At<String>, At<Json>)>,
-    pub(super) limits: Limits,
-}
-
-#[derive(Clone, Debug, Default)]
-pub(super) struct Limits {
-    pub(super) memory: Option<At<String>>,
-    pub(super) timeout: Option<At<String>>,
+    /// As written, by key.
+    pub(super) limits: Vec<(At<String>, At<String>)>,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -172,7 +168,7 @@ impl Flex {
             init: each(fields.named("init", findings), findings, Init::read),
             sample_init,
             grants: pairs(fields.named("grants", findings), "grants", findings),
-            limits: Limits::read("the flow", fields, findings),
+            limits: fields.named_texts("limits", findings),
         })
     }
 }
@@ -188,17 +184,6 @@ impl Init {
         };
         fields.finish(findings);
         Some(init)
-    }
-}
-
-impl Limits {
-    /// The `limits` of a mapping.
-    fn read(owner: &str, fields: &mut Fields<'_>, findings: &mut Findings) -> Self {
-        let limits = fields.section("limits").and_then(|node| Fields::of(format!("{owner}: limits"), node, findings));
-        let Some(mut limits) = limits else { return Self::default() };
-        let read = Self { memory: limits.text("memory", findings), timeout: limits.text("timeout", findings) };
-        limits.finish(findings);
-        read
     }
 }
 
@@ -295,7 +280,7 @@ impl Node {
             activate: fields.section("activate").and_then(|node| Activate::read(&owner, node, findings)),
             aggregation: fields.flag("aggregation", findings).or(fields.flag("reduce", findings)).unwrap_or(false),
             grants: pairs(fields.named("grants", findings), &format!("{owner}: grants"), findings),
-            limits: Limits::read(&owner, &mut fields, findings),
+            limits: fields.named_texts("limits", findings),
             name,
         };
         fields.finish(findings);

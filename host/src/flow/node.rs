@@ -2,7 +2,6 @@
 //! given.rs.
 
 use std::fmt;
-use std::time::Duration;
 
 use indexmap::IndexMap;
 
@@ -12,7 +11,6 @@ use super::tools::Plugin;
 use super::value::Json;
 use super::{MessageFormat, NodeIndex};
 use crate::id::NodeId;
-use crate::units::Bytes;
 
 /// A node that serving may run.
 #[derive(Clone, Debug)]
@@ -24,7 +22,8 @@ pub struct Node {
     pub activate: Option<Activate>,
     /// What the flow asks of each capability, by the capability's name. Only that capability knows what it means.
     pub grants: IndexMap<String, Json>,
-    pub limits: Limits,
+    /// What the flow says of its limits, as written, by key. Which there are, and what they may be, the sandbox knows.
+    pub limits: IndexMap<String, String>,
     /// Its component says that it never answers with a stream.
     pub(super) described_whole: bool,
     /// Names of inputs whose text comes from outside the flow's author: `_inputs_to_escape`.
@@ -127,13 +126,6 @@ pub enum Binding {
 pub struct Activate {
     pub when: Binding,
     pub is: Json,
-}
-
-/// Limits that the flow sets for a node. None: the host's own.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Limits {
-    pub memory: Option<Bytes>,
-    pub timeout: Option<Duration>,
 }
 
 impl Binding {

@@ -9,13 +9,11 @@ mod tools;
 mod yaml;
 
 use std::collections::HashMap;
-use std::time::Duration;
 
 use super::describe::Description;
 use super::reference::Path;
 use super::tools::Plugin;
 use super::*;
-use crate::units::Bytes;
 
 /// A flow folder that holds these files.
 pub(crate) struct Folder(HashMap<String, String>);
@@ -140,7 +138,8 @@ fn a_chat_flow_is_read_whole() {
     assert!(matches!(&chat.kind, NodeKind::Llm(Llm { connection, api: Api::Chat, .. }) if connection == "offline"));
     let names: Vec<_> = chat.inputs.keys().map(String::as_str).collect();
     assert_eq!(names, ["deployment_name", "max_tokens", "temperature", "question", "chat_history"]);
-    assert_eq!(chat.limits, Limits { memory: Some(Bytes(64 << 20)), timeout: Some(Duration::from_secs(10)) });
+    let limits: Vec<_> = chat.limits.iter().map(|(key, text)| (key.as_str(), text.as_str())).collect();
+    assert_eq!(limits, [("memory", "64MiB"), ("timeout", "10s")]);
     assert_eq!(chat.grants["http"].as_str(), r#"["https://*.example.com"]"#);
     assert_eq!(flow.outputs()["answer"].source, Binding::Node { node: index, path: Path::default() });
     assert_eq!(flow.stream_candidates(), [(index, "answer")]);

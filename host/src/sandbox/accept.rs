@@ -8,7 +8,7 @@ use wasmparser::{
 };
 
 use crate::sandbox::engine::FEATURES;
-use crate::sandbox::limits::{MAX_INSTANCES, MAX_MEMORIES, MAX_MEMORY, MAX_TABLE_ELEMENTS, MAX_TABLES};
+use crate::sandbox::limits::fixed;
 use crate::setting::{Reader, Setting, count_within, size_up_to};
 
 pub static MAX_SIZE: Setting =
@@ -275,7 +275,7 @@ fn add(payload: &Payload<'_>, scopes: &mut [Scope]) -> Result<(), Refusal> {
         Payload::TableSection(section) => {
             for table in section.clone() {
                 let elements = table.map_err(|error| invalid(&error))?.ty.initial;
-                most("elements in one table", elements, MAX_TABLE_ELEMENTS as u64, None)?;
+                most("elements in one table", elements, fixed::TABLE_ELEMENTS as u64, None)?;
                 scope.taken = scope.taken.and(Taken { tables: 1, ..Taken::default() });
             }
         }
@@ -325,11 +325,11 @@ fn add(payload: &Payload<'_>, scopes: &mut [Scope]) -> Result<(), Refusal> {
         _ => {}
     }
     let Taken { instances, memories, tables, pages } = scope.taken;
-    most("instances of modules", instances, MAX_INSTANCES.into(), None)?;
-    most("tables", tables, MAX_TABLES.into(), None)?;
-    most("bytes of memory from its beginning", pages.saturating_mul(PAGE), MAX_MEMORY.0, None)?;
+    most("instances of modules", instances, fixed::INSTANCES.into(), None)?;
+    most("tables", tables, fixed::TABLES.into(), None)?;
+    most("bytes of memory from its beginning", pages.saturating_mul(PAGE), fixed::SLOT.0, None)?;
     // One module may have more than one only by a proposal, whose name says more.
-    if scope.is_module { Ok(()) } else { most("memories", memories, MAX_MEMORIES.into(), None) }
+    if scope.is_module { Ok(()) } else { most("memories", memories, fixed::MEMORIES.into(), None) }
 }
 
 impl Scope {

@@ -124,7 +124,7 @@ pub fn serve(limits: &Limits, mut input: impl Read, mut output: impl Write) -> R
     let mut bytes = Vec::new();
     input.read_to_end(&mut bytes)?;
     // The engine reserves address space for a pool that nobody uses here; what counts is what comes after.
-    let engine = engine::build().map_err(|error| CompileError::Failed(format!("{error:#}")))?;
+    let engine = engine::build(1).map_err(|error| CompileError::Failed(format!("{error:#}")))?;
     confine(limits)?;
     let code = here(&engine, &bytes, &limits.caps)?;
     output.write_all(&code)?;

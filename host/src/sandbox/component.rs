@@ -11,12 +11,14 @@ use wasmtime::Engine;
 use wasmtime::component::Linker;
 
 use crate::bindings::NodePre;
+use crate::boundary::error::NodeError;
 use crate::capability::Capabilities;
 use crate::sandbox::accept::{self, PAGE};
 use crate::sandbox::clocks::Resolution;
 use crate::sandbox::compile;
 use crate::sandbox::describe::DescribeError;
 use crate::sandbox::engine::{self, PoolUse, Ticker};
+use crate::sandbox::places::{Instances, Place, Places};
 use crate::sandbox::precompiled::{Cache, Lookups};
 use crate::sandbox::refused;
 use crate::sandbox::store::State;
@@ -40,11 +42,15 @@ pub struct Component {
     pub memory: Bytes,
     /// The interfaces it imports, such as `weir:flow/llm@0.1.0`.
     pub imports: Vec<String>,
+    places: Arc<Places>,
+    /// Of a run: memories and tables.
+    needs: (u32, u32),
 }
 
 /// Where components are compiled and kept. One for the process.
 pub struct Workshop {
     engine: Engine,
+    places: (u32, Arc<Places>),
     linker: Linker<State>,
     cache: Cache,
     limits: compile::Limits,
@@ -55,20 +61,21 @@ pub struct Workshop {
     _ticker: Ticker,
 }
 
-/// How components are compiled, and where they are kept between two starts.
+/// How components are compiled, where they are kept between two starts, and how many run.
 #[derive(Clone, Debug, Default)]
 pub struct Config {
-    /// None: nowhere, everything is compiled anew.
+    /// Where compiled components are kept between two starts. None: nowhere, everything is compiled anew.
     pub cache_dir: Option<PathBuf>,
     pub limits: compile::Limits,
     pub place: compile::Place,
     pub clock: Resolution,
+    pub instances: Instances,
 }
 
 impl Config {
     pub fn read(reader: &mut Reader<'_>, cache_dir: Option<PathBuf>) -> Self {
         let (limits, clock) = (compile::Limits::read(reader), Resolution::read(reader));
-        Self { cache_dir, limits, clock, ..Self::default() }
+        Self { cache_dir, limits, clock, instances: Instances::read(reader), ..Self::default() }
     }
 }
 
@@ -118,7 +125,9 @@ impl Workshop {
     /// If the machine cannot give what the engine needs.
     pub fn open(config: Config) -> Result<Self, StartError> {
         let explain = |error: wasmtime::Error| StartError::Engine(format!("{error:#}"));
-        let engine = engine::build().map_err(explain)?;
+        let Instances(instances) = config.instances;
+        let engine = engine::build(instances).map_err(explain)?;
+        let places = (instances, Arc::new(Places::new(instances)));
         let mut linker = Linker::new(&engine);
         wasmtime_wasi::p2::add_to_linker_async(&mut linker).map_err(explain)?;
         Capabilities::link(&mut linker).map_err(explain)?;
@@ -127,7 +136,7 @@ impl Workshop {
         let cache = Cache::open(config.cache_dir, hasher.finish());
         let ticker = Ticker::start(&engine)?;
         let Config { limits, place, clock, .. } = config;
-        Ok(Self { engine, linker, cache, limits, place, clock, loaded: Mutex::default(), _ticker: ticker })
+        Ok(Self { engine, places, linker, cache, limits, place, clock, loaded: Mutex::default(), _ticker: ticker })
     }
 
     /// Loads a component, from the cache if it was compiled before. `name` is for messages.
@@ -155,7 +164,7 @@ impl Workshop {
 
     /// How the pool of instances is used at this moment.
     pub fn pool(&self) -> PoolUse {
-        engine::pool_use(&self.engine)
+        engine::pool_use(&self.engine, self.places.0)
     }
 
     /// How components became machine code so far.
@@ -181,9 +190,24 @@ impl Workshop {
         refused::define(&mut linker, &code, &self.engine, refused::by_host).map_err(not_a_node)?;
         let instance = linker.instantiate_pre(&code).and_then(NodePre::new).map_err(not_a_node)?;
         let (engine, clock) = (self.engine.clone(), self.clock);
-        let pages = code.resources_required().and_then(|it| it.max_initial_memory_size).unwrap_or(0);
+        // One that is made of modules it imports is none that the host could instantiate.
+        let required = code.resources_required();
+        let needs = required.as_ref().map_or((1, 1), |it| (it.num_memories, it.num_tables));
+        let pages = required.and_then(|it| it.max_initial_memory_size).unwrap_or(0);
         let memory = Bytes(pages.saturating_mul(PAGE));
-        Ok(Component { digest, instance, code, engine, clock, described: OnceLock::new(), memory, imports })
+        let (places, described) = (self.places.1.clone(), OnceLock::new());
+        Ok(Component { digest, instance, code, engine, clock, described, memory, imports, places, needs })
+    }
+}
+
+impl Component {
+    /// A place for one run of it.
+    ///
+    /// # Errors
+    /// If there is none for too long.
+    pub(super) async fn place(&self) -> Result<Place, NodeError> {
+        let (memories, tables) = self.needs;
+        self.places.take(memories, tables).await
     }
 }
 

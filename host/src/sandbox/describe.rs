@@ -1,8 +1,6 @@
 //! What a component says of itself. It runs with nothing: no host interface of ours, no time to speak of. It is asked once,
 //! however many nodes it is of.
 
-use std::time::Duration;
-
 use serde_json::value::RawValue;
 use tokio::time::timeout;
 use wasmtime::component::{Linker, ResourceTable};
@@ -12,11 +10,9 @@ use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 use crate::boundary::facts::NodeUse;
 use crate::sandbox::clocks;
 use crate::sandbox::component::Component;
-use crate::sandbox::limits::{Limiter, Limits};
+use crate::sandbox::limiter::Limiter;
+use crate::sandbox::limits::{Caps, Limits, fixed};
 use crate::sandbox::refused;
-
-/// How long a component may take to say what it is: the contract's number.
-const TIMEOUT: Duration = Duration::from_secs(1);
 
 /// How much it may say. Schemas of nodes have a few KiB.
 const MAX_DESCRIPTION: usize = 1 << 20;
@@ -29,7 +25,7 @@ const HANDLER: &str = "weir:flow/handler@0.1.0";
 pub enum DescribeError {
     #[error("`describe` failed: {0}")]
     Failed(String),
-    #[error("`describe` did not answer within {TIMEOUT:?}")]
+    #[error("`describe` did not answer within {:?}", fixed::DESCRIBE)]
     TooSlow,
     #[error("`describe` answered {0} bytes, more than the {MAX_DESCRIPTION} that it may")]
     TooLong(usize),
@@ -58,7 +54,7 @@ impl Component {
     }
 
     async fn ask(&self) -> Result<String, DescribeError> {
-        let text = timeout(TIMEOUT, self.call_describe())
+        let text = timeout(fixed::DESCRIBE, self.call_describe())
             .await
             .map_err(|_| DescribeError::TooSlow)?
             .map_err(|error| DescribeError::Failed(format!("{error:#}")))?;
@@ -79,7 +75,7 @@ impl Component {
         let state = State {
             table: ResourceTable::new(),
             wasi: wasi.build(),
-            limiter: Limiter::new(&Limits::default(), NodeUse::default()),
+            limiter: Limiter::new(&Limits::defaults(&Caps::default()), NodeUse::default()),
         };
         let mut store = Store::new(&self.engine, state);
         store.limiter(|state| &mut state.limiter);

@@ -4,21 +4,22 @@ use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use wasmtime::{Config, Enabled, Engine, InstanceAllocationStrategy, PoolingAllocationConfig, WasmFeatures};
+use wasmtime::{Config, Enabled, Engine, InstanceAllocationStrategy, PoolingAllocationConfig, Strategy, WasmFeatures};
 
-use crate::sandbox::limits;
+use crate::sandbox::limits::fixed;
+use crate::sandbox::places;
 
 /// How often a running guest is interrupted so that others on the same thread get their turn, and its deadline is
 /// looked at. Costs nothing measurable at this rate.
 const TICK: Duration = Duration::from_millis(5);
 
-/// How many instances can live at the same time. A component takes one slot for each of its core instances.
-const POOL: u32 = 1000;
-
 /// What stays resident of a slot's memory between two runs, if the kernel can tell which pages were touched: with it,
 /// a fresh call costs a third. Without, resetting this much by hand costs more than it saves.
 const KEEP_RESIDENT: usize = 2 << 20;
 const KEEP_RESIDENT_WITHOUT_PAGEMAP: usize = 64 << 10;
+
+/// What the host holds of an instance beside its memories and tables, in bytes.
+const METADATA: usize = 1 << 20;
 
 /// WebAssembly that is accepted: what today's toolchains emit for Rust, Python and JavaScript, and no more. Threads,
 /// GC, exceptions, 64-bit memories and component-model async stay out: most advisories of recent years are there.
@@ -36,17 +37,17 @@ pub const FEATURES: WasmFeatures = WasmFeatures::MUTABLE_GLOBAL
     .union(WasmFeatures::EXTENDED_CONST)
     .union(WasmFeatures::COMPONENT_MODEL);
 
-/// Builds the engine.
+/// Builds the engine, with slots for so many runs at the same time.
 ///
 /// # Errors
 /// If the machine cannot give it what it needs, such as address space.
-pub fn build() -> wasmtime::Result<Engine> {
+pub fn build(places: u32) -> wasmtime::Result<Engine> {
     // Whether the kernel can scan page maps (Linux 6.7) shows only when it is tried.
-    Engine::new(&config(Enabled::Yes, KEEP_RESIDENT))
-        .or_else(|_| Engine::new(&config(Enabled::No, KEEP_RESIDENT_WITHOUT_PAGEMAP)))
+    Engine::new(&config(pool(places, Enabled::Yes, KEEP_RESIDENT)))
+        .or_else(|_| Engine::new(&config(pool(places, Enabled::No, KEEP_RESIDENT_WITHOUT_PAGEMAP))))
 }
 
-fn config(pagemap_scan: Enabled, keep_resident: usize) -> Config {
+fn config(pool: PoolingAllocationConfig) -> Config {
     let mut config = Config::new();
     config
         .wasm_features(WasmFeatures::all(), false)
@@ -55,24 +56,43 @@ fn config(pagemap_scan: Enabled, keep_resident: usize) -> Config {
         // themselves is held against FEATURES before it is compiled: see accept.rs.
         .wasm_features(WasmFeatures::MULTI_MEMORY, true)
         .concurrency_support(false)
+        .strategy(Strategy::Cranelift)
+        // Loads and stores out of bounds end in guard pages; wasmtime's own sizes of these.
+        .signals_based_traps(true)
         .epoch_interruption(true)
-        .max_wasm_stack(limits::WASM_STACK)
-        .allocation_strategy(InstanceAllocationStrategy::Pooling(pool(pagemap_scan, keep_resident)));
+        .max_wasm_stack(fixed::STACK.to_usize())
+        .async_stack_size(fixed::FIBER_STACK.to_usize())
+        // No guest can read its stack below what it has written: WebAssembly has no such instruction. Costs 4 µs a run.
+        .async_stack_zeroing(false)
+        .memory_init_cow(true)
+        .allocation_strategy(InstanceAllocationStrategy::Pooling(pool));
     config
 }
 
-fn pool(pagemap_scan: Enabled, keep_resident: usize) -> PoolingAllocationConfig {
+/// What one place has is there for each of them, so that a run that has its place (see places.rs) finds all it needs.
+fn pool(places: u32, pagemap_scan: Enabled, keep_resident: usize) -> PoolingAllocationConfig {
+    let slots = places + places::SPARE;
     let mut pool = PoolingAllocationConfig::new();
-    pool.total_component_instances(POOL)
-        .total_core_instances(POOL)
-        .total_memories(POOL)
-        .total_tables(POOL)
-        .total_stacks(POOL)
-        .max_core_instances_per_component(limits::MAX_INSTANCES)
-        .max_tables_per_component(limits::MAX_TABLES)
-        .max_memories_per_component(limits::MAX_MEMORIES)
-        .max_memory_size(limits::MAX_MEMORY.0 as usize)
-        .table_elements(limits::MAX_TABLE_ELEMENTS)
+    pool.total_component_instances(slots)
+        .total_core_instances(slots * fixed::INSTANCES)
+        .total_memories(slots)
+        .total_tables(slots * places::TABLES)
+        .total_stacks(slots)
+        .max_core_instances_per_component(fixed::INSTANCES)
+        .max_tables_per_component(fixed::TABLES)
+        .max_memories_per_component(fixed::MEMORIES)
+        .max_memory_size(fixed::SLOT.to_usize())
+        .table_elements(fixed::TABLE_ELEMENTS)
+        // wasmtime's own numbers, named so that they stay: one table and one memory of a module is all that toolchains make,
+        // 1 MiB of metadata is far above what the largest interpreters need.
+        .max_tables_per_module(1)
+        .max_memories_per_module(1)
+        .max_core_instance_size(METADATA)
+        .max_component_instance_size(METADATA)
+        .max_unused_warm_slots(100)
+        .decommit_batch_size(1)
+        .table_keep_resident(0)
+        .async_stack_keep_resident(0)
         .pagemap_scan(pagemap_scan)
         .linear_memory_keep_resident(keep_resident);
     pool
@@ -83,27 +103,25 @@ fn pool(pagemap_scan: Enabled, keep_resident: usize) -> PoolingAllocationConfig 
 pub struct PoolUse {
     /// Components that have an instance.
     pub instances: u64,
-    /// How many slots are taken, by what they hold.
-    pub slots: [(&'static str, u64); 5],
-    /// How many of each there are.
-    pub all: u64,
+    /// How many slots are taken, and how many there are, by what they hold.
+    pub slots: [(&'static str, u64, u64); 5],
     /// What stays resident in free slots, in bytes.
     pub resident: u64,
 }
 
 /// Asks the pool; costs a few reads.
-pub fn pool_use(engine: &Engine) -> PoolUse {
+pub fn pool_use(engine: &Engine, places: u32) -> PoolUse {
     let Some(pool) = engine.pooling_allocator_metrics() else { return PoolUse::default() };
+    let slots = u64::from(places + places::SPARE);
     PoolUse {
         instances: pool.component_instances(),
         slots: [
-            ("component", pool.component_instances()),
-            ("core_instance", pool.core_instances()),
-            ("memory", pool.memories() as u64),
-            ("table", pool.tables() as u64),
-            ("stack", pool.stacks() as u64),
+            ("component", pool.component_instances(), slots),
+            ("core_instance", pool.core_instances(), slots * u64::from(fixed::INSTANCES)),
+            ("memory", pool.memories() as u64, slots),
+            ("table", pool.tables() as u64, slots * u64::from(places::TABLES)),
+            ("stack", pool.stacks() as u64, slots),
         ],
-        all: POOL.into(),
         resident: (pool.unused_memory_bytes_resident() + pool.unused_table_bytes_resident()) as u64,
     }
 }

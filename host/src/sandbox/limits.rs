@@ -1,107 +1,289 @@
-//! What one run of a node may use: each number with its reason. Time is kept by the boundary, everything else here.
+//! What one run of a node may use: THE table, each number with its reason. Time, streams and texts are kept by the
+//! boundary, everything else by the sandbox.
+//!
+//! A node's flow may ask for less or more than the default under `limits`, the operator says how much it may ask for at
+//! most, and nobody for more than the host can honour. What no flow can sensibly ask for has one number, in [`fixed`].
+
+pub mod fixed;
+mod quantity;
 
 use std::time::Duration;
 
-use wasmtime::ResourceLimiter;
+use indexmap::IndexMap;
 
-use crate::boundary::facts::NodeUse;
+use crate::boundary::bounds::{Bounds, LogBounds, StreamBounds};
+use crate::setting::{Reader, Setting};
 use crate::units::Bytes;
 
-/// Linear memory of one instance. Holds any prompt and the JSON around it; a Python or JavaScript guest needs most
-/// of it for its interpreter. A flow can ask for more with `limits.memory`.
-pub const DEFAULT_MEMORY: Bytes = Bytes(64 << 20);
-/// The most a flow may ask for: the size of a slot of the pool, so a larger value could not be honoured.
-pub const MAX_MEMORY: Bytes = Bytes(1 << 30);
-/// Wall time of one run. Longer than any computation a person waits for; a flow can ask for less or more.
-pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(60);
-/// The most a flow may ask for, and what a node has that does nothing but wait for a model: models that think take
-/// minutes, and the original allowed a whole request this long.
-pub const MAX_TIMEOUT: Duration = Duration::from_secs(300);
-/// Entries of one table: functions that can be called indirectly. Large guests have a few thousand.
-pub const MAX_TABLE_ELEMENTS: usize = 100_000;
-/// Core instances, tables and memories of one component. Adapters and toolchains make a handful of each.
-pub const MAX_INSTANCES: u32 = 32;
-pub const MAX_TABLES: u32 = 16;
-pub const MAX_MEMORIES: u32 = 4;
-/// Native stack a guest may use. wasmtime's own default; deep recursion ends as an error of the node.
-pub const WASM_STACK: usize = 512 * 1024;
+pub use quantity::Count;
+use quantity::Quantity;
 
-/// What one run may use.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Limits {
-    pub memory: Bytes,
-    pub timeout: Duration,
+/// Makes [`Limits`], [`Caps`], their settings and [`TABLE`] of a list of limits.
+///
+/// One entry becomes a field of both structs, a key under `limits` of a node, a setting of the operator, and a row of the
+/// README. `default` is what a node has that asks for nothing, `cap` the operator's default, `most` what the host can honour.
+macro_rules! limits {
+    ($($(#[doc = $reason:literal])+ $name:ident: $kind:ty = $is:literal {
+        default: $default:literal, cap: $cap:literal, most: $most:literal, $setting:ident: $variable:literal $(,)?
+    })+) => {
+        /// What one run may use.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub struct Limits {
+            $($(#[doc = $reason])+ pub $name: $kind,)+
+        }
+
+        /// The most that a flow may ask for, by the operator's word.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub struct Caps {
+            $($(#[doc = $reason])+ pub $name: $kind,)+
+        }
+
+        $(
+            #[doc = concat!("How much of `limits.", stringify!($name), "` a flow may ask for.")]
+            pub static $setting: Setting = Setting::new(
+                $variable,
+                $cap,
+                concat!("the most that a flow may ask for as `limits.", stringify!($name), "`; at most ", $most),
+            );
+        )+
+
+        /// Every limit, in the order in which it is documented.
+        pub const TABLE: &[Row] = &[$(Row {
+            key: stringify!($name), is: $is, default: $default, cap: $cap, most: $most, setting: &$setting,
+        },)+];
+
+        impl Caps {
+            /// As the operator says.
+            pub fn read(reader: &mut Reader<'_>) -> Self {
+                Self { $($name: reader.value(&$setting, |text| <$kind>::up_to(text, $most)),)+ }
+            }
+        }
+
+        impl Default for Caps {
+            fn default() -> Self {
+                Self { $($name: <$kind>::written($cap),)+ }
+            }
+        }
+
+        impl Limits {
+            /// What a node has that asks for nothing.
+            pub fn defaults(caps: &Caps) -> Self {
+                Self { $($name: <$kind>::written($default).min(caps.$name),)+ }
+            }
+
+            /// What a flow asks for, by key, over these limits.
+            ///
+            /// # Errors
+            /// All that it cannot have, each with its key and why.
+            pub fn asked(mut self, asked: &IndexMap<String, String>, caps: &Caps) -> Result<Self, Vec<(String, Refused)>> {
+                let mut refused = Vec::new();
+                for (key, text) in asked {
+                    let found = match key.as_str() {
+                        $(stringify!($name) => within(text, caps.$name).map(|value| self.$name = value),)+
+                        _ => Err(Refused::Unknown),
+                    };
+                    refused.extend(found.err().map(|error| (key.clone(), error)));
+                }
+                if refused.is_empty() { Ok(self) } else { Err(refused) }
+            }
+        }
+    };
 }
 
-/// Watches one store. Remembers that it refused memory, because the guest then ends in a trap that does not say so.
-#[derive(Debug)]
-pub struct Limiter {
-    memory: usize,
-    /// Bytes of all memories of the store.
-    taken: usize,
-    used: NodeUse,
-    pub refused_memory: bool,
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        Self { memory: DEFAULT_MEMORY, timeout: DEFAULT_TIMEOUT }
+limits! {
+    /// Holds any prompt and the JSON around it; a Python or JavaScript guest needs most of it for its interpreter. Also the
+    /// longest that one instruction, filling it, keeps a thread: 70 ms. The most is the size of a slot of the pool.
+    memory: Bytes = "linear memory, all of its instances together" {
+        default: "64MiB", cap: "1GiB", most: "1GiB", MEMORY: "WEIR_MAX_NODE_MEMORY",
     }
+    /// Longer than any computation a person waits for. A node that does nothing but wait for a model has as much as a flow
+    /// may ask for: models that think take minutes, and the original allowed a whole request 300 s.
+    timeout: Duration = "wall time of a run, host calls and streaming included" {
+        default: "60s", cap: "300s", most: "1h", TIMEOUT: "WEIR_MAX_NODE_TIMEOUT",
+    }
+    /// Time on a thread, its own and that of host functions that do not wait. Ten seconds start any interpreter and parse
+    /// any input that fits; what computes longer would keep a core from all other requests.
+    cpu: Duration = "time on a processor" {
+        default: "10s", cap: "60s", most: "1h", CPU: "WEIR_MAX_NODE_CPU",
+    }
+    /// The longest body that is taken by default, and 8 MiB of images as base64, which the host puts in place of their
+    /// addresses.
+    input: Bytes = "its inputs, as JSON text" {
+        default: "16MiB", cap: "64MiB", most: "256MiB", INPUT: "WEIR_MAX_NODE_INPUT",
+    }
+    /// Held once for every node that uses it, and the reply is made of it; larger things belong in object storage.
+    output: Bytes = "its output, as JSON text" {
+        default: "4MiB", cap: "16MiB", most: "256MiB", OUTPUT: "WEIR_MAX_NODE_OUTPUT",
+    }
+    /// The host may have to keep all of a stream to join it: as much as of an output that does not stream.
+    stream: Bytes = "all chunks of a streamed output" {
+        default: "4MiB", cap: "16MiB", most: "256MiB", STREAM: "WEIR_MAX_NODE_STREAM",
+    }
+    /// Each costs the host more than its text, and every reader a frame. The longest answers of models have 128 Ki tokens,
+    /// which is one chunk each.
+    chunks: Count = "how many chunks it streams" {
+        default: "200000", cap: "1000000", most: "10000000", CHUNKS: "WEIR_MAX_NODE_CHUNKS",
+    }
+    /// The fastest services write about so many tokens. A node that streams faster waits, it does not fail.
+    chunk_rate: Count = "how many chunks leave in a second" {
+        default: "2000", cap: "10000", most: "1000000", CHUNK_RATE: "WEIR_MAX_NODE_CHUNK_RATE",
+    }
+    /// Once a stream has begun, its reader looks at it. Twice what a service of models may be silent, so that the failure
+    /// that is told is the service's.
+    stream_idle: Duration = "the longest pause between two chunks, but for a slow reader's" {
+        default: "60s", cap: "300s", most: "1h", STREAM_IDLE: "WEIR_MAX_NODE_STREAM_IDLE",
+    }
+    /// A screen of text for each of a dozen steps. What is beyond is left out and counted, and the node runs on.
+    log: Bytes = "text of its log lines that is told" {
+        default: "64KiB", cap: "1MiB", most: "64MiB", LOG: "WEIR_MAX_NODE_LOG",
+    }
+    /// As many as a person reads. What is beyond is left out and counted, and the node runs on.
+    log_lines: Count = "how many of its log lines are told" {
+        default: "1000", cap: "10000", most: "1000000", LOG_LINES: "WEIR_MAX_NODE_LOG_LINES",
+    }
+    /// A node that reads 8 MiB of an answer in small pieces makes some ten thousand; a loop of the cheapest call has made
+    /// these in a tenth of a second. What has a limit of its own (chunks, log lines, pieces of a model's answer) is not
+    /// counted.
+    calls: Count = "calls to the host, those of WASI included" {
+        default: "100000", cap: "1000000", most: "1000000000", CALLS: "WEIR_MAX_NODE_CALLS",
+    }
+    /// The host copies them before it looks at them. A node passes on what it was given, to a model or another node.
+    call: Bytes = "arguments of one call to the host" {
+        default: "16MiB", cap: "64MiB", most: "256MiB", CALL: "WEIR_MAX_NODE_CALL",
+    }
+    /// Streams, requests, answers and their bodies that are open at the same time. A request by HTTP has about ten, and
+    /// a run six requests at a time.
+    resources: Count = "what it holds open of the host" {
+        default: "256", cap: "10000", most: "1000000", RESOURCES: "WEIR_MAX_NODE_RESOURCES",
+    }
+}
+
+/// A limit as it is documented.
+#[derive(Clone, Copy, Debug)]
+pub struct Row {
+    /// Under `limits` of a node.
+    pub key: &'static str,
+    pub is: &'static str,
+    /// What a node has that asks for nothing.
+    pub default: &'static str,
+    /// What a flow may ask for, if the operator says nothing else.
+    pub cap: &'static str,
+    /// What the operator may allow.
+    pub most: &'static str,
+    pub setting: &'static Setting,
+}
+
+/// Why a node cannot have what its flow asks for.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Refused {
+    #[error("there is no such limit; known: {}", known().join(", "))]
+    Unknown,
+    #[error("{0}")]
+    Unreadable(String),
+    #[error("{asked} is more than {most}, the most a flow may have")]
+    TooMuch { asked: String, most: String },
+}
+
+/// The keys of all limits.
+pub fn known() -> Vec<&'static str> {
+    TABLE.iter().map(|row| row.key).collect()
 }
 
 impl Limits {
-    /// What a flow asks for, or the defaults.
-    ///
-    /// # Errors
-    /// If it asks for more than it may have: the limit, what was asked and what is allowed.
-    pub fn within(
-        memory: Option<Bytes>,
-        timeout: Option<Duration>,
-        default_timeout: Duration,
-    ) -> Result<Self, (&'static str, String, String)> {
-        let memory = memory.unwrap_or(DEFAULT_MEMORY);
-        let timeout = timeout.unwrap_or(default_timeout);
-        if memory > MAX_MEMORY {
-            return Err(("memory", memory.to_string(), MAX_MEMORY.to_string()));
+    /// What the boundary keeps of them.
+    pub fn bounds(&self) -> Bounds {
+        Bounds {
+            timeout: self.timeout,
+            input: self.input.to_usize(),
+            output: self.output.to_usize(),
+            stream: StreamBounds {
+                bytes: self.stream.to_usize(),
+                chunks: self.chunks.0,
+                per_second: self.chunk_rate.0,
+                idle: self.stream_idle,
+            },
+            log: LogBounds { bytes: self.log.to_usize(), lines: self.log_lines.0 },
         }
-        if timeout > MAX_TIMEOUT {
-            return Err(("timeout", format!("{timeout:?}"), format!("{MAX_TIMEOUT:?}")));
-        }
-        Ok(Self { memory, timeout })
     }
 }
 
-impl Limiter {
-    pub fn new(limits: &Limits, used: NodeUse) -> Self {
-        let memory = usize::try_from(limits.memory.0).unwrap_or(usize::MAX);
-        Self { memory, taken: 0, used, refused_memory: false }
+fn within<Q: Quantity>(text: &str, most: Q) -> Result<Q, Refused> {
+    let asked = Q::parse(text).map_err(Refused::Unreadable)?;
+    if asked > most {
+        return Err(Refused::TooMuch { asked: asked.shown(), most: most.shown() });
     }
+    Ok(asked)
 }
 
-impl ResourceLimiter for Limiter {
-    fn memory_growing(&mut self, current: usize, desired: usize, _: Option<usize>) -> wasmtime::Result<bool> {
-        let allowed = desired <= self.memory;
-        self.refused_memory |= !allowed;
-        if allowed {
-            self.taken += desired.saturating_sub(current);
-            self.used.memory(self.taken as u64);
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn asked(pairs: &[(&str, &str)], caps: &Caps) -> Result<Limits, Vec<String>> {
+        let asked = pairs.iter().map(|(key, text)| ((*key).to_owned(), (*text).to_owned())).collect();
+        let told = |refused: Vec<(String, Refused)>| {
+            refused.into_iter().map(|(key, refused)| format!("limits.{key}: {refused}")).collect()
+        };
+        Limits::defaults(caps).asked(&asked, caps).map_err(told)
+    }
+
+    #[test]
+    fn every_number_of_the_table_can_be_read_and_none_is_above_the_next() {
+        let _ = Limits::defaults(&Caps::default());
+        for row in TABLE {
+            // Those of one row have the same unit, whichever it is.
+            let ordered = |read: &dyn Fn(&str) -> Option<u128>| {
+                let numbers: Option<Vec<_>> = [row.default, row.cap, row.most].into_iter().map(read).collect();
+                numbers.is_some_and(|numbers| numbers.is_sorted())
+            };
+            let size = |text: &str| Bytes::parse(text).ok().map(|bytes| u128::from(bytes.0));
+            let time = |text: &str| Duration::parse(text).ok().map(|time| time.as_millis());
+            let count = |text: &str| Count::parse(text).ok().map(|count| count.0 as u128);
+            assert!(ordered(&size) || ordered(&time) || ordered(&count), "{row:?}");
         }
-        Ok(allowed)
+        assert_eq!(TABLE[0].most, fixed::SLOT.to_string().replace(' ', ""));
     }
 
-    fn table_growing(&mut self, _: usize, desired: usize, _: Option<usize>) -> wasmtime::Result<bool> {
-        Ok(desired <= MAX_TABLE_ELEMENTS)
+    #[test]
+    fn a_flow_has_what_it_asks_for_up_to_the_cap() {
+        let caps = Caps::default();
+        let usual = Limits::defaults(&caps);
+        assert_eq!((usual.memory, usual.timeout), (Bytes(64 << 20), Duration::from_secs(60)));
+        let limits = asked(&[("memory", "1GiB"), ("cpu", "1s"), ("calls", "5")], &caps);
+        let expected = Limits { memory: Bytes(1 << 30), cpu: Duration::from_secs(1), calls: Count(5), ..usual };
+        assert_eq!(limits, Ok(expected));
     }
 
-    fn instances(&self) -> usize {
-        MAX_INSTANCES as usize
+    #[test]
+    fn what_the_operator_caps_holds_also_for_who_asks_for_nothing() {
+        let caps = Caps { memory: Bytes(1 << 20), calls: Count(7), ..Caps::default() };
+        let limits = Limits::defaults(&caps);
+        assert_eq!((limits.memory, limits.calls), (Bytes(1 << 20), Count(7)));
     }
 
-    fn tables(&self) -> usize {
-        MAX_TABLES as usize
+    #[test]
+    fn all_that_a_flow_cannot_have_is_told() {
+        let caps = Caps::default();
+        let asked = asked(
+            &[("memory", "2GiB"), ("timeout", "10 parsecs"), ("calls", "many"), ("stream", "64"), ("fuel", "1")],
+            &caps,
+        );
+        let keys = known().join(", ");
+        let expected = [
+            "limits.memory: 2 GiB is more than 1 GiB, the most a flow may have".to_owned(),
+            "limits.timeout: \"10 parsecs\" has the unknown unit \"parsecs\"; units are: ms, s, m, h".to_owned(),
+            "limits.calls: \"many\" must be a whole number above zero, such as 1000".to_owned(),
+            "limits.stream: \"64\" has no unit; write 64MiB".to_owned(),
+            format!("limits.fuel: there is no such limit; known: {keys}"),
+        ];
+        assert_eq!(asked, Err(expected.to_vec()));
     }
 
-    fn memories(&self) -> usize {
-        MAX_MEMORIES as usize
+    #[test]
+    fn an_operator_allows_no_more_than_the_host_can_honour() {
+        let read = |value| crate::setting::read_from(&[("WEIR_MAX_NODE_MEMORY", value)], Caps::read);
+        assert_eq!(read("32MiB").map(|caps| caps.memory), Ok(Bytes(32 << 20)));
+        let told = "WEIR_MAX_NODE_MEMORY: \"2GiB\" is more than 1GiB, the most it may be";
+        assert_eq!(read("2GiB"), Err(vec![told.to_owned()]));
     }
 }

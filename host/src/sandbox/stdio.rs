@@ -8,16 +8,23 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use tokio::io::AsyncWrite;
 use wasmtime_wasi::cli::{IsTerminal, StdoutStream};
-use wasmtime_wasi::p2::{OutputStream, Pollable, StreamResult};
+use wasmtime_wasi::p2::{OutputStream, Pollable, StreamError, StreamResult};
 
+use crate::boundary::bounds::Calls;
 use crate::boundary::facts::LogLevel;
 use crate::boundary::notes::Notes;
+use crate::sandbox::ending::WRITE_TOO_LARGE;
+use crate::sandbox::limits::fixed;
 
-/// Longest line that is kept together, in bytes; longer ones are broken. A guest must not make the host hold more.
-const MAX_LINE: usize = 4 * 1024;
+/// Longest line that is kept together, in bytes. A guest must not make the host hold more.
+const MAX_LINE: usize = fixed::LINE.0 as usize;
 
 /// Most that a guest may hand over in one write, in bytes.
-const MAX_WRITE: usize = 64 * 1024;
+const MAX_WRITE: usize = fixed::WRITE.0 as usize;
+
+/// Calls of WASI that lead to one write: to get the stream, to ask how much it takes, to write, to flush. They are not
+/// counted, since lines of the log have limits of their own.
+const CALLS_OF_A_WRITE: u64 = 4;
 
 /// Which of the two.
 #[derive(Clone, Copy, Debug)]
@@ -30,13 +37,14 @@ pub(super) enum Stream {
 #[derive(Clone)]
 pub(super) struct Lines {
     notes: Notes,
+    calls: Calls,
     stream: Stream,
     unfinished: Arc<Mutex<Vec<u8>>>,
 }
 
 impl Lines {
-    pub(super) fn new(notes: Notes, stream: Stream) -> Self {
-        Self { notes, stream, unfinished: Arc::default() }
+    pub(super) fn new(notes: Notes, calls: Calls, stream: Stream) -> Self {
+        Self { notes, calls, stream, unfinished: Arc::default() }
     }
 
     /// Logs a last line that was not ended.
@@ -48,6 +56,7 @@ impl Lines {
     }
 
     fn write(&self, bytes: &[u8]) {
+        self.calls.free(CALLS_OF_A_WRITE);
         let mut unfinished = self.unfinished.lock().unwrap_or_else(PoisonError::into_inner);
         for piece in bytes.split_inclusive(|byte| *byte == b'\n') {
             for part in piece.chunks(MAX_LINE) {
@@ -95,6 +104,9 @@ impl Pollable for Lines {
 
 impl OutputStream for Lines {
     fn write(&mut self, bytes: Bytes) -> StreamResult<()> {
+        if bytes.len() > MAX_WRITE {
+            return Err(StreamError::trap(WRITE_TOO_LARGE));
+        }
         Self::write(self, &bytes);
         Ok(())
     }

@@ -22,7 +22,8 @@ use crate::boundary::{GuestCalls, Lend, NodeRun};
 use crate::capability::config::Settings;
 use crate::sandbox::clocks;
 use crate::sandbox::component::Component;
-use crate::sandbox::limits::{Limiter, Limits};
+use crate::sandbox::limiter::Limiter;
+use crate::sandbox::limits::{Limits, fixed};
 use crate::sandbox::stdio::{Lines, Stream};
 
 /// The data of a store.
@@ -32,30 +33,34 @@ pub(super) struct State {
     wasi: WasiCtx,
     http: WasiHttpCtx,
     limiter: Limiter,
-    stdio: [Lines; 2],
+    /// Told of what was written without ending the line when it is dropped, however the run ended.
+    _stdio: Stdio,
 }
+
+struct Stdio([Lines; 2]);
 
 /// A fresh store for one run.
 pub(super) fn new(component: &Component, run: NodeRun, limits: &Limits) -> Store<State> {
-    let stdout = Lines::new(run.notes.clone(), Stream::Stdout);
-    let stderr = Lines::new(run.notes.clone(), Stream::Stderr);
+    let lines = |stream| Lines::new(run.notes.clone(), run.calls.clone(), stream);
+    let (stdout, stderr) = (lines(Stream::Stdout), lines(Stream::Stderr));
     let mut wasi = WasiCtxBuilder::new();
+    wasi.max_random_size(fixed::RANDOM.0);
     wasi.stdout(stdout.clone()).stderr(stderr.clone()).allow_tcp(false).allow_udp(false).allow_ip_name_lookup(false);
     clocks::give(&mut wasi, component.clock);
     if let Some(settings) = run.held::<Settings>() {
         settings.variables().for_each(|(name, value)| _ = wasi.env(name, value));
     }
     let limiter = Limiter::new(limits, run.used.clone());
-    let state = State {
-        run,
-        table: ResourceTable::new(),
-        wasi: wasi.build(),
-        http: WasiHttpCtx::new(),
-        limiter,
-        stdio: [stdout, stderr],
-    };
+    let mut table = ResourceTable::new();
+    table.set_max_capacity(limits.resources.0);
+    let mut http = WasiHttpCtx::new();
+    http.set_field_size_limit(fixed::HEADERS.to_usize());
+    let state = State { run, table, wasi: wasi.build(), http, limiter, _stdio: Stdio([stdout, stderr]) };
     let mut store = Store::new(&component.engine, state);
     store.limiter(|state| &mut state.limiter);
+    store.set_max_component_handles(limits.resources.0.saturating_mul(fixed::HANDLES_PER_RESOURCE));
+    // Also for what `run` returns: the boundary says how much that may be, to the byte.
+    store.set_hostcall_fuel(limits.call.max(limits.output).to_usize());
     // At every tick the guest makes way for others, and the boundary gets to look at the deadline.
     store.set_epoch_deadline(1);
     store.epoch_deadline_async_yield_and_update(1);
@@ -76,21 +81,26 @@ impl State {
     pub(super) fn wanted_more_memory(&self) -> bool {
         self.limiter.refused_memory
     }
+}
 
-    /// Logs what the guest wrote without ending the line.
-    pub(super) fn close_stdio(&self) {
-        self.stdio.iter().for_each(Lines::close);
+impl Drop for Stdio {
+    fn drop(&mut self) {
+        self.0.iter().for_each(Lines::close);
     }
 }
 
 impl Lend for State {
+    // Once for each call of the guest to an interface of ours, or to wasi:http.
     fn lend(&mut self) -> GuestCalls<'_> {
+        self.run.calls.count();
         GuestCalls { run: &mut self.run, table: &mut self.table, http: &mut self.http }
     }
 }
 
 impl WasiView for State {
+    // Once for each call of the guest to any other interface of WASI.
     fn ctx(&mut self) -> WasiCtxView<'_> {
+        self.run.calls.count();
         WasiCtxView { ctx: &mut self.wasi, table: &mut self.table }
     }
 }

@@ -15,7 +15,7 @@ use tokio::time::timeout_at;
 
 use crate::boundary::Origin;
 use crate::boundary::error::{NodeError, NodeFailure};
-use crate::boundary::outlet::Outlet;
+use crate::boundary::outlet::Unbounded;
 use crate::clock;
 use crate::flow::value::Json;
 use crate::flow::{Flow, NodeIndex};
@@ -48,7 +48,7 @@ struct Live {
     /// The flow output that it is.
     output: String,
     /// Handed to the node when it starts.
-    outlet: Option<Outlet>,
+    outlet: Option<Unbounded>,
     chunks: mpsc::Receiver<Json>,
     /// The first chunk, while others are still outstanding.
     first: Option<Json>,
@@ -119,7 +119,7 @@ impl<'r> Drive<'r> {
 
 impl Live {
     fn new(node: NodeIndex, output: &str) -> Self {
-        let (outlet, chunks) = Outlet::live();
+        let (outlet, chunks) = Unbounded::live();
         Self { node, output: output.to_owned(), outlet: Some(outlet), chunks, first: None }
     }
 
@@ -139,7 +139,7 @@ impl Live {
 impl Running {
     fn start(&mut self, runner: &Runner, node: NodeIndex, inputs: Json) {
         let live = self.live.iter_mut().find(|live| live.node == node).and_then(|live| live.outlet.take());
-        let outlet = live.unwrap_or_else(Outlet::kept);
+        let outlet = live.unwrap_or_else(Unbounded::kept);
         let (nodes, origin) = (runner.nodes.clone(), self.origin.clone());
         // A task that is aborted goes on for a moment, in which it may open the node's span.
         let hold = Hold::of(&origin.parent);

@@ -22,7 +22,7 @@ use crate::setting::{self, Setting};
 use crate::telemetry::Refused;
 
 /// Flows mostly wait for models, so many more can run than there are cores. The most is about what the pool of instances
-/// has: of more that run, some would fail for want of one. Clients that only wait in line need no more either.
+/// has by default: of more that run, some would wait for one in vain. Clients that only wait in line need no more either.
 pub static CONCURRENCY: Setting = Setting::optional(
     "WEIR_MAX_CONCURRENCY",
     "32 for each core",

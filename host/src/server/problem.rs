@@ -233,18 +233,25 @@ fn of_node(error: &NodeError) -> Problem {
     let status = match error.failure {
         NodeFailure::User => StatusCode::BAD_REQUEST,
         NodeFailure::Timeout => StatusCode::GATEWAY_TIMEOUT,
-        // Nobody is left to read it.
-        NodeFailure::Cancelled => StatusCode::SERVICE_UNAVAILABLE,
+        // Of the latter, nobody is left to read it.
+        NodeFailure::Busy | NodeFailure::Cancelled => StatusCode::SERVICE_UNAVAILABLE,
         NodeFailure::System
         | NodeFailure::Trap
         | NodeFailure::Memory
+        | NodeFailure::Cpu
+        | NodeFailure::Calls
+        | NodeFailure::CallTooLarge
+        | NodeFailure::Resources
         | NodeFailure::Stack
         | NodeFailure::Protocol
+        | NodeFailure::InputTooLarge
         | NodeFailure::OutputTooLarge
         | NodeFailure::Host => StatusCode::INTERNAL_SERVER_ERROR,
     };
     let upstream = (error.failure == NodeFailure::User).then(|| Upstream::of(error)).flatten();
     let code = upstream.map_or_else(|| error.failure.code(), Upstream::code);
-    let retry_after = upstream.and_then(|upstream| upstream.retry_after(error));
+    // Places are free as soon as something ends.
+    let busy = (error.failure == NodeFailure::Busy).then_some(1);
+    let retry_after = upstream.and_then(|upstream| upstream.retry_after(error)).or(busy);
     Problem { retry_after, ..Problem::new(status, code, error.message.clone()) }
 }

@@ -14,14 +14,16 @@ use wasmtime_wasi_http::WasiHttpCtx;
 
 use super::dice::Dice;
 use super::model::{Model, Question, Service};
+use crate::boundary::bounds::Bounds;
 use crate::boundary::enter::{Answer, Entry, enter};
 use crate::boundary::error::{CallError, CallErrorKind, NodeError, NodeFailure};
 use crate::boundary::grants::Grants;
-use crate::boundary::outlet::Outlet;
+use crate::boundary::outlet::Unbounded;
 use crate::boundary::{GuestCalls, NodeRun, Origin, Siblings};
 use crate::flow::NodeIndex;
 use crate::flow::value::Json;
 use crate::id::NodeId;
+use crate::sandbox::limits::{Caps, Limits};
 use crate::scheduler::plan::tests::any_order::Expected;
 use crate::scheduler::{NODE_CONCURRENCY, Nodes};
 
@@ -166,7 +168,7 @@ impl Nodes for Double {
         node: NodeIndex,
         inputs: Json,
         origin: Origin,
-        outlet: Outlet,
+        outlet: Unbounded,
     ) -> BoxFuture<'_, Result<Json, NodeError>> {
         let mut grants = Grants::default();
         if let Habits::Mixed(model) | Habits::Asking(model) = &self.habits {
@@ -182,7 +184,7 @@ impl Nodes for Double {
             facts: Arc::default(),
             grants: Arc::new(grants),
             outlet,
-            timeout: NODE_TIMEOUT,
+            bounds: Bounds { timeout: NODE_TIMEOUT, ..Limits::defaults(&Caps::default()).bounds() },
             io: Handle::current(),
         };
         enter(entry, move |run| self.guest(run, request, node, inputs)).boxed()

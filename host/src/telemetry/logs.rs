@@ -22,8 +22,6 @@ use super::{Config, Redactor, names};
 pub use bridge::HostLog;
 pub(super) use evaluation::evaluation;
 pub(super) use guest::{GuestLines, GuestLog};
-#[cfg(test)]
-pub(super) use guest::{MAX_BYTES, MAX_LINES};
 
 /// Longest text of a record, its body or the value of an attribute, in bytes. Application Insights keeps no more of one.
 const TEXT_BYTES: usize = 8 * 1024;

@@ -5,6 +5,7 @@
 //! parent of a span is always named, never looked up in a thread: work moves between threads here. However a request
 //! ends, a span closes after those below it: see [`Held`].
 
+pub mod bound;
 pub(super) mod flow;
 mod gen_ai;
 mod held;

@@ -22,6 +22,9 @@ use super::*;
 /// Labels of one point, and what it says: the sum of a counter, the number of values of a histogram.
 type Point = (BTreeMap<String, String>, u64);
 
+/// How much of the log of a node is told.
+const LOG: LogBounds = LogBounds { bytes: 64 << 10, lines: 1000 };
+
 /// Telemetry whose exporters are in memory, and the ids of one request.
 struct Rig {
     telemetry: Telemetry,
@@ -116,6 +119,7 @@ impl Rig {
             facts,
             caller: None,
             usage: usage.clone(),
+            log: LOG,
         })
     }
 

@@ -1,10 +1,13 @@
-//! Guests that take more than they may: of time, of memory, of anything that a limit counts.
+//! Who says how much a node may have: the table, the flow, the operator. And memory, of which each has some.
 
 use harness::{Collector, Hostile, TestHost};
 use serde_json::json;
+use weir::sandbox::limits::{TABLE, fixed};
+
+use crate::readme;
 
 /// A flow of one guest under these limits.
-fn flow(guest: &str, limits: &str) -> String {
+pub(super) fn flow(guest: &str, limits: &str) -> String {
     format!(
         "
 inputs: {{}}
@@ -18,11 +21,58 @@ nodes:
     )
 }
 
+#[test]
+fn the_readme_has_the_table() {
+    let rows = TABLE.iter().map(|row| {
+        let (key, is, default, cap) = (row.key, row.is, row.default, row.cap);
+        format!("| `{key}` | {is} | {default} | {cap}, `{}` |", row.setting.variable)
+    });
+    harness::readme::check_rows("| limit | of | without a word | at most |", rows);
+    let rows = fixed::table().into_iter().map(|(what, most, beyond)| format!("| {what} | {most} | {beyond} |"));
+    harness::readme::check_rows("| every node has | at most | what is beyond |", rows);
+    // The rows of settings are held by settings.rs; none is forgotten there.
+    let told = readme::rows();
+    for row in TABLE {
+        assert!(told.iter().any(|cells| readme::name(cells) == Some(row.setting.variable)), "{}", row.key);
+    }
+}
+
 #[tokio::test]
-async fn a_node_that_never_rests_is_ended_at_its_deadline() {
-    let message = "node \"bad\" did not finish within 300ms; raise `limits.timeout` of the node if it may take longer";
-    let bad = Hostile::guest_with("limits_loops_forever", "limits: {timeout: 300ms}");
-    bad.trap("timeout").ends(504, "NodeTimeout", message).await;
+async fn a_flow_may_not_ask_for_more_than_there_is_nor_for_what_there_is_not() {
+    let greedy = flow("run_traps", "timeout: 2h, memory: 2GiB, calls: many, memroy: 1MiB");
+    let exit = TestHost::written("greedy", &greedy).refuses().await;
+    assert_eq!(exit.status.code(), Some(2), "{}", exit.stderr);
+    for told in [
+        "node \"bad\": limits.timeout: 7200s is more than 300s, the most a flow may have",
+        "node \"bad\": limits.memory: 2 GiB is more than 1 GiB, the most a flow may have",
+        "node \"bad\": limits.calls: \"many\" must be a whole number above zero, such as 1000",
+        "node \"bad\": limits.memroy: there is no such limit; known: memory, timeout, cpu",
+        "did you mean `memory`?",
+        "flow.dag.yaml:8:",
+    ] {
+        assert!(exit.told().contains(told), "{told}\n{}", exit.stderr);
+    }
+}
+
+#[tokio::test]
+async fn the_operator_s_cap_is_over_the_flow_s_wish_and_over_the_default() {
+    let greedy = TestHost::written("greedy", &flow("run_traps", "memory: 64MiB"));
+    let exit = greedy.env("WEIR_MAX_NODE_MEMORY", "32MiB").refuses().await;
+    let told = "node \"bad\": limits.memory: 64 MiB is more than 32 MiB, the most a flow may have";
+    assert!(exit.told().contains(told), "{}", exit.stderr);
+
+    // A flow that asks for nothing has the cap, if that is less than the default.
+    let bad = Hostile::guest("limits_eats_memory").host(|host| host.env("WEIR_MAX_NODE_MEMORY", "32MiB"));
+    let message =
+        "node \"bad\" needs more than its 32 MiB of memory; raise `limits.memory` of the node if it may have more";
+    bad.trap("memory_limit").ends(500, "GuestMemoryLimit", message).await;
+
+    let exit = TestHost::written("fine", &flow("run_traps", "")).env("WEIR_MAX_NODE_MEMORY", "2GiB").refuses().await;
+    assert!(
+        exit.told().contains("WEIR_MAX_NODE_MEMORY: \"2GiB\" is more than 1GiB, the most it may be"),
+        "{}",
+        exit.stderr
+    );
 }
 
 #[tokio::test]
@@ -30,37 +80,31 @@ async fn a_node_that_wants_all_memory_is_ended_at_its_limit() {
     let message =
         "node \"bad\" needs more than its 32 MiB of memory; raise `limits.memory` of the node if it may have more";
     let bad = Hostile::guest_with("limits_eats_memory", "limits: {memory: 32MiB}");
-    bad.trap("memory_limit").ends(500, "GuestMemoryLimit", message).await;
+    let after = bad.trap("memory_limit").ends(500, "GuestMemoryLimit", message).await;
+    let most = after.collector.metric("weir.node.memory.peak").label("node", "bad");
+    assert!(most.sum() <= (after.runs * (32 << 20)) as f64, "{most:?}");
 }
 
 #[tokio::test]
 async fn a_node_that_takes_what_it_may_ends_well() {
+    // A hundred times, since what is kept of each run would show.
     let bad = Hostile::guest_with("limits_eats_memory", "limits: {memory: 64MiB}\ninputs: {mib: 24}");
-    bad.gives(json!(24)).await;
+    bad.times(100).gives(json!(24)).await;
 }
 
 #[tokio::test]
-async fn guests_that_never_rest_do_not_delay_the_probes() {
-    let host = TestHost::written("hostile", &flow("limits_loops_forever", "timeout: 300ms")).start().await;
-    let spinning = async {
-        let requests = (0..8).map(|_| host.score(json!({})));
-        futures_util::future::join_all(requests).await
-    };
-    let probing = async {
-        for _ in 0..20 {
-            host.get("/health").await.assert_ok(json!({"status": "Healthy", "version": env!("CARGO_PKG_VERSION")}));
-        }
-    };
-    let (spun, ()) = tokio::join!(spinning, probing);
-    assert!(spun.iter().all(|reply| reply.status == 504));
+async fn a_node_that_grows_until_it_is_refused_may_live_with_that() {
+    for guest in ["limits_grows_memory", "limits_grows_table"] {
+        Hostile::guest(guest).times(50).gives(json!(true)).await;
+    }
 }
 
 #[tokio::test]
-async fn a_flow_may_not_ask_for_more_than_there_is() {
-    let greedy = flow("run_traps", "timeout: 1h, memory: 2GiB");
-    let exit = TestHost::written("greedy", &greedy).refuses().await;
-    assert_eq!(exit.status.code(), Some(2), "{}", exit.stderr);
-    assert!(exit.stderr.contains("node \"bad\": limits.memory: 2 GiB is more than 1 GiB"), "{}", exit.stderr);
+async fn deep_recursion_ends_as_what_it_is() {
+    for mutual in ["false", "true"] {
+        let bad = Hostile::guest_with("limits_recurses", &format!("inputs: {{mutual: {mutual}}}")).times(200);
+        bad.trap("stack_overflow").ends(500, "GuestStackOverflow", "node \"bad\" used up its stack").await;
+    }
 }
 
 #[tokio::test]

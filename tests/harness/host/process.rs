@@ -83,13 +83,18 @@ pub(crate) fn weir() -> Command {
     let mut command = Command::new(binary);
     command.env_clear();
     command.envs(std::env::var_os("PATH").map(|path| ("PATH", path)));
-    // Compiled components are named by their content. Shared, each guest is compiled once and not once for each test.
-    command.env("WEIR_CACHE_DIR", target_folder().join("test-cache"));
+    command.env("WEIR_CACHE_DIR", compile_cache());
     // Nobody has to notice before a host ends.
     command.env("WEIR_DRAIN_DELAY", "0");
     // Tests run beside builds, in a cgroup that may be nearly full.
     command.env("WEIR_MEMORY_LIMIT", "1024GiB");
     command
+}
+
+/// The compile cache of all tests. Compiled components are named by their content: shared, each guest is compiled once and
+/// not once for each test.
+pub fn compile_cache() -> PathBuf {
+    target_folder().join("test-cache")
 }
 
 /// `target/<profile>`, two folders above the test that is running.

@@ -58,7 +58,9 @@ impl wit::HostChatStream for GuestCalls<'_> {
         &mut self,
         answer: Resource<ChatStream>,
     ) -> wasmtime::Result<Result<Option<wit::ChatDelta>, types::CallError>> {
-        Ok(self.table.get_mut(&answer)?.deltas.next().await.transpose())
+        let next = self.table.get_mut(&answer)?.deltas.next().await;
+        self.run.took(next.is_some());
+        Ok(next.transpose())
     }
 
     async fn usage(&mut self, answer: Resource<ChatStream>) -> wasmtime::Result<Option<wit::Usage>> {

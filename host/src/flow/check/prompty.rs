@@ -152,7 +152,7 @@ fn node(path: &str, prompty: &Prompty, inputs: &IndexMap<String, Input>) -> mani
         activate: None,
         aggregation: false,
         grants: Vec::new(),
-        limits: manifest::Limits::default(),
+        limits: Vec::new(),
     }
 }
 

@@ -70,7 +70,7 @@ node: []
 inputs: {q: {type: string, Default: 3}}
 outputs: {o: {type: string, reference: '${n}', evaluation: true}}
 nodes:
-- {name: n, type: wasm, source: {path: echo.wasm, tools: x}, input: {}, actvate: {}, limits: {cpu: 1}}
+- {name: n, type: wasm, source: {path: echo.wasm, tools: x}, input: {}, actvate: {}}
 - {name: m, type: wasm, source: {path: echo.wasm}, activate: {when: '${n}', iss: 1, is: 1}}
 ",
         &[
@@ -81,7 +81,6 @@ nodes:
             "warning 6:51: node \"n\": source: unknown key `tools`; it has no effect; did you mean `tool`?",
             "warning 6:62: node \"n\": unknown key `input`; it has no effect; did you mean `inputs`?",
             "warning 6:73: node \"n\": unknown key `actvate`; it has no effect; did you mean `activate`?",
-            "warning 6:95: node \"n\": limits: unknown key `cpu`; it has no effect; known keys: memory, timeout",
             "warning 7:77: node \"m\": activate: unknown key `iss`; it has no effect; did you mean `is`?",
         ],
     );

@@ -36,7 +36,7 @@ fn a_request_runs_the_entry_alone() {
     let (index, entry) = flow.nodes().next().unwrap();
     assert_eq!(entry.id.as_str(), "echo");
     assert!(matches!(&entry.kind, NodeKind::Component { path } if path == "echo.wasm"));
-    assert_eq!(entry.limits.memory, Some(Bytes(64 << 20)));
+    assert_eq!(entry.limits["memory"], "64MiB");
     assert_eq!(entry.grants["nodes"].as_str(), r#"["hello"]"#);
     assert_eq!(flow.stream_candidates(), [(index, "output")]);
     let value = Json::string("bare");

@@ -199,7 +199,7 @@ nodes:
   type: llm
   api: talk
   source: {path: chat.jinja2, pth: x}
-  limits: {memory: 64, timeout: 10 parsecs}
+  limits: {memory: 64, timeout: [10s]}
   activate: {when: 1}
   inputs: {x: .nan, y: 1, y: 2}
 trace_content: some
@@ -214,8 +214,7 @@ trace_content: some
             "8:9: llm node \"a\" names no connection; add `connection: NAME`; the connection named offline needs no key \
              and no network",
             "10:8: node \"a\": unknown api \"talk\"; apis are: chat, completion",
-            "12:20: node \"a\": limits.memory: \"64\" has no unit; write 64MiB",
-            "12:33: node \"a\": limits.timeout: \"10 parsecs\" has the unknown unit \"parsecs\"; units are: ms, s, m, h",
+            "12:33: node \"a\": limits: `timeout` must be text, not a list",
             "13:13: node \"a\": activate needs both `when` and `is`",
             "14:15: node \"a\": `x`: JSON has no such number, so no node could be given it",
             "14:27: key `y` appears more than once",

@@ -127,15 +127,15 @@ fn each_bound_is_told_by_its_name() {
     bound("nested components", MAX_DEPTH as u64, |count| {
         format!("{}{}", "(component ".repeat(count as usize), ")".repeat(count as usize))
     });
-    bound("instances of modules", MAX_INSTANCES.into(), |count| {
+    bound("instances of modules", fixed::INSTANCES.into(), |count| {
         format!("(component (core module $m) {})", times(count, "(core instance (instantiate $m))"))
     });
-    bound("memories", MAX_MEMORIES.into(), |count| {
+    bound("memories", fixed::MEMORIES.into(), |count| {
         format!("(component (core module $m (memory 1)) {})", times(count, "(core instance (instantiate $m))"))
     });
-    bound("tables", MAX_TABLES.into(), |count| module(&times(count, "(table 1 funcref)")));
-    bound("elements in one table", MAX_TABLE_ELEMENTS as u64, |count| module(&format!("(table {count} funcref)")));
-    bound("bytes of memory from its beginning", MAX_MEMORY.0, |bytes| {
+    bound("tables", fixed::TABLES.into(), |count| module(&times(count, "(table 1 funcref)")));
+    bound("elements in one table", fixed::TABLE_ELEMENTS as u64, |count| module(&format!("(table {count} funcref)")));
+    bound("bytes of memory from its beginning", fixed::SLOT.0, |bytes| {
         module(&format!("(memory {})", bytes.div_ceil(PAGE)))
     });
     // A body of so many bytes: its length of locals, and its end.
@@ -167,7 +167,7 @@ fn what_is_instantiated_many_times_counts_as_often() {
     );
     assert_eq!(
         refusal(&outer),
-        Some(Refusal::TooMuch { what: "tables", found: 18, most: MAX_TABLES.into(), setting: None })
+        Some(Refusal::TooMuch { what: "tables", found: 18, most: fixed::TABLES.into(), setting: None })
     );
     let handed = "(component (import \"m\" (core module $m)) (core instance (instantiate $m)))";
     assert_eq!(refusal(handed), Some(Refusal::Elsewhere));

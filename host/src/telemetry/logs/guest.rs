@@ -11,13 +11,8 @@ use super::Told;
 use crate::telemetry::Config;
 use crate::telemetry::names::attribute;
 use crate::telemetry::scope;
+use crate::telemetry::spans::bound::LogBounds;
 use crate::telemetry::spans::notes::LogLevel;
-
-/// Lines of one run that are told. A guest that loops over a log must not fill what is kept for others.
-pub(in crate::telemetry) const MAX_LINES: usize = 1000;
-
-/// Bytes of lines after which no further one is told.
-pub(in crate::telemetry) const MAX_BYTES: usize = 64 * 1024;
 
 /// By which the lines of guests are told.
 #[derive(Clone, Debug)]
@@ -30,6 +25,7 @@ pub(in crate::telemetry) struct GuestLines {
     node: Arc<str>,
     /// That of the node.
     span: SpanContext,
+    bounds: LogBounds,
     lines: usize,
     bytes: usize,
 }
@@ -40,15 +36,15 @@ impl GuestLog {
     }
 
     /// Lines that a node will write in a run with this span.
-    pub(in crate::telemetry) fn lines(&self, node: &str, span: &SpanContext) -> GuestLines {
-        GuestLines { log: self.clone(), node: node.into(), span: span.clone(), lines: 0, bytes: 0 }
+    pub(in crate::telemetry) fn lines(&self, node: &str, span: &SpanContext, bounds: LogBounds) -> GuestLines {
+        GuestLines { log: self.clone(), node: node.into(), span: span.clone(), bounds, lines: 0, bytes: 0 }
     }
 }
 
 impl GuestLines {
     /// Whether another line would be told.
     pub(in crate::telemetry) fn has_room(&self) -> bool {
-        self.lines < MAX_LINES && self.bytes < MAX_BYTES
+        self.lines < self.bounds.lines && self.bytes < self.bounds.bytes
     }
 
     /// Tells a line, if there is room.

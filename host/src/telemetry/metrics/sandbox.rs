@@ -16,6 +16,7 @@ use crate::telemetry::names::{dimension, metric};
 pub(super) struct Sandbox {
     instantiation: Histogram<f64>,
     memory: Histogram<u64>,
+    cpu: Histogram<f64>,
     traps: Counter<u64>,
     denials: Counter<u64>,
 }
@@ -31,6 +32,8 @@ struct Used {
     instantiation: AtomicU64,
     /// In bytes.
     memory: AtomicU64,
+    /// In nanoseconds; zero: it never ran.
+    cpu: AtomicU64,
 }
 
 impl NodeUse {
@@ -38,6 +41,12 @@ impl NodeUse {
     pub fn instantiated(&self, took: Duration) {
         let nanos = u64::try_from(took.as_nanos()).unwrap_or(u64::MAX);
         self.0.instantiation.store(nanos.max(1), Ordering::Relaxed);
+    }
+
+    /// It was on a thread for so long. Gives the sum so far.
+    pub fn ran(&self, took: Duration) -> Duration {
+        let nanos = u64::try_from(took.as_nanos()).unwrap_or(u64::MAX);
+        Duration::from_nanos(self.0.cpu.fetch_add(nanos, Ordering::Relaxed).saturating_add(nanos))
     }
 
     /// It has so many bytes of memory now.
@@ -51,6 +60,7 @@ impl Sandbox {
         Self {
             instantiation: histogram(meter, metric::INSTANTIATION_DURATION),
             memory: whole_histogram(meter, metric::NODE_MEMORY_PEAK),
+            cpu: histogram(meter, metric::NODE_CPU),
             traps: counter(meter, metric::NODE_TRAP),
             denials: counter(meter, metric::CAPABILITY_DENIAL),
         }
@@ -64,6 +74,10 @@ impl Metrics {
         let (nanos, bytes) = (used.0.instantiation.load(Ordering::Relaxed), used.0.memory.load(Ordering::Relaxed));
         if nanos > 0 {
             self.sandbox.instantiation.record(Duration::from_nanos(nanos).as_secs_f64(), &labels);
+        }
+        let cpu = used.0.cpu.load(Ordering::Relaxed);
+        if cpu > 0 {
+            self.sandbox.cpu.record(Duration::from_nanos(cpu).as_secs_f64(), &labels);
         }
         if bytes > 0 {
             self.sandbox.memory.record(bytes, &labels);

@@ -66,6 +66,7 @@ pub const POOL_SLOT: &str = "weir.pool.slot";
 pub const POOL_RESIDENT: &str = "weir.pool.resident";
 pub const COMPILE_CACHE_LOOKUP: &str = "weir.compile.cache.lookup";
 pub const NODE_MEMORY_PEAK: &str = "weir.node.memory.peak";
+pub const NODE_CPU: &str = "weir.node.cpu.time";
 pub const NODE_TRAP: &str = "weir.node.trap";
 pub const CAPABILITY_DENIAL: &str = "weir.capability.denial";
 pub const UPSTREAM_RETRY: &str = "weir.upstream.retry";
@@ -118,6 +119,9 @@ pub const GEN_AI_TOKEN_BOUNDS: &[f64] = &[
 /// From a small component in a warm slot to a large one in a cold slot of a busy machine, in seconds.
 pub const INSTANTIATION_BOUNDS: &[f64] =
     &[0.000_025, 0.000_05, 0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5];
+/// From an answer without a thought to the most that a flow may ask for by default, in seconds.
+pub const CPU_BOUNDS: &[f64] =
+    &[0.000_05, 0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 1.0, 5.0, 10.0, 60.0];
 /// From one page of WebAssembly to the most that a flow may ask for, in bytes.
 pub const MEMORY_BOUNDS: &[f64] = &[
     65_536.0,
@@ -311,6 +315,13 @@ pub static ALL: &[Instrument] = &[
         "The most linear memory that a run of a node had.",
         &[d::FLOW, d::NODE],
         MEMORY_BOUNDS,
+    ),
+    histogram(
+        NODE_CPU,
+        "s",
+        "Time that a run of a node was on a processor, its own and that of host functions that do not wait.",
+        &[d::FLOW, d::NODE],
+        CPU_BOUNDS,
     ),
     counter(NODE_TRAP, "{trap}", "Runs of nodes that the sandbox ended, by kind.", &[d::FLOW, d::NODE, d::KIND]),
     counter(

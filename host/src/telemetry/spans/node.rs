@@ -8,6 +8,7 @@ use serde_json::value::RawValue;
 
 use crate::id::{FlowId, NodeId};
 
+use super::bound::LogBounds;
 use super::notes::NodeNotes;
 use super::{End, Open, RequestFacts, Start, common};
 use crate::telemetry::metrics::{NodeRun, NodeUse, RunStatus};
@@ -59,6 +60,8 @@ pub struct NodeStart<'a> {
     pub caller: Option<&'a str>,
     /// What this run costs: [`Usage::below`] that of the caller. Its sum is written when the span ends.
     pub usage: Usage,
+    /// How much of its log is told.
+    pub log: LogBounds,
 }
 
 /// The span of a node. Dropped without an end: cancelled.
@@ -105,7 +108,7 @@ impl Telemetry {
         if facts.kind == NodeKind::Tool {
             open.tell_gen_ai(gen_ai_content::TOOL_ARGUMENTS, || Some(start.inputs.to_owned()));
         }
-        let notes = NodeNotes::on(&open, self, node);
+        let notes = NodeNotes::on(&open, self, node, start.log);
         let (telemetry, used) = (self.clone(), NodeUse::default());
         NodeSpan { telemetry, flow: flow.clone(), node: node.clone(), kind: facts.kind, used, notes, open }
     }

@@ -1,4 +1,5 @@
-//! What a guest says on its node's span: attributes, events, metrics, log lines, within the bounds of wit/context.wit.
+//! What a guest says on its node's span: attributes, events, metrics, log lines, within the bounds of bound.rs, which
+//! wit/context.wit promises.
 //!
 //! Nothing here fails. What does not fit is left out, and how much that was is on the span.
 
@@ -8,29 +9,13 @@ use std::time::Instant;
 use opentelemetry::trace::TraceContextExt;
 use opentelemetry::{Context, KeyValue, Value};
 
+use super::bound::{self, LogBounds};
 use super::{Clock, Open};
 use crate::id::NodeId;
 use crate::telemetry::content::{Content, cut, marked};
 use crate::telemetry::logs::{GuestLines, GuestLog};
 use crate::telemetry::names::{self, attribute, event};
 use crate::telemetry::{Redactor, Telemetry, propagation};
-
-/// Longest key of an attribute, and longest name of an event, in bytes.
-pub(in crate::telemetry) const MAX_KEY: usize = 100;
-/// Longest text value, in bytes; longer ones are cut.
-pub(in crate::telemetry) const MAX_TEXT: usize = 4 * 1024;
-/// Attributes that one run may set, and that one of its events may have.
-pub(in crate::telemetry) const MAX_ATTRIBUTES: usize = 32;
-/// Metrics that one run may tell: as many as an evaluation has, and with [`MAX_ATTRIBUTES`] and the host's own attributes
-/// below the 128 that the SDK keeps of a span.
-pub(in crate::telemetry) const MAX_METRICS: usize = 64;
-/// Events that one run may add.
-pub(in crate::telemetry) const MAX_EVENTS: usize = 32;
-/// Denials of one run that are events of its span: a guest that asks in a loop must not push out what else is there.
-const MAX_DENIALS: usize = 16;
-/// Log lines of one run that are kept as events, where nobody exports logs. With [`MAX_EVENTS`] and the host's own events they stay below the 128 that the
-/// SDK keeps of a span, so that a talkative guest cannot push out the node's output.
-pub(in crate::telemetry) const MAX_LOG_LINES: usize = 64;
 
 /// A value that a guest gives.
 #[derive(Clone, Debug, PartialEq)]
@@ -62,7 +47,7 @@ pub struct NodeNotes {
     kept: Arc<Mutex<Kept>>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Kept {
     /// Written when the span ends: a later value replaces an earlier one, which a span cannot.
     attributes: Vec<KeyValue>,
@@ -76,27 +61,35 @@ struct Kept {
     closed: bool,
 }
 
+impl Kept {
+    fn with(log: LogLines) -> Self {
+        Self { attributes: Vec::new(), metrics: Vec::new(), events: 0, denials: 0, log, left_out: 0, closed: false }
+    }
+}
+
 /// Where log lines go.
 #[derive(Debug)]
 enum LogLines {
-    /// Events of the span, of which there are so many: nobody exports logs.
-    Events(usize),
+    /// Events of the span, of which there are so many, and so many bytes: nobody exports logs.
+    Events { count: usize, bytes: usize, bounds: LogBounds },
     /// Records, and how many lines were left out.
     Records(Box<GuestLines>, usize),
 }
 
-impl Default for LogLines {
-    fn default() -> Self {
-        Self::Events(0)
+impl LogLines {
+    fn events(bounds: LogBounds) -> Self {
+        let lines = bounds.lines.min(bound::LOG_EVENTS);
+        Self::Events { count: 0, bytes: 0, bounds: LogBounds { lines, ..bounds } }
     }
 }
 
 impl NodeNotes {
-    pub(super) fn on(open: &Open, telemetry: &Telemetry, node: &NodeId) -> Self {
+    pub(super) fn on(open: &Open, telemetry: &Telemetry, node: &NodeId, bounds: LogBounds) -> Self {
         let cx = open.context().clone();
         let records =
-            |log: &GuestLog| LogLines::Records(Box::new(log.lines(node.as_str(), cx.span().span_context())), 0);
-        let kept = Kept { log: telemetry.guest_log().map(records).unwrap_or_default(), ..Kept::default() };
+            |log: &GuestLog| LogLines::Records(Box::new(log.lines(node.as_str(), cx.span().span_context(), bounds)), 0);
+        let log = telemetry.guest_log().map_or_else(|| LogLines::events(bounds), records);
+        let kept = Kept::with(log);
         Self {
             clock: open.clock(),
             content: open.recording().content,
@@ -113,7 +106,7 @@ impl NodeNotes {
             kept.left_out += 1;
             return;
         }
-        if !replace(&mut kept.attributes, MAX_ATTRIBUTES, self.note(key.to_owned(), value)) {
+        if !replace(&mut kept.attributes, bound::ATTRIBUTES, self.note(key.to_owned(), value)) {
             kept.left_out += 1;
         }
     }
@@ -122,9 +115,13 @@ impl NodeNotes {
     pub fn log_metric(&self, name: &str, value: f64) -> bool {
         let mut kept = self.kept();
         let fits = !name.is_empty()
-            && name.len() <= MAX_KEY
+            && name.len() <= bound::KEY
             && value.is_finite()
-            && replace(&mut kept.metrics, MAX_METRICS, KeyValue::new(format!("{}.{name}", attribute::METRICS), value));
+            && replace(
+                &mut kept.metrics,
+                bound::METRICS,
+                KeyValue::new(format!("{}.{name}", attribute::METRICS), value),
+            );
         if !fits {
             kept.left_out += 1;
         }
@@ -134,7 +131,7 @@ impl NodeNotes {
     /// Adds an event.
     pub fn add_event(&self, name: &str, attributes: Vec<(String, NoteValue)>) {
         let mut kept = self.kept();
-        if kept.events == MAX_EVENTS || !is_free(name) {
+        if kept.events == bound::EVENTS || !is_free(name) {
             kept.left_out += 1;
             return;
         }
@@ -143,7 +140,7 @@ impl NodeNotes {
         let attributes: Vec<KeyValue> = attributes
             .into_iter()
             .filter(|(key, _)| is_free(key))
-            .take(MAX_ATTRIBUTES)
+            .take(bound::ATTRIBUTES)
             .map(|(key, value)| self.note(key, value))
             .collect();
         kept.left_out += i64::try_from(offered - attributes.len()).unwrap_or(i64::MAX);
@@ -158,17 +155,19 @@ impl NodeNotes {
         if kept.closed {
             return;
         }
-        let context = self.redactor.text(context);
-        let context = cut(&context, MAX_KEY);
+        // Of what is left out there may be very much: it is only counted.
+        let context = || cut(&self.redactor.text(context), bound::KEY).to_owned();
         match &mut kept.log {
-            LogLines::Events(MAX_LOG_LINES) => kept.left_out += 1,
-            LogLines::Events(count) => {
+            LogLines::Events { count, bytes, bounds } if *count < bounds.lines && *bytes < bounds.bytes => {
+                let message = self.logged(message);
                 *count += 1;
+                *bytes += message.len();
                 drop(kept);
-                self.log_event(level, context, self.logged(message));
+                self.log_event(level, &context(), message);
             }
+            LogLines::Events { .. } => kept.left_out += 1,
             LogLines::Records(lines, _) if lines.has_room() => {
-                lines.tell(self.clock.wall(Instant::now()), level, context, self.logged(message));
+                lines.tell(self.clock.wall(Instant::now()), level, &context(), self.logged(message));
             }
             LogLines::Records(_, left_out) => {
                 *left_out += 1;
@@ -180,12 +179,12 @@ impl NodeNotes {
     /// Marks that the node asked for what it does not hold. Beyond the bound it is only counted, by the metric.
     pub fn denied(&self, capability: &'static str, reason: &str) {
         let mut kept = self.kept();
-        if kept.closed || kept.denials == MAX_DENIALS {
+        if kept.closed || kept.denials == bound::DENIALS {
             return;
         }
         kept.denials += 1;
         drop(kept);
-        let reason = marked(&self.redactor, reason, MAX_TEXT);
+        let reason = marked(&self.redactor, reason, bound::TEXT);
         let attributes =
             vec![KeyValue::new(attribute::CAPABILITY, capability), KeyValue::new(attribute::REASON, reason)];
         self.event(event::DENIED.to_owned(), attributes);
@@ -207,7 +206,7 @@ impl NodeNotes {
     fn logged(&self, message: &str) -> Arc<str> {
         match self.content {
             Content::None => format!("[{} bytes]", message.len()).into(),
-            Content::Truncated | Content::Full => marked(&self.redactor, message, MAX_TEXT),
+            Content::Truncated | Content::Full => marked(&self.redactor, message, bound::TEXT),
         }
     }
 
@@ -236,7 +235,7 @@ impl NodeNotes {
         let mut note = KeyValue::new(key, value.whole());
         self.redactor.attribute(&mut note);
         if let Value::String(text) = &note.value {
-            note.value = Value::String(marked(&self.redactor, text.as_str(), MAX_TEXT).into());
+            note.value = Value::String(marked(&self.redactor, text.as_str(), bound::TEXT).into());
         }
         note
     }
@@ -292,5 +291,5 @@ fn replace(list: &mut Vec<KeyValue>, most: usize, note: KeyValue) -> bool {
 
 /// Whether a guest may use this key.
 fn is_free(key: &str) -> bool {
-    !key.is_empty() && key.len() <= MAX_KEY && !names::is_reserved(key)
+    !key.is_empty() && key.len() <= bound::KEY && !names::is_reserved(key)
 }

@@ -4,8 +4,7 @@ use opentelemetry::logs::{AnyValue, Severity};
 use opentelemetry_sdk::logs::{InMemoryLogExporter, SdkLogRecord, SdkLoggerProvider};
 
 use super::*;
-use crate::telemetry::logs::{MAX_BYTES, MAX_LINES};
-use crate::telemetry::spans::notes::{MAX_ATTRIBUTES, MAX_EVENTS, MAX_LOG_LINES, MAX_METRICS, MAX_TEXT};
+use crate::telemetry::bound::{ATTRIBUTES, EVENTS, LOG_EVENTS, METRICS, TEXT};
 
 /// The attributes that a guest's notes left on its span, beside the host's own.
 fn noted(note: impl FnOnce(&NodeNotes)) -> BTreeMap<String, String> {
@@ -56,12 +55,12 @@ fn keys_of_the_host_are_left_out_and_counted() {
 #[test]
 fn there_are_only_so_many_attributes() {
     let noted = noted(|notes| {
-        for n in 0..MAX_ATTRIBUTES + 3 {
+        for n in 0..ATTRIBUTES + 3 {
             notes.set_attribute(&format!("k{n}"), NoteValue::Integer(0));
         }
         notes.set_attribute("k0", NoteValue::Integer(7));
     });
-    assert_eq!(noted.len(), MAX_ATTRIBUTES + 1);
+    assert_eq!(noted.len(), ATTRIBUTES + 1);
     assert_eq!(noted["weir.notes_left_out"], "3");
     assert_eq!(noted["k0"], "7", "one that is there can still be replaced");
 }
@@ -74,20 +73,20 @@ fn metrics_are_a_family_of_attributes_with_bounds_of_their_own() {
         for (name, value) in [("", 1.0), (&*"k".repeat(101), 1.0), ("nan", f64::NAN), ("inf", f64::INFINITY)] {
             assert!(!notes.log_metric(name, value), "{name:?}");
         }
-        for n in 1..MAX_METRICS {
+        for n in 1..METRICS {
             assert!(notes.log_metric(&format!("m{n}"), 1.0));
         }
         assert!(!notes.log_metric("one_too_many", 1.0));
     });
-    assert_eq!(noted.len(), MAX_METRICS + 1);
+    assert_eq!(noted.len(), METRICS + 1);
     assert_eq!((&*noted["metrics.accuracy"], &*noted["weir.notes_left_out"]), ("0.5", "5"));
 }
 
 #[test]
 fn long_texts_are_cut() {
-    let long = "é".repeat(MAX_TEXT);
+    let long = "é".repeat(TEXT);
     let noted = noted(|notes| notes.set_attribute("k", NoteValue::Text(long)));
-    assert_eq!(noted["k"], format!("{}… [{} bytes]", "é".repeat(MAX_TEXT / 2), MAX_TEXT * 2));
+    assert_eq!(noted["k"], format!("{}… [{} bytes]", "é".repeat(TEXT / 2), TEXT * 2));
 }
 
 #[test]
@@ -99,8 +98,8 @@ fn events_and_log_lines_are_kept_up_to_their_bounds() {
         }
     });
     let count = |name: &str| span.events.iter().filter(|event| event.name == name).count();
-    assert_eq!((count("tick"), count("log")), (MAX_EVENTS, MAX_LOG_LINES));
-    let left_out = 2 * 1000 - MAX_EVENTS - MAX_LOG_LINES;
+    assert_eq!((count("tick"), count("log")), (EVENTS, LOG_EVENTS));
+    let left_out = 2 * 1000 - EVENTS - LOG_EVENTS;
     assert_eq!(texts(&span.attributes)["weir.notes_left_out"], left_out.to_string());
     assert_eq!(
         span.events.last().unwrap().name,
@@ -184,22 +183,22 @@ fn where_logs_are_exported_a_line_is_a_record_of_the_span_and_no_event() {
 #[test]
 fn records_of_a_run_have_bounds_of_their_own_and_the_last_says_what_is_left_out() {
     let (records, span) = logged(Content::default(), |notes| {
-        (0..MAX_LINES + 5).for_each(|n| notes.log(LogLevel::Info, "", &n.to_string()));
+        (0..LOG.lines + 5).for_each(|n| notes.log(LogLevel::Info, "", &n.to_string()));
     });
-    assert_eq!(records.len(), MAX_LINES + 1);
-    assert_eq!(body(&records[MAX_LINES - 1]), (MAX_LINES - 1).to_string());
-    assert_eq!(body(&records[MAX_LINES]), "5 more lines of this node are left out");
+    assert_eq!(records.len(), LOG.lines + 1);
+    assert_eq!(body(&records[LOG.lines - 1]), (LOG.lines - 1).to_string());
+    assert_eq!(body(&records[LOG.lines]), "5 more lines of this node are left out");
     assert_eq!(texts(&span.attributes)["weir.notes_left_out"], "5");
 
-    let long = "x".repeat(MAX_TEXT);
+    let long = "x".repeat(TEXT);
     let (records, _) = logged(Content::Full, |notes| (0..100).for_each(|_| notes.log(LogLevel::Info, "", &long)));
-    assert_eq!(records.len(), MAX_BYTES / MAX_TEXT + 1);
+    assert_eq!(records.len(), LOG.bytes / TEXT + 1);
 }
 
 #[test]
 fn a_line_is_masked_and_cut_and_without_content_only_counted() {
     let secret = "sk-0123456789";
-    let line = format!("{} {secret} {}", "x".repeat(MAX_TEXT - 4), "y".repeat(MAX_TEXT));
+    let line = format!("{} {secret} {}", "x".repeat(TEXT - 4), "y".repeat(TEXT));
     let told = |content| {
         let (records, _) = logged(content, |notes| {
             notes.redactor().learn([secret]);

@@ -1,0 +1,72 @@
+//! Watches the memory of one store: what it may grow to, and what it has been.
+
+use wasmtime::ResourceLimiter;
+
+use crate::boundary::facts::NodeUse;
+use crate::sandbox::limits::{Limits, fixed};
+
+/// Of one store. Remembers that it refused memory, because the guest then ends in a trap that does not say so.
+#[derive(Debug)]
+pub(super) struct Limiter {
+    /// Bytes that all memories of the store may have together.
+    memory: usize,
+    /// Bytes that they have.
+    taken: usize,
+    used: NodeUse,
+    pub(super) refused_memory: bool,
+}
+
+impl Limiter {
+    pub(super) fn new(limits: &Limits, used: NodeUse) -> Self {
+        Self { memory: limits.memory.to_usize(), taken: 0, used, refused_memory: false }
+    }
+}
+
+impl ResourceLimiter for Limiter {
+    fn memory_growing(&mut self, current: usize, desired: usize, _: Option<usize>) -> wasmtime::Result<bool> {
+        let taken = self.taken.saturating_add(desired.saturating_sub(current));
+        let allowed = taken <= self.memory;
+        self.refused_memory |= !allowed;
+        if allowed {
+            self.taken = taken;
+            self.used.memory(taken as u64);
+        }
+        Ok(allowed)
+    }
+
+    fn table_growing(&mut self, _: usize, desired: usize, _: Option<usize>) -> wasmtime::Result<bool> {
+        Ok(desired <= fixed::TABLE_ELEMENTS)
+    }
+
+    fn instances(&self) -> usize {
+        fixed::INSTANCES as usize
+    }
+
+    fn tables(&self) -> usize {
+        fixed::TABLES as usize
+    }
+
+    fn memories(&self) -> usize {
+        fixed::MEMORIES as usize
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sandbox::limits::Caps;
+    use crate::units::Bytes;
+
+    #[test]
+    fn all_memories_of_a_run_share_one_limit() {
+        let limits = Limits { memory: Bytes(100), ..Limits::defaults(&Caps::default()) };
+        let mut limiter = Limiter::new(&limits, NodeUse::default());
+        let mut grows = |current, desired| limiter.memory_growing(current, desired, None).expect("it never fails");
+        assert!(grows(0, 40), "the first");
+        assert!(grows(0, 40), "the second");
+        assert!(!grows(40, 61));
+        assert!(grows(40, 60));
+        assert!(!grows(0, 1), "a third");
+        assert!(limiter.refused_memory);
+    }
+}

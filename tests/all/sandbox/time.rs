@@ -1,0 +1,174 @@
+//! Guests that take more time than they may: computing, or waiting in a call to the host.
+
+use std::time::{Duration, Instant};
+
+use futures_util::future::join_all;
+use harness::{CONNECTION, Collector, FakeModel, Hostile, TestHost, eventually};
+use serde_json::json;
+use tokio::io::AsyncReadExt;
+use tokio::net::TcpListener;
+
+use super::limits::flow;
+
+const TIMEOUT: &str = "limits: {timeout: 300ms}";
+const OUT_OF_TIME: &str =
+    "node \"bad\" did not finish within 300ms; raise `limits.timeout` of the node if it may take longer";
+
+#[tokio::test]
+async fn a_node_that_never_rests_is_ended_at_its_deadline() {
+    let bad = Hostile::guest_with("limits_loops_forever", TIMEOUT).times(9);
+    let after = bad.trap("timeout").ends(504, "NodeTimeout", OUT_OF_TIME).await;
+    let mut took: Vec<_> = after.spans().iter().map(|span| Duration::from_nanos(span.end - span.start)).collect();
+    took.sort_unstable();
+    // By the clock, and not by counting ticks. The machine may do other things meanwhile, but not all the time.
+    assert!((300..360).contains(&took[0].as_millis()), "{took:?}");
+}
+
+#[tokio::test]
+async fn one_instruction_over_all_memory_delays_nobody_for_long() {
+    let bad = Hostile::guest_with("limits_fills_memory", "limits: {timeout: 300ms, memory: 96MiB}\ninputs: {mib: 64}");
+    bad.trap("timeout").ends(504, "NodeTimeout", OUT_OF_TIME).await;
+}
+
+#[tokio::test]
+async fn a_node_that_computes_for_too_long_is_ended_before_its_deadline() {
+    let message =
+        "node \"bad\" computed for more than its 200ms; raise `limits.cpu` of the node if it may compute longer";
+    let bad = Hostile::guest_with("limits_loops_forever", "limits: {cpu: 200ms}");
+    let after = bad.trap("cpu_limit").ends(500, "GuestCpuLimit", message).await;
+    let told = after.collector.metric("weir.node.cpu.time").label("node", "bad");
+    assert_eq!(told.count(), after.runs as u64);
+    let each = told.sum() / after.runs as f64;
+    assert!((0.2..0.4).contains(&each), "{each}");
+}
+
+#[tokio::test]
+async fn a_node_that_waits_does_not_compute() {
+    let bad = Hostile::guest_with("run_slow", "limits: {cpu: 200ms}\ninputs: {ms: 400, value: 1}");
+    bad.gives(json!(1)).await;
+}
+
+#[tokio::test]
+async fn a_node_that_sleeps_is_woken_by_its_deadline() {
+    let bad = Hostile::guest_with("run_slow", &format!("{TIMEOUT}\ninputs: {{ms: 3600000}}"));
+    bad.trap("timeout").ends(504, "NodeTimeout", OUT_OF_TIME).await;
+}
+
+#[tokio::test]
+async fn a_node_that_waits_for_a_model_is_cut_off_and_so_is_its_call() {
+    let model = FakeModel::replies("never").gated().start();
+    let node =
+        format!("{TIMEOUT}\ninputs: {{connection: {CONNECTION}, question: hi}}\ngrants: {{llm: [{CONNECTION}]}}");
+    let bad = Hostile::guest_with("llm_chats", &node).host(|host| host.model(&model));
+    let after = bad.trap("timeout").ends(504, "NodeTimeout", OUT_OF_TIME).await;
+    model.abandoned(after.runs).await;
+    let calls: Vec<_> = after.collector.spans().into_iter().filter(|span| span.name == "openai_chat").collect();
+    assert_eq!(calls.len(), after.runs, "each call has ended, and is told");
+}
+
+#[tokio::test]
+async fn a_node_that_waits_for_a_service_is_cut_off_and_so_is_its_request() {
+    let silent = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let origin = format!("http://{}", silent.local_addr().expect("it has one"));
+    let closed = async {
+        let mut closed = 0;
+        loop {
+            let (mut connection, _) = silent.accept().await.expect("a connection");
+            // It reads the request, and says nothing, until the other side gives up.
+            let mut request = Vec::new();
+            let _ = connection.read_to_end(&mut request).await;
+            closed += 1;
+            assert!(closed <= 5, "one connection for each run");
+            if closed == 5 {
+                return;
+            }
+        }
+    };
+    let node = format!("{TIMEOUT}\ninputs: {{url: \"{origin}/\"}}\ngrants: {{http: [\"{origin}\"]}}");
+    let bad = Hostile::guest_with("http_gets", &node).trap("timeout");
+    let (after, ()) = tokio::join!(bad.ends(504, "NodeTimeout", OUT_OF_TIME), closed);
+    assert_eq!(after.runs, 5);
+}
+
+#[tokio::test]
+async fn a_node_that_waits_for_another_node_is_cut_off_and_so_is_the_other() {
+    // The other one never runs by itself.
+    let other = "- name: sleeper
+  type: wasm
+  source: {type: code, path: guests/run_slow.wasm}
+  activate: {when: '${inputs.bad}', is: 7}
+  inputs: {ms: 3600000}
+";
+    let node = format!("{TIMEOUT}\ninputs: {{node: sleeper}}\ngrants: {{nodes: [sleeper]}}");
+    let bad = Hostile::guest_among("nodes_calls_another", &node, other);
+    let after = bad.trap("timeout").ends(504, "NodeTimeout", OUT_OF_TIME).await;
+    let sleepers = after.collector.spans().iter().filter(|span| span.name == "sleeper").count();
+    assert_eq!(sleepers, after.runs, "each has ended");
+}
+
+#[tokio::test]
+async fn a_node_whose_reader_does_not_read_is_cut_off_at_its_deadline() {
+    let host = TestHost::written("endless", &flow("run_streams_endlessly", "timeout: 500ms, chunk_rate: 10000"));
+    let host = host.start().await;
+    let mut reader = harness::RawClient::connect_narrow(host.address()).await;
+    reader.send("POST /score HTTP/1.1\r\nHost: a\r\nAccept: text/event-stream\r\nContent-Length: 2\r\n\r\n{}").await;
+    reader.read_until("data:").await;
+    let idle = async || {
+        let metrics = host.get_admin("/metrics").await;
+        metrics.text().lines().any(|line| line.starts_with("weir_instance_active") && line.ends_with(" 0"))
+    };
+    eventually("the node to be ended", idle).await;
+    drop(reader);
+    host.stop().await;
+}
+
+/// Guests that never rest, so many at once; and what others wait for meanwhile.
+async fn spin(count: usize) {
+    let spinning = flow("limits_loops_forever", "timeout: 500ms");
+    let host = TestHost::written("hostile", &spinning).env("WEIR_MAX_CONCURRENCY", "100").start().await;
+    let guests = async { join_all((0..count).map(|_| host.score(json!({})))).await };
+    let probes = async {
+        let mut waited = Vec::new();
+        for _ in 0..25 {
+            let asked = Instant::now();
+            assert_eq!(host.get("/health").await.status, 200);
+            waited.push(asked.elapsed());
+        }
+        waited.sort_unstable();
+        waited
+    };
+    let (spun, waited) = tokio::join!(guests, probes);
+    assert!(spun.iter().all(|reply| reply.status == 504), "each is ended at its deadline");
+    // Where guests and sockets share their threads, half of them wait for more than 300 ms.
+    assert!(waited[waited.len() / 2] < Duration::from_millis(150), "{waited:?}");
+    host.stop().await;
+}
+
+#[tokio::test]
+async fn many_nodes_of_one_request_that_never_rest_are_ended_with_it() {
+    let node = |n: usize| {
+        format!("- name: n{n}\n  type: wasm\n  source: {{type: code, path: guests/limits_loops_forever.wasm}}\n")
+            + "  limits: {timeout: 500ms}\n"
+    };
+    let nodes: String = (0..20).map(node).collect();
+    let collector = Collector::start();
+    let flow = format!("inputs: {{}}\noutputs: {{a: {{type: string, reference: '${{n0.output}}'}}}}\nnodes:\n{nodes}");
+    let host = TestHost::written("many", &flow).collector(&collector).start().await;
+    let reply = host.score(json!({})).await;
+    assert_eq!((reply.status, &reply.json()["error"]["innerError"]["code"]), (504, &json!("NodeTimeout")));
+    assert_eq!(host.get("/health").await.status, 200);
+    host.stop().await;
+    let spans = collector.spans();
+    let began: Vec<_> = spans.iter().filter(|span| span.name.starts_with('n') && span.name.len() <= 3).collect();
+    // Sixteen may run at the same time; what has not begun when the first has failed never does.
+    assert!((2..=16).contains(&began.len()), "{}", began.len());
+    let ended = [json!("NodeTimeout"), json!("Cancelled")];
+    assert!(began.iter().all(|span| ended.contains(&span.attributes["error.type"])), "{began:?}");
+}
+
+#[tokio::test]
+async fn guests_that_never_rest_do_not_delay_the_probes() {
+    for count in [2, 8, 32] {
+        spin(count).await;
+    }
+}
