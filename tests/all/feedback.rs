@@ -109,7 +109,7 @@ async fn what_nests_without_end_and_has_keys_without_end_is_taken_within_bounds(
     let whole: String = said(&spans[0]).values().filter_map(Value::as_str).map(str::len).sum::<usize>().to_string();
     assert_eq!(whole, deep.len().to_string(), "what cannot be read is text, and kept whole");
     assert_eq!((said(&spans[2]).len(), said(&spans[2])["feedback.truncated_keys"].clone()), (65, json!(4_936)));
-    let long = format!("{}", "é".repeat(50));
+    let long = "é".repeat(50);
     let expected = ["feedback.", "feedback.http.route", "feedback.service.name", "a\\nb\\u{0}", &long];
     let found = said(&spans[3]);
     assert_eq!(found.keys().copied().collect::<std::collections::BTreeSet<_>>(), expected.into());
