@@ -55,7 +55,7 @@ impl Events {
     }
 
     /// The `data` of the next whole event. An event that the stream's end cuts off never comes.
-    pub fn next(&mut self) -> Option<String> {
+    pub fn take(&mut self) -> Option<String> {
         self.ready.pop_front()
     }
 
@@ -106,7 +106,7 @@ mod tests {
                 for piece in [&bytes[..first], &bytes[first..second], &bytes[second..]] {
                     events.push(piece).expect("an event stream");
                 }
-                let read: Vec<_> = std::iter::from_fn(|| events.next()).collect();
+                let read: Vec<_> = std::iter::from_fn(|| events.take()).collect();
                 assert_eq!(read, expected, "cut at {first} and {second}");
             }
         }

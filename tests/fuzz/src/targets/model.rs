@@ -40,7 +40,7 @@ fn events<'a>(limit: usize, pieces: impl IntoIterator<Item = &'a [u8]>) -> (Vec<
     let (mut events, mut read) = (Events::new(limit), Vec::new());
     let ended = pieces.into_iter().try_for_each(|piece| {
         let pushed = events.push(piece);
-        read.extend(std::iter::from_fn(|| events.next()));
+        read.extend(std::iter::from_fn(|| events.take()));
         pushed
     });
     (read, ended)

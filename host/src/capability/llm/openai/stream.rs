@@ -88,7 +88,7 @@ impl Answer {
             if self.done {
                 return Ok(None);
             }
-            match self.events.next() {
+            match self.events.take() {
                 Some(data) => self.take(&data)?,
                 None => self.receive().await?,
             }
