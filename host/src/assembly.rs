@@ -6,6 +6,7 @@ pub mod endpoint;
 mod policy;
 pub mod served;
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,6 +15,7 @@ use indexmap::IndexMap;
 use crate::boundary::grants::{Ask, AskError, Grants};
 use crate::boundary::{Capability, budget};
 use crate::capability::connection::{Field, Kind};
+use crate::capability::files::{self, Scratch};
 use crate::capability::upstream::Upstreams;
 use crate::capability::{self, Capabilities, config, http, llm, nodes};
 use crate::config::Flows;
@@ -31,6 +33,7 @@ use crate::sandbox::{self, Nodes, Threads};
 use crate::scheduler::Runner;
 use crate::secret::Secret;
 use crate::telemetry::{self, NodeFacts, PromptFacts, Telemetry};
+use crate::units::Bytes;
 
 use components::Loaded;
 use connect::Connected;
@@ -128,7 +131,9 @@ pub fn prepare(folder: &Folder, workshop: &Arc<Workshop>, settings: &Settings<'_
     let (limits, upstreams_of) = (settings.flows.models.clone(), upstreams.clone());
     let llm = llm::Config { connections, limits, upstreams: upstreams_of, agent };
     let rulebook = policy::rulebook(&mut draft, settings.flows.policy.as_deref());
-    let capabilities = capability::Config { config, http, llm, ..capability::Config::default() };
+    let files =
+        files::Config { folder: Some(folder.clone()), scratch: scratch(&mut draft, settings.flows.scratch.as_ref()) };
+    let capabilities = capability::Config { config, http, llm, files, ..capability::Config::default() };
     let capabilities = Capabilities::build(capabilities, rulebook);
     let caps = settings.flows.limits;
     let mut assembling = Assembling { draft, capabilities, caps, init: init.as_ref(), has_connections };
@@ -137,6 +142,23 @@ pub fn prepare(folder: &Folder, workshop: &Arc<Workshop>, settings: &Settings<'_
     let (flow, warnings) = assembling.draft.finish()?;
     let (flow, folder, workshop, timeout) = (Arc::new(flow), folder.clone(), workshop.clone(), settings.flows.timeout);
     Ok(Parts { flow, folder, nodes, workshop, warnings, secrets, timeout, budget, upstreams })
+}
+
+/// Where runs of a flow may write; none if nobody asks to, or the operator lets nobody.
+fn scratch(draft: &mut Draft, place: Option<&(PathBuf, Bytes)>) -> Option<Arc<Scratch>> {
+    let (path, most) = place?;
+    let asked = draft.flow().nodes().any(|(_, node)| node.grants.contains_key(files::Files::NAME));
+    if !asked {
+        return None;
+    }
+    match Scratch::open(path, *most) {
+        Ok(scratch) => Some(scratch),
+        Err(error) => {
+            let message = format!("WEIR_SCRATCH_DIR: {}: no folder can be made there: {error}", path.display());
+            draft.problem(Place::Elsewhere, "ScratchUnusable", message);
+            None
+        }
+    }
 }
 
 impl Parts {

@@ -17,6 +17,7 @@ pub mod metrics;
 pub mod notes;
 pub mod outlet;
 pub mod policy;
+pub mod quota;
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -25,6 +26,7 @@ use futures_util::future::BoxFuture;
 use futures_util::stream::BoxStream;
 use opentelemetry::Context;
 use wasmtime::component::{HasData, Linker, ResourceTable};
+use wasmtime_wasi::filesystem::WasiFilesystemCtx;
 use wasmtime_wasi_http::WasiHttpCtx;
 
 use crate::flow::value::Json;
@@ -41,6 +43,7 @@ use metrics::LoggedMetrics;
 use notes::Notes;
 use outlet::Outlet;
 use policy::Rules;
+use quota::{Quota, Requests};
 
 /// Something the host can do for a node. One implementation per module of `capability`.
 pub trait Capability: Sized + Send + Sync + 'static {
@@ -224,6 +227,10 @@ pub struct NodeRun {
     pub notes: Notes,
     /// What the run takes, told when it ends.
     pub used: NodeUse,
+    /// What it may write into files.
+    pub quota: Quota,
+    /// What it has asked of services over HTTP.
+    pub requests: Requests,
     /// The last of its calls that failed.
     pub failed: LastFailure,
     grants: Arc<Grants>,
@@ -247,12 +254,12 @@ impl NodeRun {
 }
 
 /// The host as a running guest sees it. Every WIT function of ours is implemented on this view.
-#[derive(Debug)]
 pub struct GuestCalls<'a> {
     pub run: &'a mut NodeRun,
     pub table: &'a mut ResourceTable,
     /// How large the headers may be that a guest makes.
     pub http: &'a mut WasiHttpCtx,
+    pub files: &'a mut WasiFilesystemCtx,
 }
 
 /// The data of a store, which lends the host to its guest.

@@ -52,6 +52,7 @@ macro_rules! always_granted {
 pub mod config;
 pub mod connection;
 pub mod context;
+pub mod files;
 mod glob;
 pub mod http;
 pub mod llm;
@@ -196,4 +197,5 @@ capabilities! {
     context: context::Notes,
     log: log::Log,
     config: config::Settings,
+    files: files::Files,
 }

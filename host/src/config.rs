@@ -26,6 +26,7 @@ use crate::sandbox::limits::Caps;
 use crate::server::config as server;
 use crate::setting::{self, Found, Reader, Setting};
 use crate::telemetry;
+use crate::units::Bytes;
 
 pub use arguments::{FlowArgs, GivenArgs, ServeArgs, SettingArgs};
 pub use file::{File, FileError};
@@ -53,6 +54,17 @@ pub static HTTP_HOSTS: Setting = Setting::optional(
     "WEIR_HTTP_HOSTS",
     "public hosts, and those that a grant names by address",
     "likewise for what nodes may ask, as far as their grants reach",
+);
+pub static SCRATCH_DIR: Setting = Setting::optional(
+    "WEIR_SCRATCH_DIR",
+    "nodes write nothing",
+    "folder below which each run of a node gets an empty one to write in, where its flow grants that; gone with the run",
+);
+/// As much as of memory: what a node unpacks or renders for itself. All requests at once may take this many times so much.
+pub static SCRATCH_MAX_BYTES: Setting = Setting::new(
+    "WEIR_SCRATCH_MAX_BYTES",
+    "64MiB",
+    "how much one run may write there, in at most 1000 files and folders; at most 16GiB",
 );
 pub static POLICY: Setting = Setting::optional(
     "WEIR_POLICY",
@@ -107,6 +119,8 @@ pub struct Flows {
     pub timeout: Duration,
     /// Hosts that nodes may reach although they are not public: see [`HTTP_HOSTS`].
     pub http_hosts: Allowed,
+    /// Where their runs may write, and how much each; none: nowhere.
+    pub scratch: Option<(PathBuf, Bytes)>,
     /// File of what they may ask for at most.
     pub policy: Option<PathBuf>,
     /// Who asks services of models, beside weir itself.
@@ -157,6 +171,7 @@ impl Settings {
             connections: connections.unwrap_or_default(),
             timeout: timeout(&mut reader),
             http_hosts: reader.optional(&HTTP_HOSTS, |text| said(Allowed::parse(text))).unwrap_or_default(),
+            scratch: scratch(&mut reader),
             policy: reader.optional(&POLICY, setting::path),
             agent: [&USER_AGENT, &PF_USER_AGENT].into_iter().filter_map(|it| reader.optional(it, user_agent)).collect(),
             models: openai::Limits::read(&mut reader),
@@ -229,6 +244,15 @@ fn timeout(reader: &mut Reader<'_>) -> Duration {
     };
     let line = reader.value(&LINE_TIMEOUT, seconds);
     reader.optional(&REQUEST_TIMEOUT, setting::time_up_to(MAX_REQUEST_TIMEOUT)).unwrap_or(line)
+}
+
+/// More than a run would ever write of its own accord; who needs it has a disk for it.
+const MAX_SCRATCH: u64 = 16 << 30;
+
+fn scratch(reader: &mut Reader<'_>) -> Option<(PathBuf, Bytes)> {
+    let path = reader.optional(&SCRATCH_DIR, setting::path);
+    let bytes = reader.value(&SCRATCH_MAX_BYTES, setting::size_up_to(MAX_SCRATCH));
+    path.map(|path| (path, Bytes(bytes as u64)))
 }
 
 fn user_agent(text: &str) -> Result<String, String> {

@@ -129,7 +129,7 @@ impl Node {
     async fn answer(&self, run: NodeRun, inputs: String) -> Result<Answer, NodeError> {
         // Given back after the store, whose slots it stands for.
         let _place = self.component.place().await?;
-        let mut store = store::new(&self.component, run, &self.limits);
+        let mut store = store::new(&self.component, run, &self.limits)?;
         let began = Instant::now();
         let node = match self.component.instance.instantiate_async(&mut store).await {
             Ok(node) => node,

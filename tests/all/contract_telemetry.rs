@@ -148,6 +148,18 @@ impl Seen {
 }
 
 /// The tests' flows on hosts of their own, told to one collector.
+/// A node that writes a file.
+const WRITES: &str = "
+inputs: {}
+outputs: {answer: {type: object, reference: '${writes.output}'}}
+nodes:
+- name: writes
+  type: wasm
+  source: {type: code, path: guests/files_does.wasm}
+  inputs: {steps: [[write, work/a.txt, hello]]}
+  grants: {files: [{path: work, write: true}]}
+";
+
 struct Story {
     collector: Collector,
     model: FakeModel,
@@ -201,6 +213,11 @@ impl Story {
             assert_eq!(reply.status, status, "{flow}: {}", reply.text());
             host.stop().await;
         }
+        let scratch = tempfile::tempdir().expect("a temporary folder");
+        let writes = TestHost::written("files", WRITES).env("WEIR_SCRATCH_DIR", scratch.path().to_string_lossy());
+        let host = self.start(writes).await;
+        host.score(json!({})).await.assert_ok(json!({"answer": ["done"]}));
+        host.stop().await;
     }
 
     /// A service that has no room, and is asked again in vain.

@@ -2,7 +2,10 @@
 //! for more.
 
 mod addresses;
+mod answers;
+mod files;
 mod headers;
+mod notes;
 mod policy;
 
 use harness::{Collector, FakeModel, FakeService, HostBuilder, TestHost};
@@ -13,6 +16,7 @@ pub(crate) fn flow(guest: &str, node: &str) -> String {
     let inputs = match guest {
         "http_raw" => "requests: '${inputs.requests}', at_once: '${inputs.at_once}'",
         "llm_chats" => "connection: '${inputs.connection}', question: hi, model: '${inputs.model}'",
+        "files_does" => "steps: '${inputs.requests}'",
         "config_reads" => "keys: '${inputs.keys}'",
         _ => "",
     };

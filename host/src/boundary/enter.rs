@@ -15,6 +15,7 @@ use crate::boundary::denial::Denials;
 use crate::boundary::error::{CallError, CallErrorKind, LastFailure, NodeError, NodeFailure};
 use crate::boundary::grants::Grants;
 use crate::boundary::outlet::{Closed, Outlet, Unbounded};
+use crate::boundary::quota::{Quota, Requests};
 use crate::boundary::{NodeRun, Origin};
 use crate::clock;
 use crate::flow::value::Json;
@@ -86,6 +87,8 @@ where
         calls: Calls::default(),
         notes: span.notes(),
         used: span.used(),
+        quota: Quota::default(),
+        requests: Requests::default(),
         failed: failed.clone(),
         grants,
         denials,

@@ -24,6 +24,7 @@ use futures_util::StreamExt;
 use futures_util::stream::BoxStream;
 use http::{HeaderMap, HeaderName, Method};
 use reqwest::Url;
+use tokio::sync::Semaphore;
 use wasmtime::component::Linker;
 use wasmtime_wasi_http::{RequestOptions, WasiBody};
 
@@ -208,6 +209,17 @@ impl Grant {
     }
 }
 
+/// Requests that one run may make: a crawler of a whole site makes so many; what asks on and on is a loop.
+const MAX_CALLS: usize = 1000;
+
+/// Whether and when a request of a run is sent.
+#[derive(Debug)]
+struct Turn {
+    at_once: Arc<Semaphore>,
+    /// The run has made all that it may.
+    beyond: bool,
+}
+
 /// An HTTP request of a guest. The reply is its head and then its body, piece by piece.
 #[derive(Debug)]
 pub struct Request {
@@ -217,6 +229,7 @@ pub struct Request {
     headers: HeaderMap,
     body: WasiBody,
     options: RequestOptions,
+    turn: Turn,
 }
 
 /// A piece of a reply.
@@ -235,13 +248,13 @@ pub struct Seen {
 }
 
 impl Request {
-    pub fn new(request: http::Request<WasiBody>, options: RequestOptions) -> Self {
+    fn new(request: http::Request<WasiBody>, options: RequestOptions, turn: Turn) -> Self {
         let (head, body) = request.into_parts();
         // Read once: the URL that is held against the grant is the one that is sent.
         let url = Url::parse(&head.uri.to_string()).ok();
         // A user and a password in it would become a header that nobody granted.
         let url = url.filter(|url| url.has_host() && url.username().is_empty() && url.password().is_none());
-        Self { method: head.method, url, headers: head.headers, body, options }
+        Self { method: head.method, url, headers: head.headers, body, options, turn }
     }
 
     /// The URL as a trace may show it: queries hold keys, and what people wrote.
@@ -300,7 +313,12 @@ impl StreamCall for Request {
         grant: Arc<Grant>,
         pass: Pass,
     ) -> Result<BoxStream<'static, Result<Piece, CallError>>, CallError> {
-        let Self { method, url, mut headers, body, options } = self;
+        let Self { method, url, mut headers, body, options, turn } = self;
+        if turn.beyond {
+            let message =
+                format!("node {:?} has made the {MAX_CALLS} requests that a run may make", pass.node.as_str());
+            return Err(CallError::new(CallErrorKind::Exhausted, message));
+        }
         let Some(mut url) = url.filter(|_| method != Method::CONNECT) else {
             return Err(CallError::new(
                 CallErrorKind::InvalidRequest,
@@ -315,6 +333,9 @@ impl StreamCall for Request {
                 TRACE.iter().take(2).filter_map(|name| Some((name.clone(), pass.trace_headers.get(name)?.clone()))),
             );
         }
+        let closed = |_| CallError::new(CallErrorKind::Internal, "internal error");
+        // Until its head is there: a guest that reads no body before it has all heads would wait for itself.
+        let _place = turn.at_once.acquire_owned().await.map_err(closed)?;
         let attempt = service.map(|service| watched::begin(service.upstream(), &pass)).transpose()?;
         if let Some(service) = service {
             service.authenticate(&mut url, &mut headers).await?;

@@ -6,20 +6,25 @@
 //! - write to stdout and stderr, which become log records of its span, and log by wasi:logging;
 //! - answer, whole or as a stream, and put notes on its span.
 //!
-//! Its environment has the variables that its flow grants by name, under `grants.config`, and no other. It has no
-//! arguments, no files, no sockets and no standard input. Whatever else it can do it does through a capability that its
+//! Its environment has the variables that its flow grants by name, under `grants.config`, and no other; its files are
+//! those of the folders under `grants.files`. It has no arguments, no sockets and no standard input. Whatever else it can do it does through a capability that its
 //! flow grants: see capability.rs.
 
+use std::io;
 use std::time::Duration;
 
 use wasmtime::Store;
 use wasmtime::component::{Resource, ResourceTable};
+use wasmtime_wasi::filesystem::WasiFilesystemCtx;
 use wasmtime_wasi::{WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
 use wasmtime_wasi_http::WasiHttpCtx;
 
 use crate::bindings::Chunks;
+use crate::boundary::error::{NodeError, NodeFailure};
 use crate::boundary::{GuestCalls, Lend, NodeRun};
 use crate::capability::config::Settings;
+use crate::capability::files::{self, Files};
+use crate::id::NodeId;
 use crate::sandbox::clocks;
 use crate::sandbox::component::Component;
 use crate::sandbox::limiter::Limiter;
@@ -32,15 +37,22 @@ pub(super) struct State {
     table: ResourceTable,
     wasi: WasiCtx,
     http: WasiHttpCtx,
+    /// Of no use but that wasmtime-wasi wants it: what is preopened is in `wasi`.
+    files: WasiFilesystemCtx,
     limiter: Limiter,
     /// Told of what was written without ending the line when it is dropped, however the run ended.
     _stdio: Stdio,
+    /// Gone when the store is.
+    _written: Vec<files::Run>,
 }
 
 struct Stdio([Lines; 2]);
 
 /// A fresh store for one run.
-pub(super) fn new(component: &Component, run: NodeRun, limits: &Limits) -> Store<State> {
+///
+/// # Errors
+/// If a folder that the node is granted cannot be opened.
+pub(super) fn new(component: &Component, mut run: NodeRun, limits: &Limits) -> Result<Store<State>, NodeError> {
     let lines = |stream| Lines::new(run.notes.clone(), run.calls.clone(), stream);
     let (stdout, stderr) = (lines(Stream::Stdout), lines(Stream::Stderr));
     let mut wasi = WasiCtxBuilder::new();
@@ -50,12 +62,26 @@ pub(super) fn new(component: &Component, run: NodeRun, limits: &Limits) -> Store
     if let Some(settings) = run.held::<Settings>() {
         settings.variables().for_each(|(name, value)| _ = wasi.env(name, value));
     }
+    let mut written = Vec::new();
+    if let Some(files) = run.held::<Files>() {
+        written = files.open(&mut wasi).map_err(|error| closed(&run.node, &error))?;
+        run.quota = files.quota();
+    }
     let limiter = Limiter::new(limits, run.used.clone());
     let mut table = ResourceTable::new();
     table.set_max_capacity(limits.resources.0);
     let mut http = WasiHttpCtx::new();
     http.set_field_size_limit(fixed::HEADERS.to_usize());
-    let state = State { run, table, wasi: wasi.build(), http, limiter, _stdio: Stdio([stdout, stderr]) };
+    let state = State {
+        run,
+        table,
+        wasi: wasi.build(),
+        http,
+        files: WasiFilesystemCtx::default(),
+        limiter,
+        _stdio: Stdio([stdout, stderr]),
+        _written: written,
+    };
     let mut store = Store::new(&component.engine, state);
     store.limiter(|state| &mut state.limiter);
     store.set_max_component_handles(limits.resources.0.saturating_mul(fixed::HANDLES_PER_RESOURCE));
@@ -64,7 +90,13 @@ pub(super) fn new(component: &Component, run: NodeRun, limits: &Limits) -> Store
     // At every tick the guest makes way for others, and the boundary gets to look at the deadline.
     store.set_epoch_deadline(1);
     store.epoch_deadline_async_yield_and_update(1);
-    store
+    Ok(store)
+}
+
+/// A folder was there when the flow was loaded, and is not now; or the disk takes no new one.
+fn closed(node: &NodeId, error: &io::Error) -> NodeError {
+    let message = format!("node {:?}: its folders cannot be opened", node.as_str());
+    NodeError::new(NodeFailure::Host, message).with_detail(error)
 }
 
 impl State {
@@ -93,7 +125,7 @@ impl Lend for State {
     // Once for each call of the guest to an interface of ours, or to wasi:http.
     fn lend(&mut self) -> GuestCalls<'_> {
         self.run.calls.count();
-        GuestCalls { run: &mut self.run, table: &mut self.table, http: &mut self.http }
+        GuestCalls { run: &mut self.run, table: &mut self.table, http: &mut self.http, files: &mut self.files }
     }
 }
 

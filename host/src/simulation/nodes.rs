@@ -10,6 +10,7 @@ use futures_util::future::BoxFuture;
 use tokio::runtime::Handle;
 use tokio::time::sleep;
 use wasmtime::component::ResourceTable;
+use wasmtime_wasi::filesystem::WasiFilesystemCtx;
 use wasmtime_wasi_http::WasiHttpCtx;
 
 use super::dice::Dice;
@@ -154,7 +155,9 @@ impl Double {
 
     async fn asks(&self, run: &mut NodeRun, request: &str) -> Result<(), NodeError> {
         let (mut table, mut http) = (ResourceTable::new(), WasiHttpCtx::new());
-        let answered = GuestCalls { run, table: &mut table, http: &mut http }.call(Question).await;
+        let answered = GuestCalls { run, table: &mut table, http: &mut http, files: &mut WasiFilesystemCtx::default() }
+            .call(Question)
+            .await;
         answered.map_err(|error| {
             self.seen.disturb(request);
             NodeError::new(NodeFailure::System, error.message)

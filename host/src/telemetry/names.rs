@@ -123,6 +123,8 @@ pub mod attribute {
         RETRY_ASKED = "weir.retry.asked", on(MODELS), "seconds that the service last asked to wait, if it did";
         RETRY_STOPPED = "weir.retry.stopped", on(MODELS), "why a failure that may pass was not tried again: `tries`, `deadline`, `asked` (for too long a pause), `budget` or `circuit`";
         NOTES_LEFT_OUT = "weir.notes_left_out", on(NODE), "how many notes of the node were over their bounds";
+        FILES_CALLS = "weir.files.calls", on(NODE), "how often the node called `wasi:filesystem`, if it did";
+        FILES_WRITTEN = "weir.files.written", on(NODE), "how many bytes it wrote, if it did";
         PAYLOAD = "payload", on(EVENT), "the same JSON text that is the span's attribute";
         CAPABILITY = "weir.capability", on(EVENT), "of a denial: the capability, by its name under `grants`";
         REASON = "weir.reason", on(EVENT), "of a denial: what was asked, and what would grant it";
@@ -396,32 +398,53 @@ pub mod value {
 }
 
 /// Keys that a guest may not set on its span: these, and whatever begins with one of them and a dot.
-pub const RESERVED: [&str; 28] = [
+pub const RESERVED: [&str; 49] = [
     "__computed__",
+    "ai",
+    "azure",
     "client",
+    "cloud",
+    "db",
+    "deployment",
     "embedding",
+    "enduser",
     "error",
     "exception",
     "execution_target",
+    "faas",
+    "feedback",
     "framework",
     "function",
     "gen_ai",
+    "graph",
+    "host",
     "http",
     "inputs",
     "line_run_id",
     "llm",
     "log",
+    "messaging",
     attribute::METRICS,
+    "microsoft",
     "network",
     "node_name",
     "openinference",
     "output",
     "output_type",
-    "promptflow",
+    "peer",
     "prompt",
+    "promptflow",
     "request_id",
+    "rpc",
     "server",
+    "service",
+    "session",
+    "span_id",
     "span_type",
+    "telemetry",
+    "trace_id",
+    "traceparent",
+    "tracestate",
     "url",
     "user_agent",
     "weir",

@@ -25,6 +25,10 @@ use crate::boundary::error::{CallError, CallErrorKind};
 /// page and any JSON that a node can make sense of; larger things belong in object storage.
 pub(super) const MAX_BODY: usize = 16 * 1024 * 1024;
 
+/// Largest head of a reply, in bytes of names and values. hyper has read up to some 400 KB of it by then; services send
+/// a few hundred bytes, and those with many cookies some thousand.
+const MAX_HEAD: usize = 64 * 1024;
+
 /// Requests of one node at the same time, over all its runs: each holds a socket. Further ones wait.
 const AT_ONCE: usize = 64;
 
@@ -97,6 +101,11 @@ impl Client {
             Err(_) => return Err(CallError::new(CallErrorKind::Timeout, format!("{host} did not answer in time"))),
         };
         let (head, body) = http::Response::from(response).into_parts();
+        let size: usize = head.headers.iter().map(|(name, value)| name.as_str().len() + value.len()).sum();
+        if size > MAX_HEAD {
+            let message = format!("the head of the answer of {host} is larger than the {MAX_HEAD} bytes it may have");
+            return Err(CallError::new(CallErrorKind::Exhausted, message));
+        }
         let between = options.between_bytes_timeout;
         let reading = Reading { body, host, read: 0, between, deadline, _permit: permit };
         let body = stream::unfold(Some(reading), |reading| async {

@@ -10,7 +10,7 @@ use wasmtime_wasi_http::p2::bindings::http::{outgoing_handler, types};
 use wasmtime_wasi_http::{Error, RequestOptions, WasiBody, WasiHttp, WasiHttpCtxView, WasiHttpHooks};
 
 use super::client::MAX_BODY;
-use super::{Piece, Request};
+use super::{MAX_CALLS, Piece, Request, Turn};
 use crate::boundary::error::{CallError, CallErrorKind};
 use crate::boundary::{GuestCalls, Lend, NodeRun};
 
@@ -22,7 +22,7 @@ pub(super) fn link<T: Lend>(linker: &mut Linker<T>) -> wasmtime::Result<()> {
 }
 
 fn view<T: Lend>(state: &mut T) -> WasiHttpCtxView<'_> {
-    let GuestCalls { run, table, http } = state.lend();
+    let GuestCalls { run, table, http, .. } = state.lend();
     WasiHttpCtxView { hooks: run, table, ctx: http }
 }
 
@@ -38,9 +38,13 @@ impl WasiHttpHooks for NodeRun {
         options: Option<RequestOptions>,
         _: Box<dyn Future<Output = Result<(), Error>> + Send>,
     ) -> Box<dyn Future<Output = Result<Response, Error>> + Send> {
-        let reply = self.start(Request::new(request, options.unwrap_or_default()));
+        self.requests.made += 1;
+        let beyond = self.requests.made > MAX_CALLS;
+        let turn = Turn { at_once: self.requests.at_once.clone(), beyond };
+        let reply = self.start(Request::new(request, options.unwrap_or_default(), turn));
         Box::new(async move {
-            let mut pieces = reply.await.map_err(|failed| error(&failed))?;
+            let refused = |failed| if beyond { Error::ConnectionLimitReached } else { error(&failed) };
+            let mut pieces = reply.await.map_err(refused)?;
             let head = match pieces.next().await {
                 Some(Ok(Piece::Head(head))) => head,
                 Some(Err(failed)) => return Err(error(&failed)),

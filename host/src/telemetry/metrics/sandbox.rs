@@ -34,6 +34,9 @@ struct Used {
     memory: AtomicU64,
     /// In nanoseconds; zero: it never ran.
     cpu: AtomicU64,
+    file_calls: AtomicU64,
+    /// In bytes.
+    file_written: AtomicU64,
 }
 
 impl NodeUse {
@@ -52,6 +55,21 @@ impl NodeUse {
     /// It has so many bytes of memory now.
     pub fn memory(&self, bytes: u64) {
         self.0.memory.fetch_max(bytes, Ordering::Relaxed);
+    }
+
+    /// It made a call of `wasi:filesystem`.
+    pub fn file_call(&self) {
+        self.0.file_calls.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// It wrote so many bytes into files.
+    pub fn file_written(&self, bytes: u64) {
+        self.0.file_written.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    /// How many calls of `wasi:filesystem` it made, and how much it wrote.
+    pub(in crate::telemetry) fn files(&self) -> (u64, u64) {
+        (self.0.file_calls.load(Ordering::Relaxed), self.0.file_written.load(Ordering::Relaxed))
     }
 }
 

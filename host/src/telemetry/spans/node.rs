@@ -171,6 +171,12 @@ impl NodeSpan {
             return;
         }
         self.notes.write();
+        let (calls, written) = self.used.files();
+        for (key, count) in [(attribute::FILES_CALLS, calls), (attribute::FILES_WRITTEN, written)] {
+            if count > 0 {
+                self.open.set(key, i64::try_from(count).unwrap_or(i64::MAX));
+            }
+        }
         let took = self.open.end(end);
         let run = NodeRun {
             flow: &self.flow,

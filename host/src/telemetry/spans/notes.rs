@@ -114,8 +114,7 @@ impl NodeNotes {
     /// Tells a metric; a later value replaces an earlier one. Says whether it was within the bounds.
     pub fn log_metric(&self, name: &str, value: f64) -> bool {
         let mut kept = self.kept();
-        let fits = !name.is_empty()
-            && name.len() <= bound::KEY
+        let fits = is_name(name)
             && value.is_finite()
             && replace(
                 &mut kept.metrics,
@@ -291,5 +290,12 @@ fn replace(list: &mut Vec<KeyValue>, most: usize, note: KeyValue) -> bool {
 
 /// Whether a guest may use this key.
 fn is_free(key: &str) -> bool {
-    !key.is_empty() && key.len() <= bound::KEY && !names::is_reserved(key)
+    is_name(key) && !names::is_reserved(key)
+}
+
+/// Whether a text is a name: letters, digits and some signs. Others could break a line, or hide what it says, where
+/// somebody reads it.
+fn is_name(text: &str) -> bool {
+    let allowed = |c: char| c.is_alphanumeric() || " _.-:/@%()[]+=<>#&".contains(c);
+    !text.trim().is_empty() && text.len() <= bound::KEY && text.chars().all(allowed)
 }

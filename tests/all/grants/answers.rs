@@ -1,0 +1,175 @@
+//! What services answer to make a node, or the host, hold more or wait longer than it may; and how many requests one run
+//! makes.
+
+use std::io::{BufRead, BufReader, Write};
+use std::net::{TcpListener, TcpStream};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use harness::Collector;
+use serde_json::{Value, json};
+
+use super::{echo, host, outcomes, raw};
+
+/// A service that writes what it likes to whoever has sent a head. It ends with the test's process.
+fn service(answer: impl Fn(&mut TcpStream) -> std::io::Result<()> + Send + Sync + 'static) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let origin = format!("http://{}", listener.local_addr().expect("an address"));
+    let answer = Arc::new(answer);
+    std::thread::spawn(move || {
+        for stream in listener.incoming().flatten() {
+            let answer = Arc::clone(&answer);
+            std::thread::spawn(move || {
+                let mut stream = stream;
+                let mut head = BufReader::new(stream.try_clone().expect("a socket can be shared"));
+                let mut line = String::new();
+                while head.read_line(&mut line).is_ok_and(|length| length > 2) {
+                    line.clear();
+                }
+                // That the host hangs up is what most of these wait for.
+                _ = answer(&mut stream);
+            });
+        }
+    });
+    origin
+}
+
+/// What becomes of a request to a service, and of one to a good one after it by the same node.
+async fn check(origin: &str, limits: &str, expected: &str) {
+    let good = echo();
+    let node = format!("limits: {{{limits}}}\ngrants: {{http: ['{origin}', '{}']}}", good.origin());
+    let collector = Collector::start();
+    let host = host("http_raw", &node).collector(&collector).start().await;
+    let reply = host.score(json!({"requests": [raw("GET", origin, "/")]})).await;
+    let told = match reply.status {
+        200 => reply.json()["answer"][0].as_str().unwrap_or_default().chars().take(80).collect(),
+        _ => reply.json()["error"]["innerError"]["code"].as_str().unwrap_or_default().to_owned(),
+    };
+    assert!(told.starts_with(expected), "{told:?}: {expected}");
+    // No place is taken by what has been given up: more than there are places.
+    let many: Value = (0..70).map(|_| raw("GET", &good.origin(), "/")).collect();
+    for part in many.as_array().expect("a list").chunks(30) {
+        assert_eq!(outcomes(&host, json!(part)).await, vec!["200 GET /"; part.len()]);
+    }
+    host.stop().await;
+    assert!(collector.spans().iter().all(|span| span.name != "http.request" || span.end >= span.start));
+}
+
+const HEAD: &[u8] = b"HTTP/1.1 200 OK\r\ncontent-type: text/plain\r\n\r\n";
+
+#[tokio::test]
+async fn an_answer_without_end_is_cut() {
+    let endless = service(|stream| {
+        stream.write_all(HEAD)?;
+        loop {
+            stream.write_all(&[b'x'; 64 * 1024])?;
+        }
+    });
+    // The guest reads until it fails, and then says what it has.
+    check(&endless, "timeout: 60s", "200 x").await;
+}
+
+#[tokio::test]
+async fn a_head_without_end_is_no_answer() {
+    let endless = service(|stream| {
+        stream.write_all(b"HTTP/1.1 200 OK\r\n")?;
+        for n in 0.. {
+            write!(stream, "x-{n}: {}\r\n", "y".repeat(1000))?;
+        }
+        Ok(())
+    });
+    check(&endless, "timeout: 20s", "ErrorCode::").await;
+    let one = service(|stream| {
+        stream.write_all(b"HTTP/1.1 200 OK\r\nx: ")?;
+        loop {
+            stream.write_all(&[b'x'; 64 * 1024])?;
+        }
+    });
+    check(&one, "timeout: 20s", "ErrorCode::").await;
+}
+
+#[tokio::test]
+async fn a_head_that_is_larger_than_it_may_be_is_no_answer() {
+    let large = service(|stream| {
+        stream.write_all(b"HTTP/1.1 200 OK\r\n")?;
+        for n in 0..90 {
+            write!(stream, "x-{n}: {}\r\n", "y".repeat(1000))?;
+        }
+        stream.write_all(b"content-length: 2\r\n\r\nok")
+    });
+    check(&large, "timeout: 20s", "ErrorCode::HttpResponse").await;
+}
+
+#[tokio::test]
+async fn an_answer_drop_by_drop_ends_with_the_nodes_time() {
+    let drip = service(|stream| {
+        stream.write_all(HEAD)?;
+        loop {
+            stream.write_all(b"x")?;
+            std::thread::park_timeout(std::time::Duration::from_millis(50));
+        }
+    });
+    check(&drip, "timeout: 700ms", "NodeTimeout").await;
+    let silent = service(|_| {
+        loop {
+            std::thread::park();
+        }
+    });
+    check(&silent, "timeout: 300ms", "NodeTimeout").await;
+}
+
+#[tokio::test]
+async fn what_is_no_http_is_no_answer() {
+    for garbage in [
+        &b"\x16\x03\x01\x02\x00\x01"[..],
+        b"SSH-2.0-OpenSSH_9\r\n",
+        b"HTTP/1.1 abc\r\n\r\n",
+        b"",
+        b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\ncontent-length: 6\r\n\r\nhello!",
+    ] {
+        let origin = service(move |stream| stream.write_all(garbage));
+        check(&origin, "timeout: 20s", "ErrorCode::").await;
+    }
+}
+
+#[tokio::test]
+async fn a_run_makes_only_so_many_requests() {
+    let service = echo();
+    let node = format!("limits: {{timeout: 60s}}\ngrants: {{http: ['{}']}}", service.origin());
+    let collector = Collector::start();
+    let host = host("http_raw", &node).collector(&collector).start().await;
+    let many: Value = (0..1003).map(|_| raw("GET", &service.origin(), "/")).collect();
+    let told = outcomes(&host, many).await;
+    assert_eq!(told.iter().filter(|outcome| *outcome == "200 GET /").count(), 1000);
+    assert_eq!(told[1000..], ["ErrorCode::ConnectionLimitReached"; 3]);
+    // The next run has as many again.
+    assert_eq!(outcomes(&host, json!([raw("GET", &service.origin(), "/")])).await, ["200 GET /"]);
+    host.stop().await;
+    assert_eq!(service.requests().len(), 1001);
+    let refused = collector.metric("rpc_request").label("api_call", "http.request").label("exception", "Exhausted");
+    assert_eq!(refused.count(), 3);
+}
+
+#[tokio::test]
+async fn a_run_has_only_so_many_requests_on_their_way() {
+    let (now, most) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+    let (inside, highest) = (Arc::clone(&now), Arc::clone(&most));
+    // Each answer waits until seven are there, or for a moment: more than six there never are.
+    let slow = service(move |stream| {
+        let here = inside.fetch_add(1, Ordering::SeqCst) + 1;
+        highest.fetch_max(here, Ordering::SeqCst);
+        let until = std::time::Instant::now() + std::time::Duration::from_millis(200);
+        while highest.load(Ordering::SeqCst) < 7 && std::time::Instant::now() < until {
+            std::thread::park_timeout(std::time::Duration::from_millis(10));
+        }
+        inside.fetch_sub(1, Ordering::SeqCst);
+        stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\nconnection: close\r\n\r\nok")
+    });
+    let node = format!("limits: {{timeout: 30s}}\ngrants: {{http: ['{slow}']}}");
+    let host = host("http_raw", &node).start().await;
+    let requests: Vec<_> = (0..15).map(|n| raw("GET", &slow, &format!("/{n}"))).collect();
+    let reply = host.score(json!({"requests": requests, "at_once": true})).await;
+    reply.assert_ok(json!({"answer": vec!["200 ok"; 15]}));
+    host.stop().await;
+    assert_eq!(most.load(Ordering::SeqCst), 6);
+}
