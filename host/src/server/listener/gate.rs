@@ -108,6 +108,10 @@ impl Gate {
             while self.held.starts_with(b"\r\n") {
                 self.held.advance(2);
             }
+            // Half of such a line: what it is shows with the next byte.
+            if self.held.as_ref() == b"\r" {
+                return Step::Head;
+            }
         }
         if self.held.is_empty() {
             return Step::Idle;
@@ -237,6 +241,15 @@ mod tests {
         assert_eq!(gate.step(true), Ok(Step::Hold));
         assert_eq!(pass(&mut gate, "", false), (GET.into(), Step::Pass));
         assert!(!gate.is_between_requests());
+    }
+
+    #[test]
+    fn an_empty_line_before_a_head_may_come_in_halves() {
+        let mut gate = Gate::new(LIMITS);
+        assert_eq!(pass(&mut gate, "\r", false), (String::new(), Step::Head));
+        assert_eq!(pass(&mut gate, "\n\r", false), (String::new(), Step::Head));
+        assert_eq!(pass(&mut gate, "\n", false), (String::new(), Step::Idle));
+        assert_eq!(pass(&mut gate, GET, false), (GET.into(), Step::Pass));
     }
 
     #[test]
