@@ -222,7 +222,7 @@ impl Service {
             outbound.tries.unasked(&self.name, Unasked::RetryBudget);
             return Err(Stop::Budget);
         }
-        tracing::debug!(connection = %self.name, tries, ?pause, error = %failure.error, "retry scheduled");
+        tracing::debug!(connection = %self.name, tries = tries + 1, ?pause, error = %failure.error, "retry scheduled");
         sleep(pause).await;
         let attempt = self.upstream.admit().map_err(|_| Stop::Circuit)?;
         let CallError { kind, status, .. } = failure.error;
