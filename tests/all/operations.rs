@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use harness::{Collector, TestHost, eventually};
+use harness::{Collector, HostBuilder, TestHost, eventually};
 use serde_json::json;
 
 #[tokio::test]
@@ -107,7 +107,7 @@ async fn a_port_that_is_taken_is_named() {
     let address = taken.local_addr().expect("it is bound").to_string();
     for (public, admin) in [(address.as_str(), "127.0.0.1:0"), ("127.0.0.1:0", address.as_str())] {
         let host = ["--listen", public, "--admin-listen", admin].into_iter();
-        let host = host.fold(TestHost::flow("run_returns"), |host, argument| host.arg(argument));
+        let host = host.fold(TestHost::flow("run_returns"), HostBuilder::arg);
         let exit = host.start_verb("serve").exit().await;
         assert_eq!(exit.status.code(), Some(1), "{}", exit.stderr);
         assert!(exit.told().contains(&format!("cannot listen on {address}")), "{}", exit.stderr);
@@ -120,7 +120,7 @@ async fn a_signal_during_the_start_ends_it() {
     let host = || {
         // Nothing is in its cache, so the start takes a while.
         let host = TestHost::flow("run_returns").env("WEIR_CACHE_DIR", cache.path().display().to_string());
-        ["--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"].into_iter().fold(host, |host, it| host.arg(it))
+        ["--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"].into_iter().fold(host, HostBuilder::arg)
     };
     let starting = host().start_verb("serve");
     starting.terminate();
