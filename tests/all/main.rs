@@ -51,6 +51,7 @@ mod scheduler;
 mod score;
 mod settings;
 mod shutdown;
+mod soak;
 mod standard_variables;
 mod streaming;
 mod telemetry;

@@ -37,6 +37,7 @@ mod http;
 mod identity;
 mod ingestion;
 mod model;
+pub mod plot;
 pub mod prometheus;
 mod raw;
 pub mod readme;
@@ -48,6 +49,9 @@ mod wait;
 pub mod wat;
 mod web;
 mod wire;
+
+use std::path::PathBuf;
+use std::str::FromStr;
 
 pub use certificates::{Authority, Clients};
 pub use collector::{Answer, Collector, Event, Form, Heard, Labels, Log, Metric, Point, Protocol, Span, Status, Trace};
@@ -68,15 +72,29 @@ pub use wire::{Act, FakeWire};
 
 /// What random cases follow from: `WEIR_TEST_SEED`, else the usual.
 pub fn seed(usual: u64) -> u64 {
-    std::env::var_os("WEIR_TEST_SEED").and_then(|text| text.to_str()?.parse().ok()).unwrap_or(usual)
+    asked("WEIR_TEST_SEED").unwrap_or(usual)
 }
 
 /// How often a test's clients are to go away: as `WEIR_TEST_CANCELS` says, else as usual.
 pub fn cancels(usual: usize) -> usize {
-    std::env::var_os("WEIR_TEST_CANCELS").and_then(|text| text.to_str()?.parse().ok()).unwrap_or(usual)
+    asked("WEIR_TEST_CANCELS").unwrap_or(usual)
 }
 
 /// How often a test is to kill the host: as `WEIR_TEST_KILLS` says, else as usual.
 pub fn kills(usual: usize) -> usize {
-    std::env::var_os("WEIR_TEST_KILLS").and_then(|text| text.to_str()?.parse().ok()).unwrap_or(usual)
+    asked("WEIR_TEST_KILLS").unwrap_or(usual)
+}
+
+/// How many requests good and hostile nodes get: as `WEIR_TEST_SOAK` says, else as usual.
+pub fn soak(usual: usize) -> usize {
+    asked("WEIR_TEST_SOAK").unwrap_or(usual)
+}
+
+/// Where what a test has seen is to be drawn: `WEIR_TEST_PLOT`, a file.
+pub fn picture() -> Option<PathBuf> {
+    asked("WEIR_TEST_PLOT")
+}
+
+fn asked<T: FromStr>(variable: &str) -> Option<T> {
+    std::env::var_os(variable)?.to_str()?.parse().ok()
 }
