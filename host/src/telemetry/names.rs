@@ -397,61 +397,74 @@ pub mod value {
     pub const USER_FEEDBACK: &str = "user_feedback";
 }
 
-/// Keys that a guest may not set on its span: these, and whatever begins with one of them and a dot.
-pub const RESERVED: [&str; 49] = [
+/// Keys of the host's own: these, and whatever begins with one of them and a dot.
+pub const RESERVED: [&str; 28] = [
     "__computed__",
-    "ai",
-    "azure",
     "client",
-    "cloud",
-    "db",
-    "deployment",
     "embedding",
-    "enduser",
     "error",
     "exception",
     "execution_target",
-    "faas",
-    "feedback",
     "framework",
     "function",
     "gen_ai",
-    "graph",
-    "host",
     "http",
     "inputs",
     "line_run_id",
     "llm",
     "log",
-    "messaging",
     attribute::METRICS,
-    "microsoft",
     "network",
     "node_name",
     "openinference",
     "output",
     "output_type",
-    "peer",
     "prompt",
     "promptflow",
     "request_id",
-    "rpc",
     "server",
-    "service",
-    "session",
-    "span_id",
     "span_type",
-    "telemetry",
-    "trace_id",
-    "traceparent",
-    "tracestate",
     "url",
     "user_agent",
     "weir",
 ];
 
+/// Likewise those of resources, of other spans, and of what back ends make of both. A guest may not set them on its span; a
+/// feedback may, which is a stranger's word in a span of its own.
+const OF_OTHERS: [&str; 21] = [
+    "ai",
+    "azure",
+    "cloud",
+    "db",
+    "deployment",
+    "enduser",
+    "faas",
+    "feedback",
+    "graph",
+    "host",
+    "messaging",
+    "microsoft",
+    "peer",
+    "rpc",
+    "service",
+    "session",
+    "span_id",
+    "telemetry",
+    "trace_id",
+    "traceparent",
+    "tracestate",
+];
+
 /// Whether the host keeps this attribute key for itself.
 pub fn is_reserved(key: &str) -> bool {
-    let family = key.split_once('.').map_or(key, |(family, _)| family);
-    RESERVED.contains(&family)
+    RESERVED.contains(&family(key))
+}
+
+/// Whether a guest may set this attribute key on its span.
+pub fn is_for_guests(key: &str) -> bool {
+    !is_reserved(key) && !OF_OTHERS.contains(&family(key))
+}
+
+fn family(key: &str) -> &str {
+    key.split_once('.').map_or(key, |(family, _)| family)
 }

@@ -290,7 +290,7 @@ fn replace(list: &mut Vec<KeyValue>, most: usize, note: KeyValue) -> bool {
 
 /// Whether a guest may use this key.
 fn is_free(key: &str) -> bool {
-    is_name(key) && !names::is_reserved(key)
+    is_name(key) && names::is_for_guests(key)
 }
 
 /// Whether a text is a name: letters, digits and some signs. Others could break a line, or hide what it says, where
