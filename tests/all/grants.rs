@@ -154,6 +154,30 @@ async fn the_trace_goes_to_services_whose_grant_says_so_and_to_no_other() {
 }
 
 #[tokio::test]
+async fn two_nodes_of_one_component_have_each_its_own_connection() {
+    let node = |name: &str, connection: &str, asked: &str| {
+        format!(
+            "- {{name: {name}, type: wasm, source: {{type: code, path: guests/llm_chats.wasm}}, grants: {{llm: [{connection}]}}, \
+             inputs: {{connection: '{asked}', question: hi}}}}\n"
+        )
+    };
+    let flow = [
+        "inputs: {second: {type: string}}\noutputs: {first: {type: string, reference: '${first.output.text}'}, second: {type: string, \
+         reference: '${second.output.text}'}}\nnodes:\n",
+        &node("first", "one", "one"),
+        &node("second", "two", "${inputs.second}"),
+    ];
+    let (one, two) = (FakeModel::replies("first").start(), FakeModel::replies("second").start());
+    let host = TestHost::written("pair", &flow.concat()).connection("one", &one).connection("two", &two).start().await;
+    host.score(json!({"second": "two"})).await.assert_ok(json!({"first": "first", "second": "second"}));
+    let reply = host.score(json!({"second": "one"})).await;
+    let message = "node \"second\" may not use connection \"one\"; add it to `grants.llm` of the node";
+    assert_eq!(reply.json()["error"]["message"], message, "{}", reply.text());
+    host.stop().await;
+    assert_eq!(two.requests().len(), 1);
+}
+
+#[tokio::test]
 async fn a_node_asks_the_models_that_its_flow_grants_and_no_other() {
     let model = FakeModel::replies("hello").start();
     let grants =

@@ -26,11 +26,14 @@ fn step_done(step: &[String]) -> std::io::Result<String> {
         "append" => OpenOptions::new().append(true).open(path)?.write_all(word(2).as_bytes()).map(done),
         "create" => OpenOptions::new().write(true).create_new(true).open(path).map(|_| done(())),
         "list" => {
-            let mut names: Vec<_> = fs::read_dir(path)?.flatten().map(|it| it.file_name().to_string_lossy().into_owned()).collect();
+            let mut names: Vec<_> =
+                fs::read_dir(path)?.flatten().map(|it| it.file_name().to_string_lossy().into_owned()).collect();
             names.sort();
             Ok(names.join(" "))
         }
-        "stat" => fs::metadata(path).map(|it| if it.is_dir() { "folder".to_owned() } else { format!("{} bytes", it.len()) }),
+        "stat" => {
+            fs::metadata(path).map(|it| if it.is_dir() { "folder".to_owned() } else { format!("{} bytes", it.len()) })
+        }
         "mkdir" => fs::create_dir(path).map(done),
         "unlink" => fs::remove_file(path).map(done),
         "rmdir" => fs::remove_dir(path).map(done),

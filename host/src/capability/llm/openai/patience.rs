@@ -54,17 +54,17 @@ const MOST_REPLY: u64 = 64 << 20;
 /// What a service is allowed, for each connection.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// See [`CONNECT_TIMEOUT`].
+    /// See `CONNECT_TIMEOUT`.
     pub connect: Duration,
-    /// See [`FIRST_BYTE_TIMEOUT`].
+    /// See `FIRST_BYTE_TIMEOUT`.
     pub first_byte: Duration,
-    /// See [`IDLE_TIMEOUT`].
+    /// See `IDLE_TIMEOUT`.
     pub idle: Duration,
-    /// See [`RETRIES`].
+    /// See `RETRIES`.
     pub retries: u32,
     /// The pause before the first further try; it doubles with each, ± 50 %, up to 8 s. 500 ms.
     pub back_off: Duration,
-    /// Bytes: see [`MAX_REPLY`].
+    /// Bytes: see `MAX_REPLY`.
     pub max_reply: usize,
     /// Idle connections that are kept open. 32: enough to serve bursts without new handshakes.
     pub idle_connections: usize,
