@@ -26,6 +26,8 @@ use crate::server::admission::{self, Admission};
 use crate::telemetry::Loss;
 use crate::telemetry::tests::simulated::{Delivering, Exporter, Spans, deliverers, record};
 
+/// After how long whoever starts hosts does it again, in the simulation's time: nobody waits for it.
+const RESTART: Duration = Duration::from_secs(1);
 /// Time of a request.
 const TIMEOUT: Duration = Duration::from_secs(20);
 
@@ -158,7 +160,7 @@ impl Life {
         world.pass(began.elapsed());
         let Ok(mut life) = Self::start(world, began) else {
             world.tell(began.elapsed(), "the disk keeps it from starting");
-            sleep(Duration::from_secs(1)).await;
+            sleep(RESTART).await;
             return None;
         };
         world.tell(began.elapsed(), "serving");

@@ -9,7 +9,7 @@ mod tail;
 use std::time::Duration;
 
 use opentelemetry::metrics::MeterProvider;
-use opentelemetry::trace::{Link, SpanKind, TraceContextExt, TraceId};
+use opentelemetry::trace::{Link, SpanContext, SpanKind, TraceContextExt, TraceId};
 use opentelemetry::{Context, KeyValue};
 use opentelemetry_sdk::trace::{Sampler, SamplingResult, ShouldSample};
 
@@ -174,6 +174,12 @@ pub(super) enum Unsampled {
     Record,
 }
 
+/// The span of whoever called, if it sent one.
+fn caller(parent: Option<&Context>) -> Option<SpanContext> {
+    let caller = parent.map(|cx| cx.span().span_context().clone());
+    caller.filter(|caller| caller.is_valid() && caller.is_remote())
+}
+
 /// Asks about a request whose caller does not record as if its trace began here.
 #[derive(Clone, Debug)]
 struct AsIfFirst(Box<dyn ShouldSample>);
@@ -188,8 +194,7 @@ impl ShouldSample for AsIfFirst {
         attributes: &[KeyValue],
         links: &[Link],
     ) -> SamplingResult {
-        let caller = parent.map(|cx| cx.span().span_context().clone());
-        match caller.filter(|caller| caller.is_valid() && caller.is_remote() && !caller.is_sampled()) {
+        match caller(parent).filter(|caller| !caller.is_sampled()) {
             None => self.0.should_sample(parent, trace, name, kind, attributes, links),
             Some(caller) => SamplingResult {
                 trace_state: caller.trace_state().clone(),

@@ -5,10 +5,11 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use opentelemetry::metrics::Counter;
-use opentelemetry::trace::{Link, SpanKind, TraceContextExt, TraceId};
+use opentelemetry::trace::{Link, SpanContext, SpanKind, TraceId};
 use opentelemetry::{Context, KeyValue};
 use opentelemetry_sdk::trace::{IdGenerator, RandomIdGenerator, Sampler, SamplingResult, ShouldSample};
 
+use super::caller;
 use crate::rate::{Quota, Rate};
 
 /// The sampler that follows callers, as often as they may be followed; beyond that, the one for traces that begin here.
@@ -38,9 +39,7 @@ impl ShouldSample for Forced {
         attributes: &[KeyValue],
         links: &[Link],
     ) -> SamplingResult {
-        let caller = parent.map(|cx| cx.span().span_context().clone());
-        let caller = caller.filter(|caller| caller.is_valid() && caller.is_remote() && caller.is_sampled());
-        match caller {
+        match caller(parent).filter(SpanContext::is_sampled) {
             Some(caller) if self.quota.take((), Instant::now()).is_err() => {
                 self.demoted.add(1, &[]);
                 // Not by the caller's trace id, which it may have chosen to be of the share.
