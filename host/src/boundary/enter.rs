@@ -109,12 +109,13 @@ where
     let result = match timeout_at(deadline.into(), whole).await {
         // However it ended, it was not to its end.
         _ if outlet.is_gone() => Err(NodeError::new(NodeFailure::Cancelled, "the client went away")),
-        Ok(Ok(value)) => Ok(value),
-        // What ends because its request is out of time has not failed by itself, whatever it makes of it.
+        // A call that waits is out of time in the same moment as its node, which may still make an answer or an error of
+        // that: nothing said from here on counts.
         _ if flow_deadline <= clock::now() => Err(NodeError::new(NodeFailure::Cancelled, "the flow ran out of time")),
-        Ok(Err(error)) if clock::now() < deadline => Err(NodeError { call: failed.get().map(Box::new), ..error }),
-        // A call that waits fails at the same moment, and what the node makes of that may still come first.
-        _ => Err(out_of_time(&node, &bounds)),
+        _ if deadline <= clock::now() => Err(out_of_time(&node, &bounds)),
+        Ok(Ok(value)) => Ok(value),
+        Ok(Err(error)) => Err(NodeError { call: failed.get().map(Box::new), ..error }),
+        Err(_) => Err(out_of_time(&node, &bounds)),
     };
     match &result {
         Ok(_) if outlet.has_emitted() => span.finish_streamed(outlet.listed().as_str()),

@@ -116,6 +116,15 @@ async fn an_answer_drop_by_drop_ends_with_the_nodes_time() {
         }
     });
     check(&silent, "timeout: 300ms", "NodeTimeout").await;
+
+    // A request and its node are out of time in the same moment. What the node makes of the one never hides the other.
+    let node = format!("limits: {{timeout: 300ms}}\ngrants: {{http: ['{silent}']}}");
+    let host = host("http_raw", &node).start().await;
+    let asked = (0..32).map(|_| host.score(json!({"requests": [raw("GET", &silent, "/")]})));
+    for reply in futures_util::future::join_all(asked).await {
+        assert_eq!(reply.json()["error"]["innerError"]["code"], "NodeTimeout");
+    }
+    host.stop().await;
 }
 
 #[tokio::test]
