@@ -1,7 +1,7 @@
 //! Nodes and plain HTTP services: what is granted is sent, traced and counted, what is not does not leave the host.
 
 use bytes::Bytes;
-use harness::{Collector, FakeIdentity, FakeService, HostBuilder, Reply, Span, TestHost};
+use harness::{Collector, FakeIdentity, FakeService, HostBuilder, Reply, Span, Status, TestHost};
 use http::{Request, Response};
 use serde_json::{Value, json};
 
@@ -140,7 +140,7 @@ async fn http_without_grant() {
     let explained = "NotGranted: node \"http_gets\" uses `http`, which its flow does not grant; add `http: [NAME]` under \
                      `grants` of the node";
     assert_eq!(span.attributes["error.type"], "NotGranted");
-    assert_eq!(span.status, harness::Status::Error(explained.to_owned()));
+    assert_eq!(span.status, Status::Error(explained.to_owned()));
     assert!(service.requests().is_empty());
 }
 
@@ -159,7 +159,7 @@ async fn http_reaches_private_address() {
         let (reply, span) =
             ask("http_gets", &format!("{{http: ['http://*:{port}']}}"), &format!("http://{host}:{port}")).await;
         assert_eq!((reply.status, message(&reply)), (500, NOT_GRANTED.into()), "{host}");
-        let harness::Status::Error(status) = &span.status else { panic!("{host}: {:?}", span.status) };
+        let Status::Error(status) = &span.status else { panic!("{host}: {:?}", span.status) };
         assert!(status.ends_with(&format!("may not be reached: it leads to {what}")), "{host}: {status}");
     }
     assert!(service.requests().is_empty());
@@ -191,6 +191,9 @@ async fn a_body_that_is_too_large_ends_the_reply() {
     let (reply, span) = ask("http_gets", &format!("{{http: ['{}']}}", service.origin()), &service.origin()).await;
     assert_eq!(reply.status, 500);
     assert_eq!(span.attributes["error.type"], "Exhausted");
+    let message = "Exhausted: the answer of 127.0.0.1 is larger than the 16777216 bytes it may have; raise `limits.body` of the node if \
+                   it may have more";
+    assert_eq!(span.status, Status::Error(message.into()));
 }
 
 #[tokio::test]

@@ -16,6 +16,7 @@ pub struct Bounds {
     /// Bytes of its output as JSON text.
     pub output: usize,
     pub stream: StreamBounds,
+    pub http: HttpBounds,
     pub log: LogBounds,
 }
 
@@ -29,6 +30,17 @@ pub struct StreamBounds {
     pub per_second: usize,
     /// Time between two chunks, but for what a slow reader takes.
     pub idle: Duration,
+}
+
+/// Of what one run asks for by HTTP.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct HttpBounds {
+    /// Requests, whatever becomes of them.
+    pub requests: usize,
+    /// Requests that wait for an answer; further ones wait for one of them.
+    pub at_once: usize,
+    /// Bytes of the body of a request, and of an answer.
+    pub body: usize,
 }
 
 /// How many calls a guest has made to the host. Clones are the same.

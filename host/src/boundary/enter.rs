@@ -88,7 +88,7 @@ where
         notes: span.notes(),
         used: span.used(),
         quota: Quota::default(),
-        requests: Requests::default(),
+        requests: Requests::within(bounds.http),
         failed: failed.clone(),
         grants,
         denials,

@@ -4,6 +4,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Semaphore;
 
+use crate::boundary::bounds::HttpBounds;
+
 /// How much more a run may write. Clones share it.
 #[derive(Clone, Debug, Default)]
 pub struct Quota(Arc<Mutex<Left>>);
@@ -59,21 +61,34 @@ impl Quota {
     }
 }
 
-/// Requests of one run that may wait for an answer at the same time: as many as a browser has to one service. Further ones
-/// wait until earlier ones are answered.
-const REQUESTS_AT_ONCE: usize = 6;
-
 /// The requests of one run over HTTP.
 #[derive(Debug)]
 pub struct Requests {
-    pub made: usize,
-    /// Places for those that are on their way.
-    pub at_once: Arc<Semaphore>,
+    made: usize,
+    at_once: Arc<Semaphore>,
+    bounds: HttpBounds,
 }
 
-impl Default for Requests {
-    fn default() -> Self {
-        Self { made: 0, at_once: Arc::new(Semaphore::new(REQUESTS_AT_ONCE)) }
+/// Whether and when one of them is sent, and how much it may carry.
+#[derive(Debug)]
+pub struct Turn {
+    /// Places for those that are on their way.
+    pub at_once: Arc<Semaphore>,
+    /// The run has made all that it may.
+    pub beyond: bool,
+    pub bounds: HttpBounds,
+}
+
+impl Requests {
+    pub fn within(bounds: HttpBounds) -> Self {
+        Self { made: 0, at_once: Arc::new(Semaphore::new(bounds.at_once)), bounds }
+    }
+
+    /// Counts one more.
+    pub fn turn(&mut self) -> Turn {
+        let beyond = self.made >= self.bounds.requests;
+        self.made += usize::from(!beyond);
+        Turn { at_once: Arc::clone(&self.at_once), beyond, bounds: self.bounds }
     }
 }
 

@@ -24,7 +24,6 @@ use futures_util::StreamExt;
 use futures_util::stream::BoxStream;
 use http::{HeaderMap, HeaderName, Method};
 use reqwest::Url;
-use tokio::sync::Semaphore;
 use wasmtime::component::Linker;
 use wasmtime_wasi_http::{RequestOptions, WasiBody};
 
@@ -39,6 +38,7 @@ use crate::boundary::error::{CallError, CallErrorKind};
 use crate::boundary::facts::{HttpRequest, RpcKind, RpcReply, RpcRequest, RpcServer};
 use crate::boundary::grants::{Ask, AskError};
 use crate::boundary::policy::Rules;
+use crate::boundary::quota::Turn;
 use crate::boundary::{Capability, Lend, Pass, StreamCall};
 use crate::capability::connection::{Connection, Connections};
 use crate::capability::upstream::Upstreams;
@@ -209,17 +209,6 @@ impl Grant {
     }
 }
 
-/// Requests that one run may make: a crawler of a whole site makes so many; what asks on and on is a loop.
-const MAX_CALLS: usize = 1000;
-
-/// Whether and when a request of a run is sent.
-#[derive(Debug)]
-struct Turn {
-    at_once: Arc<Semaphore>,
-    /// The run has made all that it may.
-    beyond: bool,
-}
-
 /// An HTTP request of a guest. The reply is its head and then its body, piece by piece.
 #[derive(Debug)]
 pub struct Request {
@@ -315,8 +304,11 @@ impl StreamCall for Request {
     ) -> Result<BoxStream<'static, Result<Piece, CallError>>, CallError> {
         let Self { method, url, mut headers, body, options, turn } = self;
         if turn.beyond {
-            let message =
-                format!("node {:?} has made the {MAX_CALLS} requests that a run may make", pass.node.as_str());
+            let message = format!(
+                "node {:?} has made its {} requests; raise `limits.requests` of the node if it may make more",
+                pass.node.as_str(),
+                turn.bounds.requests
+            );
             return Err(CallError::new(CallErrorKind::Exhausted, message));
         }
         let Some(mut url) = url.filter(|_| method != Method::CONNECT) else {
@@ -342,8 +334,8 @@ impl StreamCall for Request {
         }
         let mut request = reqwest::Request::new(method, url);
         *request.headers_mut() = headers;
-        *request.body_mut() = Some(client::outgoing(body));
-        match grant.client.send(request, options, pass.deadline.into()).await {
+        *request.body_mut() = Some(client::outgoing(body, turn.bounds.body));
+        match grant.client.send(request, options, turn.bounds.body, pass.deadline.into()).await {
             Ok(pieces) => Ok(watched::watched(attempt, pieces.boxed()).boxed()),
             Err(error) => {
                 watched::failed(attempt, &error);

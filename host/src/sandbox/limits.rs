@@ -1,5 +1,5 @@
-//! What one run of a node may use: THE table, each number with its reason. Time, streams and texts are kept by the
-//! boundary, everything else by the sandbox.
+//! What one run of a node may use: THE table, each number with its reason. Time, streams, texts and requests by HTTP are
+//! kept by the boundary, everything else by the sandbox.
 //!
 //! A node's flow may ask for less or more than the default under `limits`, the operator says how much it may ask for at
 //! most, and nobody for more than the host can honour. What no flow can sensibly ask for has one number, in [`fixed`].
@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use indexmap::IndexMap;
 
-use crate::boundary::bounds::{Bounds, LogBounds, StreamBounds};
+use crate::boundary::bounds::{Bounds, HttpBounds, LogBounds, StreamBounds};
 use crate::setting::{Reader, Setting};
 use crate::units::Bytes;
 
@@ -152,9 +152,23 @@ limits! {
         default: "16MiB", cap: "64MiB", most: "256MiB", CALL: "WEIR_MAX_NODE_CALL",
     }
     /// Streams, requests, answers and their bodies that are open at the same time. A request by HTTP has about ten, and
-    /// a run six requests at a time.
+    /// `requests_at_once` are on their way.
     resources: Count = "what it holds open of the host" {
         default: "256", cap: "10000", most: "1000000", RESOURCES: "WEIR_MAX_NODE_RESOURCES",
+    }
+    /// A crawler of a whole site makes so many; what asks on and on is a loop, and harms whom it asks.
+    requests: Count = "requests by HTTP" {
+        default: "1000", cap: "10000", most: "1000000", REQUESTS: "WEIR_MAX_NODE_REQUESTS",
+    }
+    /// As many as a browser has to one service. Further ones wait until earlier ones are answered. The most is what all runs
+    /// of a node have together, each being a socket.
+    requests_at_once: Count = "requests by HTTP that wait for an answer at a time" {
+        default: "6", cap: "64", most: "64", REQUESTS_AT_ONCE: "WEIR_MAX_NODE_REQUESTS_AT_ONCE",
+    }
+    /// A guest streams both, so its memory is no bound. It holds any page and any JSON that a node can make sense of; larger
+    /// things belong in object storage.
+    body: Bytes = "body of one request by HTTP, and of one answer" {
+        default: "16MiB", cap: "64MiB", most: "4GiB", BODY: "WEIR_MAX_NODE_BODY",
     }
 }
 
@@ -201,6 +215,11 @@ impl Limits {
                 chunks: self.chunks.0,
                 per_second: self.chunk_rate.0,
                 idle: self.stream_idle,
+            },
+            http: HttpBounds {
+                requests: self.requests.0,
+                at_once: self.requests_at_once.0,
+                body: self.body.to_usize(),
             },
             log: LogBounds { bytes: self.log.to_usize(), lines: self.log_lines.0 },
         }

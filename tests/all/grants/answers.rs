@@ -6,13 +6,13 @@ use std::net::{TcpListener, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use harness::Collector;
+use harness::{Collector, Status};
 use serde_json::{Value, json};
 
 use super::{echo, host, outcomes, raw};
 
 /// A service that writes what it likes to whoever has sent a head. It ends with the test's process.
-fn service(answer: impl Fn(&mut TcpStream) -> std::io::Result<()> + Send + Sync + 'static) -> String {
+pub(super) fn service(answer: impl Fn(&mut TcpStream) -> std::io::Result<()> + Send + Sync + 'static) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     let origin = format!("http://{}", listener.local_addr().expect("an address"));
     let answer = Arc::new(answer);
@@ -55,7 +55,7 @@ async fn check(origin: &str, limits: &str, expected: &str) {
     assert!(collector.spans().iter().all(|span| span.name != "http.request" || span.end >= span.start));
 }
 
-const HEAD: &[u8] = b"HTTP/1.1 200 OK\r\ncontent-type: text/plain\r\n\r\n";
+pub(super) const HEAD: &[u8] = b"HTTP/1.1 200 OK\r\ncontent-type: text/plain\r\n\r\n";
 
 #[tokio::test]
 async fn an_answer_without_end_is_cut() {
@@ -144,17 +144,21 @@ async fn what_is_no_http_is_no_answer() {
 #[tokio::test]
 async fn a_run_makes_only_so_many_requests() {
     let service = echo();
-    let node = format!("limits: {{timeout: 60s}}\ngrants: {{http: ['{}']}}", service.origin());
+    let node = format!("limits: {{requests: 20}}\ngrants: {{http: ['{}']}}", service.origin());
     let collector = Collector::start();
     let host = host("http_raw", &node).collector(&collector).start().await;
-    let many: Value = (0..1003).map(|_| raw("GET", &service.origin(), "/")).collect();
+    let many: Value = (0..23).map(|_| raw("GET", &service.origin(), "/")).collect();
     let told = outcomes(&host, many).await;
-    assert_eq!(told.iter().filter(|outcome| *outcome == "200 GET /").count(), 1000);
-    assert_eq!(told[1000..], ["ErrorCode::ConnectionLimitReached"; 3]);
+    assert_eq!(told[..20], ["200 GET /"; 20]);
+    assert_eq!(told[20..], ["ErrorCode::ConnectionLimitReached"; 3]);
     // The next run has as many again.
     assert_eq!(outcomes(&host, json!([raw("GET", &service.origin(), "/")])).await, ["200 GET /"]);
     host.stop().await;
-    assert_eq!(service.requests().len(), 1001);
+    assert_eq!(service.requests().len(), 21);
+    let message =
+        "Exhausted: node \"asks\" has made its 20 requests; raise `limits.requests` of the node if it may make more";
+    let told = collector.spans().into_iter().filter(|span| span.status == Status::Error(message.into()));
+    assert_eq!(told.count(), 3);
     let refused = collector.metric("rpc_request").label("api_call", "http.request").label("exception", "Exhausted");
     assert_eq!(refused.count(), 3);
 }
@@ -163,22 +167,22 @@ async fn a_run_makes_only_so_many_requests() {
 async fn a_run_has_only_so_many_requests_on_their_way() {
     let (now, most) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
     let (inside, highest) = (Arc::clone(&now), Arc::clone(&most));
-    // Each answer waits until seven are there, or for a moment: more than six there never are.
+    // Each answer waits until four are there, or for a moment: more than three there never are.
     let slow = service(move |stream| {
         let here = inside.fetch_add(1, Ordering::SeqCst) + 1;
         highest.fetch_max(here, Ordering::SeqCst);
         let until = std::time::Instant::now() + std::time::Duration::from_millis(200);
-        while highest.load(Ordering::SeqCst) < 7 && std::time::Instant::now() < until {
+        while highest.load(Ordering::SeqCst) < 4 && std::time::Instant::now() < until {
             std::thread::park_timeout(std::time::Duration::from_millis(10));
         }
         inside.fetch_sub(1, Ordering::SeqCst);
         stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\nconnection: close\r\n\r\nok")
     });
-    let node = format!("limits: {{timeout: 30s}}\ngrants: {{http: ['{slow}']}}");
+    let node = format!("limits: {{timeout: 30s, requests_at_once: 3}}\ngrants: {{http: ['{slow}']}}");
     let host = host("http_raw", &node).start().await;
     let requests: Vec<_> = (0..15).map(|n| raw("GET", &slow, &format!("/{n}"))).collect();
     let reply = host.score(json!({"requests": requests, "at_once": true})).await;
     reply.assert_ok(json!({"answer": vec!["200 ok"; 15]}));
     host.stop().await;
-    assert_eq!(most.load(Ordering::SeqCst), 6);
+    assert_eq!(most.load(Ordering::SeqCst), 3);
 }

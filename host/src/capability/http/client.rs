@@ -21,10 +21,6 @@ use super::Piece;
 use crate::address::{Allowed, Guarded, Refused};
 use crate::boundary::error::{CallError, CallErrorKind};
 
-/// Largest body, in bytes, of a request and of a reply. A guest streams both, so its memory is no bound. It holds any
-/// page and any JSON that a node can make sense of; larger things belong in object storage.
-pub(super) const MAX_BODY: usize = 16 * 1024 * 1024;
-
 /// Largest head of a reply, in bytes of names and values. hyper has read up to some 400 KB of it by then; services send
 /// a few hundred bytes, and those with many cookies some thousand.
 const MAX_HEAD: usize = 64 * 1024;
@@ -82,11 +78,13 @@ impl Client {
         })
     }
 
-    /// Sends a request. Gives the head of the reply and then its body; the connection is free when that is dropped.
+    /// Sends a request. Gives the head of the reply and then its body, of at most `max_body` bytes; the connection is free
+    /// when that is dropped.
     pub(super) async fn send(
         &self,
         request: reqwest::Request,
         options: RequestOptions,
+        max_body: usize,
         deadline: Instant,
     ) -> Result<impl Stream<Item = Result<Piece, CallError>> + Send + use<>, CallError> {
         self.guard.check_url(request.url()).map_err(|refused| not_granted(&refused))?;
@@ -107,7 +105,7 @@ impl Client {
             return Err(CallError::new(CallErrorKind::Exhausted, message));
         }
         let between = options.between_bytes_timeout;
-        let reading = Reading { body, host, read: 0, between, deadline, _permit: permit };
+        let reading = Reading { body, host, left: max_body, max: max_body, between, deadline, _permit: permit };
         let body = stream::unfold(Some(reading), |reading| async {
             let mut reading = reading?;
             match reading.next().await? {
@@ -133,7 +131,9 @@ fn within(deadline: Instant, time: Option<Duration>) -> Instant {
 struct Reading {
     body: reqwest::Body,
     host: String,
-    read: usize,
+    /// How much more of it may come, of at most so many bytes.
+    left: usize,
+    max: usize,
     between: Option<Duration>,
     deadline: Instant,
     _permit: OwnedSemaphorePermit,
@@ -157,11 +157,10 @@ impl Reading {
             Err(frame) => Piece::Trailers(frame.into_trailers().unwrap_or_default()),
         };
         if let Piece::Body(bytes) = &piece {
-            self.read = self.read.saturating_add(bytes.len());
-        }
-        if self.read > MAX_BODY {
-            let message = format!("the answer of {host} is larger than the {MAX_BODY} bytes it may have");
-            return Some(Err(CallError::new(CallErrorKind::Exhausted, message)));
+            match self.left.checked_sub(bytes.len()) {
+                Some(left) => self.left = left,
+                None => return Some(Err(too_large(&format!("the answer of {host}"), self.max))),
+            }
         }
         Some(Ok(piece))
     }
@@ -172,9 +171,8 @@ fn failed(host: &str, error: &reqwest::Error) -> CallError {
     if let Some(refused) = Refused::cause_of(error) {
         return not_granted(refused);
     }
-    if TooLarge::is_cause_of(error) {
-        let message = format!("the body of the request is larger than the {MAX_BODY} bytes it may have");
-        return CallError::new(CallErrorKind::Exhausted, message);
+    if let Some(TooLarge { max }) = TooLarge::cause_of(error) {
+        return too_large(&format!("the body of the request to {host}"), *max);
     }
     let what = if error.is_timeout() {
         "did not take the connection in time"
@@ -190,25 +188,35 @@ fn not_granted(refused: &Refused) -> CallError {
     CallError::new(CallErrorKind::NotGranted, refused.to_string())
 }
 
-/// A guest's body as reqwest takes it.
-pub(super) fn outgoing(body: WasiBody) -> reqwest::Body {
-    reqwest::Body::wrap(Outgoing { body: Mutex::new(body), left: MAX_BODY })
+fn too_large(what: &str, max: usize) -> CallError {
+    let message = format!(
+        "{what} is larger than the {max} bytes it may have; raise `limits.body` of the node if it may have more"
+    );
+    CallError::new(CallErrorKind::Exhausted, message)
+}
+
+/// A guest's body as reqwest takes it, of at most so many bytes.
+pub(super) fn outgoing(body: WasiBody, max: usize) -> reqwest::Body {
+    reqwest::Body::wrap(Outgoing { body: Mutex::new(body), left: max, max })
 }
 
 /// A guest's body, and how much more it may send. The lock is never waited for: it only makes the body `Sync`.
 struct Outgoing {
     body: Mutex<WasiBody>,
     left: usize,
+    max: usize,
 }
 
 /// A guest sends more than it may.
 #[derive(Debug, thiserror::Error)]
-#[error("the body is larger than {MAX_BODY} bytes")]
-struct TooLarge;
+#[error("the body is larger than {max} bytes")]
+struct TooLarge {
+    max: usize,
+}
 
 impl TooLarge {
-    fn is_cause_of(error: &(dyn std::error::Error + 'static)) -> bool {
-        std::iter::successors(Some(error), |error| (*error).source()).any(<dyn std::error::Error>::is::<Self>)
+    fn cause_of<'a>(error: &'a (dyn std::error::Error + 'static)) -> Option<&'a Self> {
+        std::iter::successors(Some(error), |error| (*error).source()).find_map(<dyn std::error::Error>::downcast_ref)
     }
 }
 
@@ -227,7 +235,7 @@ impl Body for Outgoing {
                 this.left = left;
                 Ok(Frame::data(bytes))
             }
-            None => Err(TooLarge.into()),
+            None => Err(TooLarge { max: this.max }.into()),
         }))
     }
 

@@ -1,6 +1,8 @@
 //! The adapter between `wasi:http` and [`Request`]: unpacks, calls, packs. Resources, headers and streams of guests are
 //! wasmtime-wasi-http's affair.
 
+use std::future::ready;
+
 use futures_util::StreamExt;
 use http_body_util::{BodyExt, StreamBody};
 use hyper::body::Frame;
@@ -9,8 +11,7 @@ use wasmtime_wasi_http::p2::bindings::LinkOptions;
 use wasmtime_wasi_http::p2::bindings::http::{outgoing_handler, types};
 use wasmtime_wasi_http::{Error, RequestOptions, WasiBody, WasiHttp, WasiHttpCtxView, WasiHttpHooks};
 
-use super::client::MAX_BODY;
-use super::{MAX_CALLS, Piece, Request, Turn};
+use super::{Piece, Request};
 use crate::boundary::error::{CallError, CallErrorKind};
 use crate::boundary::{GuestCalls, Lend, NodeRun};
 
@@ -38,27 +39,26 @@ impl WasiHttpHooks for NodeRun {
         options: Option<RequestOptions>,
         _: Box<dyn Future<Output = Result<(), Error>> + Send>,
     ) -> Box<dyn Future<Output = Result<Response, Error>> + Send> {
-        self.requests.made += 1;
-        let beyond = self.requests.made > MAX_CALLS;
-        let turn = Turn { at_once: self.requests.at_once.clone(), beyond };
+        let turn = self.requests.turn();
+        let (beyond, max) = (turn.beyond, turn.bounds.body);
         let reply = self.start(Request::new(request, options.unwrap_or_default(), turn));
         Box::new(async move {
-            let refused = |failed| if beyond { Error::ConnectionLimitReached } else { error(&failed) };
+            let refused = |failed| if beyond { Error::ConnectionLimitReached } else { error(&failed, max) };
             let mut pieces = reply.await.map_err(refused)?;
             let head = match pieces.next().await {
                 Some(Ok(Piece::Head(head))) => head,
-                Some(Err(failed)) => return Err(error(&failed)),
+                Some(Err(failed)) => return Err(error(&failed, max)),
                 Some(Ok(Piece::Body(_) | Piece::Trailers(_))) | None => return Err(Error::HttpProtocolError),
             };
-            let body = StreamBody::new(pieces.filter_map(async |piece| frame(piece).transpose()));
+            let body = StreamBody::new(pieces.filter_map(move |piece| ready(frame(piece, max).transpose())));
             let done: Box<dyn Future<Output = _> + Send> = Box::new(async { Ok(()) });
             Ok((http::Response::from_parts(head, body.boxed_unsync()), done))
         })
     }
 }
 
-fn frame(piece: Result<Piece, CallError>) -> Result<Option<Frame<bytes::Bytes>>, Error> {
-    match piece.map_err(|failed| error(&failed))? {
+fn frame(piece: Result<Piece, CallError>, max: usize) -> Result<Option<Frame<bytes::Bytes>>, Error> {
+    match piece.map_err(|failed| error(&failed, max))? {
         // It came before.
         Piece::Head(_) => Ok(None),
         Piece::Body(bytes) => Ok(Some(Frame::data(bytes))),
@@ -66,8 +66,9 @@ fn frame(piece: Result<Piece, CallError>) -> Result<Option<Frame<bytes::Bytes>>,
     }
 }
 
-/// What a guest sees of a failure. `wasi:http` has no place for the message, which is on the span.
-fn error(error: &CallError) -> Error {
+/// What a guest sees of a failure, whose bodies may have `max` bytes. `wasi:http` has no place for the message, which is on
+/// the span.
+fn error(error: &CallError, max: usize) -> Error {
     match error.kind {
         CallErrorKind::NotGranted => Error::HttpRequestDenied,
         CallErrorKind::NotFound => Error::DestinationNotFound,
@@ -75,7 +76,7 @@ fn error(error: &CallError) -> Error {
         CallErrorKind::Unavailable | CallErrorKind::Unauthenticated => Error::DestinationUnavailable,
         CallErrorKind::Timeout => Error::HttpResponseTimeout,
         CallErrorKind::Cancelled => Error::ConnectionTerminated,
-        CallErrorKind::Exhausted => Error::HttpResponseBodySize(u64::try_from(MAX_BODY).ok()),
+        CallErrorKind::Exhausted => Error::HttpResponseBodySize(u64::try_from(max).ok()),
         CallErrorKind::RateLimited | CallErrorKind::Rejected | CallErrorKind::Protocol => Error::HttpProtocolError,
         CallErrorKind::Internal => Error::InternalError(None),
     }
