@@ -5,6 +5,7 @@ mod addresses;
 mod answers;
 mod files;
 mod headers;
+mod hostile;
 mod notes;
 mod policy;
 

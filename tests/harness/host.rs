@@ -274,10 +274,12 @@ impl HostBuilder {
         self.connection_file(name, &format!("name: {name}\ntype: azure_open_ai\napi_key: {key}\napi_base: {address}\n"))
     }
 
-    /// Writes a file of the flow folder.
+    /// Writes a file of the flow folder, and the folders it is in.
     #[must_use]
     pub fn file(self, path: &str, text: impl AsRef<[u8]>) -> Self {
-        fs::write(self.flow.join(path), text).expect("the test's own folder can be written");
+        let path = self.flow.join(path);
+        fs::create_dir_all(path.parent().expect("the flow folder is above")).expect("the test's own folder");
+        fs::write(path, text).expect("the test's own folder can be written");
         self
     }
 

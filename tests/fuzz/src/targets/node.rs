@@ -46,7 +46,12 @@ const TEMPLATE: &str = "system:\nBe brief.\nuser:\nI say: {{text}}\nassistant:\n
 
 fn expected(text: &str) -> String {
     let space = |c: char| c.is_whitespace() || ('\u{1c}'..='\u{1f}').contains(&c);
-    format!("I say: {text}").trim_matches(space).to_owned()
+    let said = format!("I say: {text}");
+    let said = said.trim_matches(space);
+    // In prompt flow's pattern for the role that comes next, a sign before it may stand on a line of its own.
+    let sign =
+        said.strip_suffix('#').filter(|before| before.trim_end_matches(|c| c != '\n' && space(c)).ends_with('\n'));
+    sign.map_or(said, |before| before.trim_end_matches(space)).to_owned()
 }
 
 /// The form in which a prompty takes an image as a text.
