@@ -35,9 +35,9 @@ const TIMEOUT: Duration = Duration::from_secs(20);
 const TURN: Duration = Duration::from_millis(20);
 const IDLE: Duration = Duration::from_millis(60);
 
-/// Within this time all must be at rest, once all is well: the longest pause of a breaker and of an exporter, twice, and
-/// half a minute for what has waited.
-const REST: Duration = Duration::from_secs(150);
+/// Within this time all must be at rest, once all is well. A judge still refuses one time in five, and what was set apart
+/// is tried every half minute: twenty times, so that no run of a million fails by chance. Only one that fails waits so long.
+const REST: Duration = Duration::from_secs(600);
 
 /// Requests come for so long after all is well.
 const LAST_REQUESTS: Duration = Duration::from_secs(5);
