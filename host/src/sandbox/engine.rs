@@ -1,10 +1,14 @@
 //! The engine: which WebAssembly it accepts, how it takes instances from the pool, and the clock that interrupts.
 
+use std::num::NonZeroUsize;
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use wasmtime::{Config, Enabled, Engine, InstanceAllocationStrategy, PoolingAllocationConfig, Strategy, WasmFeatures};
+use wasmtime::{
+    Config, Enabled, Engine, InstanceAllocationStrategy, PoolingAllocationConfig, Strategy, WasmBacktraceDetails,
+    WasmFeatures,
+};
 
 use crate::sandbox::limits::fixed;
 use crate::sandbox::places;
@@ -17,6 +21,9 @@ const TICK: Duration = Duration::from_millis(5);
 /// a fresh call costs a third. Without, resetting this much by hand costs more than it saves.
 const KEEP_RESIDENT: usize = 2 << 20;
 const KEEP_RESIDENT_WITHOUT_PAGEMAP: usize = 64 << 10;
+
+/// Functions that are told of where a guest was when it trapped.
+const FRAMES: usize = 16;
 
 /// What the host holds of an instance beside its memories and tables, in bytes.
 const METADATA: usize = 1 << 20;
@@ -60,6 +67,9 @@ fn config(pool: PoolingAllocationConfig) -> Config {
         // Loads and stores out of bounds end in guard pages; wasmtime's own sizes of these.
         .signals_based_traps(true)
         .epoch_interruption(true)
+        .wasm_backtrace_max_frames(NonZeroUsize::new(FRAMES))
+        // By default the environment decides, which the process that compiles does not have.
+        .wasm_backtrace_details(WasmBacktraceDetails::Disable)
         .max_wasm_stack(fixed::STACK.to_usize())
         .async_stack_size(fixed::FIBER_STACK.to_usize())
         // No guest can read its stack below what it has written: WebAssembly has no such instruction. Costs 4 µs a run.
@@ -70,14 +80,27 @@ fn config(pool: PoolingAllocationConfig) -> Config {
 }
 
 /// What one place has is there for each of them, so that a run that has its place (see places.rs) finds all it needs.
+struct Slots {
+    each: u32,
+    core_instances: u32,
+    tables: u32,
+}
+
+impl Slots {
+    fn of(places: u32) -> Self {
+        let each = places + places::SPARE;
+        Self { each, core_instances: each * fixed::INSTANCES, tables: each * places::TABLES }
+    }
+}
+
 fn pool(places: u32, pagemap_scan: Enabled, keep_resident: usize) -> PoolingAllocationConfig {
-    let slots = places + places::SPARE;
+    let slots = Slots::of(places);
     let mut pool = PoolingAllocationConfig::new();
-    pool.total_component_instances(slots)
-        .total_core_instances(slots * fixed::INSTANCES)
-        .total_memories(slots)
-        .total_tables(slots * places::TABLES)
-        .total_stacks(slots)
+    pool.total_component_instances(slots.each)
+        .total_core_instances(slots.core_instances)
+        .total_memories(slots.each)
+        .total_tables(slots.tables)
+        .total_stacks(slots.each)
         .max_core_instances_per_component(fixed::INSTANCES)
         .max_tables_per_component(fixed::TABLES)
         .max_memories_per_component(fixed::MEMORIES)
@@ -85,7 +108,7 @@ fn pool(places: u32, pagemap_scan: Enabled, keep_resident: usize) -> PoolingAllo
         .table_elements(fixed::TABLE_ELEMENTS)
         // wasmtime's own numbers, named so that they stay: one table and one memory of a module is all that toolchains make,
         // 1 MiB of metadata is far above what the largest interpreters need.
-        .max_tables_per_module(1)
+        .max_tables_per_module(fixed::TABLES_OF_MODULE)
         .max_memories_per_module(1)
         .max_core_instance_size(METADATA)
         .max_component_instance_size(METADATA)
@@ -112,15 +135,16 @@ pub struct PoolUse {
 /// Asks the pool; costs a few reads.
 pub fn pool_use(engine: &Engine, places: u32) -> PoolUse {
     let Some(pool) = engine.pooling_allocator_metrics() else { return PoolUse::default() };
-    let slots = u64::from(places + places::SPARE);
+    let slots = Slots::of(places);
+    let each = u64::from(slots.each);
     PoolUse {
         instances: pool.component_instances(),
         slots: [
-            ("component", pool.component_instances(), slots),
-            ("core_instance", pool.core_instances(), slots * u64::from(fixed::INSTANCES)),
-            ("memory", pool.memories() as u64, slots),
-            ("table", pool.tables() as u64, slots * u64::from(places::TABLES)),
-            ("stack", pool.stacks() as u64, slots),
+            ("component", pool.component_instances(), each),
+            ("core_instance", pool.core_instances(), u64::from(slots.core_instances)),
+            ("memory", pool.memories() as u64, each),
+            ("table", pool.tables() as u64, u64::from(slots.tables)),
+            ("stack", pool.stacks() as u64, each),
         ],
         resident: (pool.unused_memory_bytes_resident() + pool.unused_table_bytes_resident()) as u64,
     }
