@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::cli::{CompileArgs, Done, Error};
 use crate::sandbox::accept::Caps;
-use crate::sandbox::compile::{Limits, serve};
+use crate::sandbox::compile::{Limits, serve, told};
 use crate::units::Bytes;
 
 pub fn run(args: &CompileArgs) -> Done {
@@ -15,7 +15,7 @@ pub fn run(args: &CompileArgs) -> Done {
     let limits = Limits { caps, memory: Bytes(memory), timeout: Duration::from_secs(seconds) };
     serve(&limits, stdin().lock(), stdout().lock()).map_err(|error| {
         // As it is: the host says of which component it speaks.
-        eprintln!("{error}");
+        eprintln!("{}", told(&error));
         Error::Told
     })
 }

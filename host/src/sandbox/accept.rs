@@ -2,6 +2,8 @@
 //! Counted whenever a component is loaded, and looked at before it is compiled, by the process that compiles (see compile.rs).
 //! Pure: bytes in, a refusal out.
 
+use std::ops::Range;
+
 use wasmparser::{
     ComponentAlias, ComponentExternalKind, ComponentInstance, ComponentOuterAliasKind, ComponentTypeRef, Encoding,
     Error, Instance, Parser, Payload, Validator, WasmFeatures,
@@ -30,9 +32,12 @@ const MOST_FUNCTIONS: usize = 500_000;
 /// largest of real interpreters has a few hundred KiB.
 const MAX_BODY: u64 = 1 << 20;
 
-/// Types, those of WASI included, of which toolchains declare some hundreds. Each is known by name while a component is
-/// compiled and linked.
+/// Types, of which toolchains declare some hundreds. Each is known by name while a component is compiled and linked.
 const MAX_TYPES: u64 = 10_000;
+
+/// What types declare in turn, such as the functions of an interface, is bounded by what it takes in the file: a declaration has
+/// some bytes, and all of WASI has 20 KiB. They are not entered, since they can be nested deeper than a stack is.
+const MAX_TYPE_BYTES: u64 = 1 << 20;
 
 /// Whatever else is counted in a module or component: imports, exports, aliases, globals, segments. Modules that are linked
 /// dynamically, as those of Python, have some ten thousand. At some hundred bytes for each, all of them are 20 MiB.
@@ -189,6 +194,7 @@ struct Scope {
 struct Counted {
     functions: u64,
     types: u64,
+    type_bytes: u64,
     items: u64,
     parts: u64,
 }
@@ -243,8 +249,8 @@ impl Counted {
                 most("bytes of code in one function", (range.end - range.start) as u64, MAX_BODY, None)?;
             }
             Payload::TypeSection(section) => self.types += u64::from(section.count()),
-            Payload::CoreTypeSection(section) => self.types += u64::from(section.count()),
-            Payload::ComponentTypeSection(section) => self.types += u64::from(section.count()),
+            Payload::CoreTypeSection(section) => self.add_types(section.count(), section.range()),
+            Payload::ComponentTypeSection(section) => self.add_types(section.count(), section.range()),
             Payload::ImportSection(section) => self.items += u64::from(section.count()),
             Payload::ExportSection(section) => self.items += u64::from(section.count()),
             Payload::GlobalSection(section) => self.items += u64::from(section.count()),
@@ -258,7 +264,13 @@ impl Counted {
         }
         most("functions", self.functions, caps.functions as u64, Some(&MAX_FUNCTIONS))?;
         most("types", self.types, MAX_TYPES, None)?;
+        most("bytes of types", self.type_bytes, MAX_TYPE_BYTES, None)?;
         most("imports, exports, aliases, globals and segments", self.items, MAX_ITEMS, None)
+    }
+
+    fn add_types(&mut self, count: u32, range: Range<usize>) {
+        self.types += u64::from(count);
+        self.type_bytes += (range.end - range.start) as u64;
     }
 }
 
@@ -328,8 +340,11 @@ fn add(payload: &Payload<'_>, scopes: &mut [Scope]) -> Result<(), Refusal> {
     most("instances of modules", instances, fixed::INSTANCES.into(), None)?;
     most("tables", tables, fixed::TABLES.into(), None)?;
     most("bytes of memory from its beginning", pages.saturating_mul(PAGE), fixed::SLOT.0, None)?;
-    // One module may have more than one only by a proposal, whose name says more.
-    if scope.is_module { Ok(()) } else { most("memories", memories, fixed::MEMORIES.into(), None) }
+    if scope.is_module {
+        // More than one memory it may have only by a proposal, whose name says more.
+        return most("tables in one module", tables, fixed::TABLES_OF_MODULE.into(), None);
+    }
+    most("memories", memories, fixed::MEMORIES.into(), None)
 }
 
 impl Scope {

@@ -192,6 +192,7 @@ fn converse(compiler: &mut Child, bytes: &[u8], timeout: Duration) -> Option<io:
         drop(stdin);
         let (mut code, mut errors) = (Vec::new(), Vec::new());
         let heard = stdout.take(MAX_CODE).read_to_end(&mut code);
+        // What it says goes into the pipe whole: see `told`.
         let heard = heard.and_then(|_| stderr.take(MAX_SAID).read_to_end(&mut errors));
         let _ = sender.send(heard.map(|_| Said { code, errors: String::from_utf8_lossy(&errors).trim().to_owned() }));
     };
@@ -199,6 +200,14 @@ fn converse(compiler: &mut Child, bytes: &[u8], timeout: Duration) -> Option<io:
         Ok(_) => heard.recv_timeout(timeout).ok(),
         Err(error) => Some(Err(error)),
     }
+}
+
+/// What the command line says of an error of [`serve`]: no more than is read, since a pipe of which nobody reads takes only
+/// so much, and errors have names in them that are the component's.
+pub fn told(error: &CompileError) -> String {
+    let mut text = error.to_string();
+    text.truncate(text.floor_char_boundary(MAX_SAID as usize));
+    text
 }
 
 /// How [`serve`] ends if it has said why, as the command line ends on what the user can mend.

@@ -11,17 +11,17 @@ use wasmtime::Engine;
 use wasmtime::component::Linker;
 
 use crate::bindings::NodePre;
+use crate::boundary::bounds::Resolution;
 use crate::boundary::error::NodeError;
 use crate::capability::Capabilities;
 use crate::sandbox::accept::{self, PAGE};
-use crate::sandbox::clocks::Resolution;
-use crate::sandbox::compile;
 use crate::sandbox::describe::DescribeError;
 use crate::sandbox::engine::{self, PoolUse, Ticker};
-use crate::sandbox::places::{Instances, Place, Places};
+use crate::sandbox::places::{self, Instances, Place, Places};
 use crate::sandbox::precompiled::{Cache, Lookups};
 use crate::sandbox::refused;
 use crate::sandbox::store::State;
+use crate::sandbox::{clocks, compile};
 use crate::setting::Reader;
 use crate::units::Bytes;
 
@@ -74,7 +74,7 @@ pub struct Config {
 
 impl Config {
     pub fn read(reader: &mut Reader<'_>, cache_dir: Option<PathBuf>) -> Self {
-        let (limits, clock) = (compile::Limits::read(reader), Resolution::read(reader));
+        let (limits, clock) = (compile::Limits::read(reader), clocks::read(reader));
         Self { cache_dir, limits, clock, instances: Instances::read(reader), ..Self::default() }
     }
 }
@@ -144,7 +144,8 @@ impl Workshop {
     /// May compile, which takes seconds for large components: call it from a thread that may block.
     ///
     /// # Errors
-    /// If the bytes are no component, need a feature that is not allowed, or export no node.
+    /// If the bytes are no component, need a feature that is not allowed or more of anything than they may, take too long or
+    /// too much memory to compile, or export no node.
     pub fn load(&self, name: &str, bytes: &[u8]) -> Result<Arc<Component>, LoadError> {
         let digest = Digest::of(bytes);
         if let Some(component) = self.loaded().get(&digest).and_then(Weak::upgrade) {
@@ -182,6 +183,14 @@ impl Workshop {
         accept::count(bytes, &self.limits.caps).map_err(|refusal| not_loadable(refusal.to_string()))?;
         let compile = || compile::compile(self.place, &self.engine, bytes, &self.limits);
         let code = self.cache.load(&self.engine, &digest, compile).map_err(|error| not_loadable(error.to_string()))?;
+        // One that is made of modules it imports is none that the host could instantiate.
+        let required = code.resources_required();
+        let needs = required.as_ref().map_or((1, 1), |it| (it.num_memories, it.num_tables));
+        let (takes, places) = (places::taken(needs.0, needs.1), self.places.0);
+        if takes > places {
+            let setting = places::INSTANCES.variable;
+            return Err(not_loadable(format!("each run of it takes {takes} places, and {setting} gives {places}")));
+        }
         let not_a_node =
             |error: wasmtime::Error| LoadError::NotANode { name: name.to_owned(), reason: format!("{error:#}") };
         let imports = code.component_type().imports(&self.engine).map(|(import, _)| import.to_owned()).collect();
@@ -190,9 +199,6 @@ impl Workshop {
         refused::define(&mut linker, &code, &self.engine, refused::by_host).map_err(not_a_node)?;
         let instance = linker.instantiate_pre(&code).and_then(NodePre::new).map_err(not_a_node)?;
         let (engine, clock) = (self.engine.clone(), self.clock);
-        // One that is made of modules it imports is none that the host could instantiate.
-        let required = code.resources_required();
-        let needs = required.as_ref().map_or((1, 1), |it| (it.num_memories, it.num_tables));
         let pages = required.and_then(|it| it.max_initial_memory_size).unwrap_or(0);
         let memory = Bytes(pages.saturating_mul(PAGE));
         let (places, described) = (self.places.1.clone(), OnceLock::new());

@@ -1,5 +1,5 @@
-//! What a component says of itself. It runs with nothing: no host interface of ours, no time to speak of. It is asked once,
-//! however many nodes it is of.
+//! What a component says of itself. It runs with nothing: no host interface of ours, no time to speak of. It is asked until it
+//! has answered once, however many nodes it is of.
 
 use serde_json::value::RawValue;
 use tokio::time::timeout;
@@ -8,14 +8,15 @@ use wasmtime::{Store, format_err};
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 
 use crate::boundary::facts::NodeUse;
-use crate::sandbox::clocks;
 use crate::sandbox::component::Component;
 use crate::sandbox::limiter::Limiter;
 use crate::sandbox::limits::{Caps, Limits, fixed};
-use crate::sandbox::refused;
+use crate::sandbox::{ending, refused, store};
+use crate::units::Bytes;
 
 /// How much it may say. Schemas of nodes have a few KiB.
 const MAX_DESCRIPTION: usize = 1 << 20;
+const DESCRIPTION: Bytes = Bytes(MAX_DESCRIPTION as u64);
 
 /// The interface that every node exports.
 const HANDLER: &str = "weir:flow/handler@0.1.0";
@@ -27,8 +28,8 @@ pub enum DescribeError {
     Failed(String),
     #[error("`describe` did not answer within {:?}", fixed::DESCRIBE)]
     TooSlow,
-    #[error("`describe` answered {0} bytes, more than the {MAX_DESCRIPTION} that it may")]
-    TooLong(usize),
+    #[error("`describe` answered more than the {MAX_DESCRIPTION} bytes that it may")]
+    TooLong,
     #[error("`describe` answered text that is not JSON")]
     NotJson,
 }
@@ -50,16 +51,22 @@ impl Component {
             return known.clone();
         }
         let asked = self.ask().await;
-        self.described.get_or_init(|| asked).clone()
+        // What failed may have failed on a machine that was busy.
+        if !matches!(asked, Err(DescribeError::Failed(_) | DescribeError::TooSlow)) {
+            return self.described.get_or_init(|| asked).clone();
+        }
+        asked
     }
 
     async fn ask(&self) -> Result<String, DescribeError> {
-        let text = timeout(fixed::DESCRIBE, self.call_describe())
-            .await
-            .map_err(|_| DescribeError::TooSlow)?
-            .map_err(|error| DescribeError::Failed(format!("{error:#}")))?;
+        let text = timeout(fixed::DESCRIBE, self.call_describe()).await.map_err(|_| DescribeError::TooSlow)?.map_err(
+            |error| match ending::is_too_much_at_once(&error) {
+                true => DescribeError::TooLong,
+                false => DescribeError::Failed(error.root_cause().to_string()),
+            },
+        )?;
         if text.len() > MAX_DESCRIPTION {
-            return Err(DescribeError::TooLong(text.len()));
+            return Err(DescribeError::TooLong);
         }
         serde_json::from_str::<&RawValue>(&text).map_err(|_| DescribeError::NotJson)?;
         Ok(text)
@@ -70,17 +77,16 @@ impl Component {
         wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
         // A component that calls the host to describe itself breaks the contract, and finds nobody there.
         refused::define(&mut linker, &self.code, &self.engine, refused::by_wasi)?;
-        let mut wasi = WasiCtx::builder();
-        clocks::give(&mut wasi, self.clock);
+        let usual = Limits::defaults(&Caps::default());
+        let limits = Limits { memory: usual.memory.max(self.memory), call: DESCRIPTION, output: DESCRIPTION, ..usual };
         let state = State {
-            table: ResourceTable::new(),
-            wasi: wasi.build(),
-            limiter: Limiter::new(&Limits::defaults(&Caps::default()), NodeUse::default()),
+            table: store::table(&limits),
+            wasi: store::wasi(self.clock).build(),
+            limiter: Limiter::new(&limits, NodeUse::default()),
         };
         let mut store = Store::new(&self.engine, state);
         store.limiter(|state| &mut state.limiter);
-        store.set_epoch_deadline(1);
-        store.epoch_deadline_async_yield_and_update(1);
+        store::bound(&mut store, &limits);
         let instance = linker.instantiate_async(&mut store, &self.code).await?;
         // By name and not by our bindings: those would ask for streams, which nobody has here.
         let handler = instance.get_export_index(&mut store, None, HANDLER);

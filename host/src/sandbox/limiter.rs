@@ -23,7 +23,11 @@ impl Limiter {
 }
 
 impl ResourceLimiter for Limiter {
-    fn memory_growing(&mut self, current: usize, desired: usize, _: Option<usize>) -> wasmtime::Result<bool> {
+    fn memory_growing(&mut self, current: usize, desired: usize, most: Option<usize>) -> wasmtime::Result<bool> {
+        // wasmtime refuses it after this, and nothing has been taken.
+        if most.is_some_and(|most| desired > most) {
+            return Ok(false);
+        }
         let taken = self.taken.saturating_add(desired.saturating_sub(current));
         let allowed = taken <= self.memory;
         self.refused_memory |= !allowed;
@@ -68,5 +72,16 @@ mod tests {
         assert!(grows(40, 60));
         assert!(!grows(0, 1), "a third");
         assert!(limiter.refused_memory);
+    }
+
+    #[test]
+    fn what_a_memory_says_itself_that_it_never_has_is_not_counted() {
+        let limits = Limits { memory: Bytes(100), ..Limits::defaults(&Caps::default()) };
+        let mut limiter = Limiter::new(&limits, NodeUse::default());
+        for _ in 0..3 {
+            assert!(!limiter.memory_growing(10, 50, Some(20)).expect("it never fails"));
+        }
+        assert!(!limiter.refused_memory);
+        assert!(limiter.memory_growing(0, 100, Some(100)).expect("it never fails"));
     }
 }

@@ -56,6 +56,11 @@ pub(super) struct Places(Arc<Semaphore>);
 #[derive(Debug)]
 pub(super) struct Place(#[expect(dead_code, reason = "it is held, not used")] OwnedSemaphorePermit);
 
+/// How many places a component takes that needs so many memories and tables.
+pub(super) fn taken(memories: u32, tables: u32) -> u32 {
+    memories.max(tables.div_ceil(TABLES)).max(1)
+}
+
 impl Places {
     pub(super) fn new(count: u32) -> Self {
         Self(Arc::new(Semaphore::new(count as usize)))
@@ -66,7 +71,7 @@ impl Places {
     /// # Errors
     /// If there is none for too long.
     pub(super) async fn take(&self, memories: u32, tables: u32) -> Result<Place, NodeError> {
-        let places = memories.max(tables.div_ceil(TABLES)).max(1);
+        let places = taken(memories, tables);
         match timeout(WAIT, Arc::clone(&self.0).acquire_many_owned(places)).await {
             Ok(Ok(permit)) => Ok(Place(permit)),
             // It is never closed.

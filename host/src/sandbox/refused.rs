@@ -3,17 +3,48 @@
 //! Toolchains import more than a node uses (Python and JavaScript import sockets, HTTP and more), so an import alone is
 //! no reason to refuse a component.
 
+use std::sync::Arc;
+
 use wasmtime::component::types::ComponentItem;
 use wasmtime::component::{Component, Linker, LinkerInstance, ResourceType};
 use wasmtime::{Engine, format_err};
 use wasmtime_wasi::p2::bindings::io::error::Error as IoError;
 use wasmtime_wasi::p2::{DynInputStream, DynOutputStream, DynPollable};
 
+use crate::boundary::denial::shown;
 use crate::boundary::error::{NodeError, NodeFailure};
 use crate::capability::Capabilities;
 
-/// Packages of WASI 0.2 that wasmtime-wasi serves.
-const WASI: [&str; 6] = ["wasi:cli/", "wasi:clocks/", "wasi:filesystem/", "wasi:io/", "wasi:random/", "wasi:sockets/"];
+/// Interfaces of WASI 0.2 that wasmtime-wasi serves.
+const WASI: [&str; 27] = [
+    "wasi:cli/environment",
+    "wasi:cli/exit",
+    "wasi:cli/stderr",
+    "wasi:cli/stdin",
+    "wasi:cli/stdout",
+    "wasi:cli/terminal-input",
+    "wasi:cli/terminal-output",
+    "wasi:cli/terminal-stderr",
+    "wasi:cli/terminal-stdin",
+    "wasi:cli/terminal-stdout",
+    "wasi:clocks/monotonic-clock",
+    "wasi:clocks/wall-clock",
+    "wasi:filesystem/preopens",
+    "wasi:filesystem/types",
+    "wasi:io/error",
+    "wasi:io/poll",
+    "wasi:io/streams",
+    "wasi:random/insecure",
+    "wasi:random/insecure-seed",
+    "wasi:random/random",
+    "wasi:sockets/instance-network",
+    "wasi:sockets/ip-name-lookup",
+    "wasi:sockets/network",
+    "wasi:sockets/tcp",
+    "wasi:sockets/tcp-create-socket",
+    "wasi:sockets/udp",
+    "wasi:sockets/udp-create-socket",
+];
 
 /// Interfaces that come with others of the same package: the streams of answers, and what requests are made of.
 const TYPES: [&str; 2] = ["weir:flow/types", "wasi:http/types"];
@@ -36,11 +67,13 @@ pub(super) fn define<T: 'static>(
             }
             ComponentItem::ComponentInstance(instance) => {
                 let mut target = linker.instance(name)?;
+                // A guest's names may be long, and an interface has many functions.
+                let interface: Arc<str> = shown(name).into();
                 for (export, item) in instance.exports(engine) {
-                    define_item(&mut target, name, export, &item.ty, &shared)?;
+                    define_item(&mut target, &interface, export, &item.ty, &shared)?;
                 }
             }
-            item => define_item(&mut linker.root(), "the world", name, &item, &shared)?,
+            item => define_item(&mut linker.root(), &"the world".into(), name, &item, &shared)?,
         }
     }
     Ok(())
@@ -64,27 +97,32 @@ fn io_resource(name: &str, item: &ComponentItem) -> Option<Shared> {
 
 /// Whether a node finds someone behind this interface.
 pub(super) fn by_host(interface: &str) -> bool {
-    let name = interface.split('@').next().unwrap_or_default();
+    let name = unversioned(interface);
     by_wasi(interface) || Capabilities::INTERFACES.contains(&name) || TYPES.contains(&name)
 }
 
 /// Whether WASI alone has this interface.
 pub(super) fn by_wasi(interface: &str) -> bool {
-    WASI.iter().any(|package| interface.starts_with(package)) && interface.contains("@0.2.")
+    WASI.contains(&unversioned(interface)) && interface.contains("@0.2.")
+}
+
+fn unversioned(interface: &str) -> &str {
+    interface.split_once('@').map_or(interface, |(name, _)| name)
 }
 
 fn define_item<T: 'static>(
     target: &mut LinkerInstance<'_, T>,
-    interface: &str,
+    interface: &Arc<str>,
     name: &str,
     item: &ComponentItem,
     shared: &[Shared],
 ) -> wasmtime::Result<()> {
     match item {
         ComponentItem::ComponentFunc(_) => {
-            let message = format!("the node called {name:?} of {interface}, which this host does not serve");
+            let (interface, function) = (Arc::clone(interface), Box::<str>::from(shown(name)));
             target.func_new(name, move |_, _, _, _| {
-                Err(wasmtime::Error::new(NodeError::new(NodeFailure::System, message.clone())))
+                let message = format!("the node called {function:?} of {interface}, which this host does not serve");
+                Err(wasmtime::Error::new(NodeError::new(NodeFailure::System, message)))
             })
         }
         ComponentItem::Resource(guest) => {
@@ -92,6 +130,43 @@ fn define_item<T: 'static>(
             target.resource(name, known.unwrap_or(ResourceType::host::<Never>()), |_, _| Ok(()))
         }
         ComponentItem::Type(_) => Ok(()),
-        _ => Err(format_err!("{interface} imports {name:?}, which is neither a function nor a type")),
+        _ => Err(format_err!("{interface} imports {:?}, which is neither a function nor a type", shown(name))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use wasmtime::Config;
+    use wasmtime_wasi::{ResourceTable, WasiCtx, WasiCtxView, WasiView};
+
+    use super::*;
+
+    struct State(WasiCtx, ResourceTable);
+
+    impl WasiView for State {
+        fn ctx(&mut self) -> WasiCtxView<'_> {
+            WasiCtxView { ctx: &mut self.0, table: &mut self.1 }
+        }
+    }
+
+    #[test]
+    fn what_wasmtime_does_not_serve_of_a_package_that_it_serves_is_no_reason_to_refuse_a_component() {
+        let engine = Engine::new(&Config::new()).expect("an engine");
+        let mut linker = Linker::<State>::new(&engine);
+        wasmtime_wasi::p2::add_to_linker_async(&mut linker).expect("its own interfaces");
+        let text = "(component (import \"wasi:clocks/timezone@0.2.0\" (instance (export \"display\" (func)))) \
+                    (import \"wasi:cli/exit@0.2.0\" (instance (export \"exit\" (func (param \"status\" (result)))))))";
+        let component = Component::new(&engine, wat::parse_str(text).expect("a component")).expect("a component");
+        assert!(linker.instantiate_pre(&component).is_err(), "nobody has a time zone");
+        define(&mut linker, &component, &engine, by_wasi).expect("it can be defined");
+        assert!(linker.instantiate_pre(&component).is_ok());
+    }
+
+    #[test]
+    fn an_interface_is_known_by_its_name_and_the_versions_that_go_with_it() {
+        assert!(by_wasi("wasi:cli/exit@0.2.0") && by_wasi("wasi:sockets/udp-create-socket@0.2.9"));
+        for other in ["wasi:cli/exit", "wasi:cli/exit@0.3.0", "wasi:clocks/timezone@0.2.0", "acme:cli/exit@0.2.0"] {
+            assert!(!by_wasi(other), "{other}");
+        }
     }
 }

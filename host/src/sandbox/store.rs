@@ -20,6 +20,7 @@ use wasmtime_wasi::{WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
 use wasmtime_wasi_http::WasiHttpCtx;
 
 use crate::bindings::Chunks;
+use crate::boundary::bounds::Resolution;
 use crate::boundary::error::{NodeError, NodeFailure};
 use crate::boundary::{GuestCalls, Lend, NodeRun};
 use crate::capability::config::Settings;
@@ -55,10 +56,8 @@ struct Stdio([Lines; 2]);
 pub(super) fn new(component: &Component, mut run: NodeRun, limits: &Limits) -> Result<Store<State>, NodeError> {
     let lines = |stream| Lines::new(run.notes.clone(), run.calls.clone(), stream);
     let (stdout, stderr) = (lines(Stream::Stdout), lines(Stream::Stderr));
-    let mut wasi = WasiCtxBuilder::new();
-    wasi.max_random_size(fixed::RANDOM.0);
-    wasi.stdout(stdout.clone()).stderr(stderr.clone()).allow_tcp(false).allow_udp(false).allow_ip_name_lookup(false);
-    clocks::give(&mut wasi, component.clock);
+    let mut wasi = wasi(component.clock);
+    wasi.stdout(stdout.clone()).stderr(stderr.clone());
     if let Some(settings) = run.held::<Settings>() {
         settings.variables().for_each(|(name, value)| _ = wasi.env(name, value));
     }
@@ -68,13 +67,11 @@ pub(super) fn new(component: &Component, mut run: NodeRun, limits: &Limits) -> R
         run.quota = files.quota();
     }
     let limiter = Limiter::new(limits, run.used.clone());
-    let mut table = ResourceTable::new();
-    table.set_max_capacity(limits.resources.0);
     let mut http = WasiHttpCtx::new();
     http.set_field_size_limit(fixed::HEADERS.to_usize());
     let state = State {
         run,
-        table,
+        table: table(limits),
         wasi: wasi.build(),
         http,
         files: WasiFilesystemCtx::default(),
@@ -84,13 +81,33 @@ pub(super) fn new(component: &Component, mut run: NodeRun, limits: &Limits) -> R
     };
     let mut store = Store::new(&component.engine, state);
     store.limiter(|state| &mut state.limiter);
+    bound(&mut store, limits);
+    Ok(store)
+}
+
+/// What everything has of WASI that runs in a store.
+pub(super) fn wasi(clock: Resolution) -> WasiCtxBuilder {
+    let mut wasi = WasiCtxBuilder::new();
+    wasi.max_random_size(fixed::RANDOM.0).allow_tcp(false).allow_udp(false).allow_ip_name_lookup(false);
+    clocks::give(&mut wasi, clock);
+    wasi
+}
+
+/// An empty table for what a guest holds open of the host.
+pub(super) fn table(limits: &Limits) -> ResourceTable {
+    let mut table = ResourceTable::new();
+    table.set_max_capacity(limits.resources.0);
+    table
+}
+
+/// Sets what wasmtime itself keeps of the limits.
+pub(super) fn bound<T>(store: &mut Store<T>, limits: &Limits) {
     store.set_max_component_handles(limits.resources.0.saturating_mul(fixed::HANDLES_PER_RESOURCE));
     // Also for what `run` returns: the boundary says how much that may be, to the byte.
-    store.set_hostcall_fuel(limits.call.max(limits.output).to_usize());
+    store.set_hostcall_fuel(limits.call.to_usize());
     // At every tick the guest makes way for others, and the boundary gets to look at the deadline.
     store.set_epoch_deadline(1);
     store.epoch_deadline_async_yield_and_update(1);
-    Ok(store)
 }
 
 /// A folder was there when the flow was loaded, and is not now; or the disk takes no new one.

@@ -148,10 +148,25 @@ async fn compiling_has_a_deadline_and_a_bound_of_memory() {
     refused(&bomb, |host| host.env("WEIR_COMPILE_MEMORY", "48MiB"), large).await;
 }
 
+#[tokio::test]
+async fn what_the_compiler_says_of_a_name_without_end_is_heard() {
+    let export = format!("(export \"{}\" (func 0))", "x".repeat(90_000));
+    let twice = module(&format!("(func) {export} {export}"));
+    refused(&twice, |host| host.env("WEIR_COMPILE_TIMEOUT", "60s"), "it is not valid: duplicate export name").await;
+}
+
+#[tokio::test]
+async fn a_component_that_takes_more_places_than_there_are_is_told_with_the_setting() {
+    let two =
+        "(component (core module $m (memory 1)) (core instance (instantiate $m)) (core instance (instantiate $m)))";
+    let few = |host: HostBuilder| host.env("WEIR_MAX_INSTANCES", "1");
+    refused(&component(two), few, "each run of it takes 2 places, and WEIR_MAX_INSTANCES gives 1").await;
+}
+
 /// A component on which a parser loses its stack: types that declare types that declare types.
 fn abyss() -> Vec<u8> {
     let mut types = vec![1];
-    types.extend([0x42, 1, 1].repeat(2_000_000));
+    types.extend([0x42, 1, 1].repeat(300_000));
     types.extend([0x42, 0]);
     let mut bytes = b"\0asm\x0d\0\x01\0\x07".to_vec();
     let mut length = types.len();

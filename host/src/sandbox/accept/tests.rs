@@ -133,7 +133,14 @@ fn each_bound_is_told_by_its_name() {
     bound("memories", fixed::MEMORIES.into(), |count| {
         format!("(component (core module $m (memory 1)) {})", times(count, "(core instance (instantiate $m))"))
     });
-    bound("tables", fixed::TABLES.into(), |count| module(&times(count, "(table 1 funcref)")));
+    bound("tables", fixed::TABLES.into(), |count| {
+        format!("(component (core module $m (table 1 funcref)) {})", times(count, "(core instance (instantiate $m))"))
+    });
+    bound("tables in one module", 1, |count| module(&times(count, "(table 1 funcref)")));
+    // One type, and all that it declares.
+    let declared = format!("(component (type (instance {})))", times(400_000, "(type (list u8))"));
+    let refused = refusal(&declared);
+    assert!(matches!(refused, Some(Refusal::TooMuch { what: "bytes of types", .. })), "{refused:?}");
     bound("elements in one table", fixed::TABLE_ELEMENTS as u64, |count| module(&format!("(table {count} funcref)")));
     bound("bytes of memory from its beginning", fixed::SLOT.0, |bytes| {
         module(&format!("(memory {})", bytes.div_ceil(PAGE)))
@@ -161,9 +168,9 @@ fn what_is_instantiated_many_times_counts_as_often() {
     }
     assert!(matches!(refusal(&text), Some(Refusal::TooMuch { what: "instances of modules" | "memories", .. })));
     let outer = format!(
-        "(component (core module $m {}) (component $c (alias outer 1 0 (core module $n)) (core instance (instantiate $n))) \
+        "(component (core module $m (table 1 funcref)) (component $c (alias outer 1 0 (core module $n)) {}) \
          (instance (instantiate $c)) (instance (instantiate $c)))",
-        times(9, "(table 1 funcref)")
+        times(9, "(core instance (instantiate $n))")
     );
     assert_eq!(
         refusal(&outer),

@@ -14,6 +14,8 @@ pub const TABLE_ELEMENTS: usize = 100_000;
 pub const INSTANCES: u32 = 32;
 pub const TABLES: u32 = 16;
 pub const MEMORIES: u32 = 4;
+/// Tables of one module: toolchains make one. Not more, since each instance has slots for as many.
+pub const TABLES_OF_MODULE: u32 = 1;
 /// Native stack that a guest may use. wasmtime's own default; deep recursion ends as an error of the node.
 pub const STACK: Bytes = Bytes(512 << 10);
 /// The stack on which a guest and what it calls of the host run. The rest beyond [`STACK`] is the host's: wasmtime asks for
@@ -56,6 +58,11 @@ pub fn table() -> Vec<(&'static str, String, &'static str)> {
             "attributes, events, metrics of a run; attributes of an event",
             format!("{}, {}, {}; {}", bound::ATTRIBUTES, bound::EVENTS, bound::METRICS, bound::ATTRIBUTES),
             "left out, counted in `weir.notes_left_out`",
+        ),
+        (
+            "calls to the host of a run that have a span of their own",
+            bound::CALLS.to_string(),
+            "only metrics, counted in `weir.calls_left_out`",
         ),
         ("key of an attribute, name of an event or metric", format!("{} bytes", bound::KEY), "left out, counted"),
         (
