@@ -33,7 +33,7 @@ use crate::flow::value::Json;
 use crate::id::{FlowId, NodeId, RequestId};
 use crate::telemetry::{self, Telemetry};
 
-use bounds::Calls;
+use bounds::{Calls, Resolution};
 use budget::Budget;
 use denial::Denials;
 use error::{CallError, LastFailure, NodeError};
@@ -174,7 +174,7 @@ pub struct Origin {
     pub budget: Arc<Budget>,
     /// What nodes tell by `log-metric`, for whoever started all this.
     pub metrics: LoggedMetrics,
-    /// The flow must have ended by then.
+    /// Whoever asked for the run must have ended by then: the flow, or the node that called it.
     pub deadline: Instant,
     /// How many nodes called each other to get here.
     pub depth: u8,
@@ -219,8 +219,11 @@ pub struct NodeRun {
     pub origin: Origin,
     /// What the flow was initialised with: a JSON object.
     pub init: Json,
-    /// The run must have ended by then.
+    /// When the run began, and when it must have ended.
+    pub began: Instant,
     pub deadline: Instant,
+    /// Of the time that it is told it has left.
+    pub clock: Resolution,
     pub outlet: Outlet,
     /// How often the guest has called the host.
     pub calls: Calls,
@@ -248,7 +251,7 @@ impl NodeRun {
     /// or go to.
     pub fn took(&self, piece: bool) {
         if piece {
-            self.calls.free(1);
+            self.calls.free();
         }
     }
 }

@@ -112,7 +112,7 @@ impl Nodes {
             facts: node.facts.clone(),
             grants: node.grants.clone(),
             outlet,
-            bounds: node.limits.bounds(),
+            bounds: node.limits.bounds(node.component.clock),
             io: self.threads.io.clone(),
         };
         enter(entry, |run| {
@@ -170,19 +170,22 @@ impl Siblings for Nodes {
                     format!("there is no node {node:?} in this flow; nodes are: {known}"),
                 ));
             };
-            let invalid = |message: String| CallError::new(CallErrorKind::InvalidRequest, message);
-            let given = Json::parse(&inputs).map_err(|error| invalid(format!("inputs: {error}")))?;
-            let inputs = self.flow.node(index).assemble_call(&given).map_err(|refused| invalid(refused.to_string()))?;
-            let nodes = Arc::clone(&self);
-            let run = async move { Self::run(&nodes, index, inputs, origin, Unbounded::kept()).await };
+            let (nodes, threads) = (Arc::clone(&self), self.threads.clone());
+            let run = async move {
+                let invalid = |message: String| CallError::new(CallErrorKind::InvalidRequest, message);
+                let given = Json::parse(&inputs).map_err(|error| invalid(format!("inputs: {error}")))?;
+                let node = nodes.flow.node(index);
+                let inputs = node.assemble_call(&given).map_err(|refused| invalid(refused.to_string()))?;
+                Ok(Self::run(&nodes, index, inputs, origin, Unbounded::kept()).await)
+            };
             #[expect(
                 clippy::disallowed_methods,
-                reason = "the call came by the runtime of host calls; a guest may not run there"
+                reason = "the call came by the runtime of host calls; a guest may not run there, nor what it passes be read"
             )]
-            let task = AbortOnDropHandle::new(self.threads.guests.spawn(run));
-            task.await.map_err(|error| {
+            let task = AbortOnDropHandle::new(threads.guests.spawn(run));
+            task.await.unwrap_or_else(|error| {
                 tracing::error!(%error, "a called node's task ended");
-                CallError::new(CallErrorKind::Internal, "internal error")
+                Err(CallError::new(CallErrorKind::Internal, "internal error"))
             })
         }
         .boxed()

@@ -6,7 +6,10 @@ use bytes::Bytes;
 use harness::{Collector, FakeModel, FakeService, HostBuilder, Span, TestHost, readme};
 use http::{Response, StatusCode};
 use serde_json::json;
+use weir::boundary::facts::bound;
 use weir::telemetry::names::{self, On, Promise};
+
+use crate::grants;
 
 /// Names that flows and people give: notes and metrics of the tests' guests, and members of a flattened feedback.
 const GIVEN: [&str; 3] = ["guest.", "metrics.", "said_"];
@@ -222,6 +225,10 @@ impl Story {
 
     /// A service that has no room, and is asked again in vain.
     async fn refused(&self) {
+        let host = self.start(TestHost::written("asks", &grants::flow("http_raw", ""))).await;
+        let requests = vec![grants::raw("GET", "http://127.0.0.1:1", "/"); bound::CALLS + 1];
+        assert_eq!(host.score(json!({"requests": requests})).await.status, 200);
+        host.stop().await;
         let model = FakeModel::echo().failing(StatusCode::TOO_MANY_REQUESTS, 2).retry_after("1").start();
         let host = self.start_with(&model, TestHost::flow("llm_node").env("WEIR_LLM_RETRIES", "1")).await;
         assert_eq!(host.score(json!({"question": "why"})).await.status, 400);

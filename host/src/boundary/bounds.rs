@@ -18,6 +18,8 @@ pub struct Bounds {
     pub stream: StreamBounds,
     pub http: HttpBounds,
     pub log: LogBounds,
+    /// Of the time that it is told it has left.
+    pub clock: Resolution,
 }
 
 /// Of what one run streams.
@@ -43,25 +45,84 @@ pub struct HttpBounds {
     pub body: usize,
 }
 
+/// How far apart two readings of a clock are, if they differ.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Resolution(pub Duration);
+
+impl Default for Resolution {
+    fn default() -> Self {
+        Self(Duration::from_millis(1))
+    }
+}
+
+impl Resolution {
+    /// The last moment that can be read at this one.
+    pub fn coarse(self, time: Duration) -> Duration {
+        let (time, step) = (time.as_nanos(), self.0.as_nanos().max(1));
+        let nanos = time - time % step;
+        let nanos_of_second = u32::try_from(nanos % 1_000_000_000).unwrap_or_default();
+        Duration::new(u64::try_from(nanos / 1_000_000_000).unwrap_or(u64::MAX), nanos_of_second)
+    }
+}
+
 /// How many calls a guest has made to the host. Clones are the same.
 ///
 /// Whoever lends the host to the guest counts each time; what has a limit of its own is taken back.
 #[derive(Clone, Debug, Default)]
-pub struct Calls(Arc<AtomicU64>);
+pub struct Calls(Arc<Counts>);
+
+#[derive(Debug, Default)]
+struct Counts {
+    counted: AtomicU64,
+    freed: AtomicU64,
+    /// The last that was freed, by its number.
+    last_freed: AtomicU64,
+}
 
 impl Calls {
     pub fn count(&self) {
-        self.0.fetch_add(1, Ordering::Relaxed);
+        self.0.counted.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// The last `calls` had a limit of their own.
-    pub fn free(&self, calls: u64) {
+    /// The call that is being made has a limit of its own. Said more than once of one call, it is one.
+    pub fn free(&self) {
         // One run is polled by one thread at a time, so nothing comes in between that matters.
-        let made = self.made();
-        self.0.store(made.saturating_sub(calls), Ordering::Relaxed);
+        let number = self.0.counted.load(Ordering::Relaxed);
+        if self.0.last_freed.swap(number, Ordering::Relaxed) != number {
+            self.0.freed.fetch_add(1, Ordering::Relaxed);
+        }
     }
 
     pub fn made(&self) -> u64 {
-        self.0.load(Ordering::Relaxed)
+        let Counts { counted, freed, .. } = &*self.0;
+        counted.load(Ordering::Relaxed).saturating_sub(freed.load(Ordering::Relaxed))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_call_is_freed_twice() {
+        let calls = Calls::default();
+        for _ in 0..3 {
+            calls.count();
+            calls.free();
+            calls.free();
+        }
+        assert_eq!(calls.made(), 0);
+        calls.count();
+        assert_eq!(calls.made(), 1);
+    }
+
+    #[test]
+    fn what_is_read_of_a_clock_is_a_multiple_of_its_resolution() {
+        let coarse = |step: u64, time: u64| {
+            Resolution(Duration::from_millis(step)).coarse(Duration::from_micros(time)).as_micros()
+        };
+        assert_eq!([coarse(1, 999), coarse(1, 1_000), coarse(1, 1_999)], [0, 1_000, 1_000]);
+        assert_eq!(coarse(20, 12_345_678), 12_340_000);
+        assert_eq!(coarse(3_600_000, 1_999_999), 0);
     }
 }

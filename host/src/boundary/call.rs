@@ -77,6 +77,7 @@ impl NodeRun {
             parent: &self.span,
             api_call,
             facts: request,
+            told: self.notes.may_tell_call(),
             usage: self.usage.clone(),
         })
     }

@@ -71,7 +71,7 @@ impl From<types::NodeError> for NodeError {
             types::Blame::User => NodeFailure::User,
             types::Blame::System => NodeFailure::System,
         };
-        let code = if is_code(&error.code) { error.code } else { "NodeError".to_owned() };
+        let code = if is_code(&error.code) && !is_ours(&error.code) { error.code } else { "NodeError".to_owned() };
         Self { code, ..Self::new(failure, cut(error.message)) }
     }
 }
@@ -79,6 +79,12 @@ impl From<types::NodeError> for NodeError {
 fn is_code(code: &str) -> bool {
     let allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b'-');
     !code.is_empty() && code.len() <= MAX_CODE && code.bytes().all(allowed)
+}
+
+/// Whether it is the name of what the host finds. Not `Internal`: a node may pass on that a call failed so.
+fn is_ours(code: &str) -> bool {
+    let own = |failure: &&NodeFailure| !matches!(failure, NodeFailure::User | NodeFailure::System | NodeFailure::Host);
+    NodeFailure::ALL.iter().filter(own).any(|failure| failure.code() == code)
 }
 
 fn cut(mut message: String) -> String {
@@ -106,6 +112,9 @@ mod tests {
         check("", "empty code", ("NodeError", 10));
         check("has blanks", "m", ("NodeError", 1));
         check(&"x".repeat(65), "m", ("NodeError", 1));
+        check("Cancelled", "posing", ("NodeError", 6));
+        check("GuestTrap", "posing", ("NodeError", 6));
+        check("Internal", "passed on", ("Internal", 9));
         check("C", &"ä".repeat(600), ("C", 1024 + '…'.len_utf8()));
     }
 }

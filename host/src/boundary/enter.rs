@@ -74,15 +74,17 @@ where
         usage: usage.clone(),
         log: bounds.log,
     });
-    let (flow_deadline, failed) = (origin.deadline, LastFailure::default());
-    let deadline = flow_deadline.min(clock::now() + bounds.timeout);
+    let (began, above, failed) = (clock::now(), origin.deadline, LastFailure::default());
+    let deadline = above.min(began + bounds.timeout);
     let (telemetry, flow) = (origin.telemetry.clone(), origin.flow.clone());
     let denials = Denials::new(telemetry, flow, node.clone(), span.notes(), grants.denials());
     let node_run = NodeRun {
         node: node.clone(),
         origin,
         init,
+        began,
         deadline,
+        clock: bounds.clock,
         outlet: outlet.clone(),
         calls: Calls::default(),
         notes: span.notes(),
@@ -111,14 +113,16 @@ where
         _ if outlet.is_gone() => Err(NodeError::new(NodeFailure::Cancelled, "the client went away")),
         // A call that waits is out of time in the same moment as its node, which may still make an answer or an error of
         // that: nothing said from here on counts.
-        _ if flow_deadline <= clock::now() => Err(NodeError::new(NodeFailure::Cancelled, "the flow ran out of time")),
+        _ if above <= clock::now() => {
+            Err(NodeError::new(NodeFailure::Cancelled, "whoever asked for it ran out of time"))
+        }
         _ if deadline <= clock::now() => Err(out_of_time(&node, &bounds)),
         Ok(Ok(value)) => Ok(value),
         Ok(Err(error)) => Err(NodeError { call: failed.get().map(Box::new), ..error }),
         Err(_) => Err(out_of_time(&node, &bounds)),
     };
     match &result {
-        Ok(_) if outlet.has_emitted() => span.finish_streamed(outlet.listed().as_str()),
+        Ok(_) if outlet.has_emitted() => span.finish_streamed(|| outlet.listed().into()),
         Ok(value) => span.finish(value.as_str()),
         Err(error) => {
             if let Some(kind) = error.trap() {
@@ -133,8 +137,8 @@ where
 /// Makes one value of an answer, and holds it against the contract.
 async fn settle(node: &NodeId, answer: Answer, outlet: &Outlet, max: usize) -> Result<Json, NodeError> {
     match answer {
-        Answer::Value(_) if outlet.has_emitted() => {
-            Err(broken(node, "returned a value after it had emitted chunks; return `emitted`"))
+        Answer::Value(_) | Answer::Relayed(_) if outlet.has_emitted() => {
+            Err(broken(node, "returned something else after it had emitted chunks; return `emitted`"))
         }
         Answer::Value(value) if value.len() > max => Err(NodeError::new(
             NodeFailure::OutputTooLarge,

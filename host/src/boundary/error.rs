@@ -257,7 +257,6 @@ impl NodeError {
 }
 
 impl NodeFailure {
-    #[cfg(test)]
     pub(crate) const ALL: [Self; 16] = [
         Self::User,
         Self::System,

@@ -1,9 +1,10 @@
-//! What a guest says on the span it already has: attributes, events, metrics, log lines, chunks. These are no calls: they have
-//! no span of their own, need no grant, and never fail for the guest.
+//! What a guest says on the span it already has: attributes, events, metrics, log lines, chunks. These have no span of their
+//! own and need no grant. None fails for the guest but a chunk that is no JSON, which ends the run.
 
 use crate::boundary::GuestCalls;
 use crate::boundary::error::{NodeError, NodeFailure};
 use crate::boundary::outlet::Closed;
+use crate::clock;
 
 /// The span of a run, for notes. Clones share it; it outlives neither the span nor its bounds.
 pub type Notes = crate::telemetry::NodeNotes;
@@ -22,7 +23,9 @@ pub struct Invocation {
 impl GuestCalls<'_> {
     pub fn current(&self) -> Invocation {
         let run = &self.run;
-        let remaining = run.deadline.saturating_duration_since(std::time::Instant::now());
+        // As coarse as any clock it has.
+        let passed = run.clock.coarse(clock::now().saturating_duration_since(run.began));
+        let remaining = run.deadline.saturating_duration_since(run.began).saturating_sub(passed);
         Invocation {
             flow: run.origin.flow.to_string(),
             node: run.node.to_string(),

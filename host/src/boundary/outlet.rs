@@ -44,6 +44,13 @@ struct Kept {
     silent: Option<Instant>,
 }
 
+impl Kept {
+    /// Whether no more chunks are taken.
+    fn is_over(&self, bounds: &StreamBounds) -> bool {
+        self.bytes > bounds.bytes || self.chunks.len() >= bounds.chunks
+    }
+}
+
 /// Why a chunk was not taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Closed {
@@ -85,11 +92,15 @@ impl Outlet {
     /// # Errors
     /// Outer: the chunk is not JSON. Inner: it was not taken.
     pub async fn emit(&self, chunk: &str) -> Result<Result<(), Closed>, NotJson> {
+        // What is not taken is not looked at.
+        if self.lock().is_over(&self.bounds) {
+            return Ok(Err(Closed::Limit));
+        }
         let chunk = Json::parse(chunk)?;
         let turn = {
             let mut kept = self.lock();
             kept.bytes += chunk.as_str().len();
-            if kept.bytes > self.bounds.bytes || kept.chunks.len() >= self.bounds.chunks {
+            if kept.is_over(&self.bounds) {
                 return Ok(Err(Closed::Limit));
             }
             kept.chunks.push(chunk.clone());

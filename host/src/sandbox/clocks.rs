@@ -6,6 +6,7 @@ use std::time::{Duration, Instant, SystemTime};
 use wasmtime_wasi::WasiCtxBuilder;
 use wasmtime_wasi::clocks::{HostMonotonicClock, HostWallClock};
 
+use crate::boundary::bounds::Resolution;
 use crate::setting::{Reader, Setting, time_up_to};
 
 /// A node that times its own work or writes down when something was needs no more. Caches are told apart at a thousandth of it.
@@ -17,28 +18,9 @@ pub static RESOLUTION: Setting = Setting::new(
 
 const COARSEST: Duration = Duration::from_secs(24 * 3600);
 
-/// How far apart two readings of a clock are, if they differ.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Resolution(Duration);
-
-impl Default for Resolution {
-    fn default() -> Self {
-        Self(Duration::from_millis(1))
-    }
-}
-
-impl Resolution {
-    pub fn read(reader: &mut Reader<'_>) -> Self {
-        Self(reader.value(&RESOLUTION, time_up_to(COARSEST)))
-    }
-
-    /// The last moment that can be read at this one.
-    fn coarse(self, time: Duration) -> Duration {
-        let (time, step) = (time.as_nanos(), self.0.as_nanos());
-        let nanos = time - time % step;
-        let nanos_of_second = u32::try_from(nanos % 1_000_000_000).unwrap_or_default();
-        Duration::new(u64::try_from(nanos / 1_000_000_000).unwrap_or(u64::MAX), nanos_of_second)
-    }
+/// How coarse they are, as the operator says.
+pub fn read(reader: &mut Reader<'_>) -> Resolution {
+    Resolution(reader.value(&RESOLUTION, time_up_to(COARSEST)))
 }
 
 /// Gives a node its clocks.
@@ -77,19 +59,4 @@ impl HostMonotonicClock for Monotonic {
 
 fn nanos(time: Duration) -> u64 {
     u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_is_read_is_a_multiple_of_the_resolution() {
-        let coarse = |step: u64, time: u64| {
-            Resolution(Duration::from_millis(step)).coarse(Duration::from_micros(time)).as_micros()
-        };
-        assert_eq!([coarse(1, 999), coarse(1, 1_000), coarse(1, 1_999)], [0, 1_000, 1_000]);
-        assert_eq!(coarse(20, 12_345_678), 12_340_000);
-        assert_eq!(coarse(3_600_000, 1_999_999), 0);
-    }
 }

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use indexmap::IndexMap;
 
-use crate::boundary::bounds::{Bounds, HttpBounds, LogBounds, StreamBounds};
+use crate::boundary::bounds::{Bounds, HttpBounds, LogBounds, Resolution, StreamBounds};
 use crate::setting::{Reader, Setting};
 use crate::units::Bytes;
 
@@ -68,7 +68,7 @@ macro_rules! limits {
         impl Limits {
             /// What a node has that asks for nothing.
             pub fn defaults(caps: &Caps) -> Self {
-                Self { $($name: <$kind>::written($default).min(caps.$name),)+ }
+                Self { $($name: <$kind>::written($default).min(caps.$name),)+ }.settled()
             }
 
             /// What a flow asks for, by key, over these limits.
@@ -84,7 +84,7 @@ macro_rules! limits {
                     };
                     refused.extend(found.err().map(|error| (key.clone(), error)));
                 }
-                if refused.is_empty() { Ok(self) } else { Err(refused) }
+                if refused.is_empty() { Ok(self.settled()) } else { Err(refused) }
             }
         }
     };
@@ -148,7 +148,7 @@ limits! {
         default: "100000", cap: "1000000", most: "1000000000", CALLS: "WEIR_MAX_NODE_CALLS",
     }
     /// The host copies them before it looks at them. A node passes on what it was given, to a model or another node.
-    call: Bytes = "arguments of one call to the host" {
+    call: Bytes = "arguments of one call to the host; never less than `output`" {
         default: "16MiB", cap: "64MiB", most: "256MiB", CALL: "WEIR_MAX_NODE_CALL",
     }
     /// Streams, requests, answers and their bodies that are open at the same time. A request by HTTP has about ten, and
@@ -204,8 +204,13 @@ pub fn known() -> Vec<&'static str> {
 }
 
 impl Limits {
-    /// What the boundary keeps of them.
-    pub fn bounds(&self) -> Bounds {
+    /// wasmtime has one number for what goes out by a call and for what comes back by the answer.
+    fn settled(self) -> Self {
+        Self { call: self.call.max(self.output), ..self }
+    }
+
+    /// What the boundary keeps of them, of a node with such a clock.
+    pub fn bounds(&self, clock: Resolution) -> Bounds {
         Bounds {
             timeout: self.timeout,
             input: self.input.to_usize(),
@@ -222,6 +227,7 @@ impl Limits {
                 body: self.body.to_usize(),
             },
             log: LogBounds { bytes: self.log.to_usize(), lines: self.log_lines.0 },
+            clock,
         }
     }
 }

@@ -128,7 +128,7 @@ mod tests {
         let error = run(Limits { calls: Count(10), ..Limits::defaults(&Caps::default()) }, |calls| {
             polls += 1;
             (0..3).for_each(|_| calls.count());
-            calls.free(1);
+            calls.free();
         })
         .await;
         assert_eq!((error.failure, polls), (NodeFailure::Calls, 6));

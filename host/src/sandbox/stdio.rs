@@ -2,7 +2,7 @@
 
 use std::io;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
@@ -22,9 +22,8 @@ const MAX_LINE: usize = fixed::LINE.0 as usize;
 /// Most that a guest may hand over in one write, in bytes.
 const MAX_WRITE: usize = fixed::WRITE.0 as usize;
 
-/// Calls of WASI that lead to one write: to get the stream, to ask how much it takes, to write, to flush. They are not
-/// counted, since lines of the log have limits of their own.
-const CALLS_OF_A_WRITE: u64 = 4;
+/// Calls of WASI that come with one write: to get the stream, to ask how much it takes, to flush.
+const BESIDE_A_WRITE: u8 = 3;
 
 /// Which of the two.
 #[derive(Clone, Copy, Debug)]
@@ -39,34 +38,62 @@ pub(super) struct Lines {
     notes: Notes,
     calls: Calls,
     stream: Stream,
-    unfinished: Arc<Mutex<Vec<u8>>>,
+    held: Arc<Mutex<Held>>,
+}
+
+#[derive(Default)]
+struct Held {
+    unfinished: Vec<u8>,
+    /// Calls beside the last write that are still free.
+    free: u8,
 }
 
 impl Lines {
     pub(super) fn new(notes: Notes, calls: Calls, stream: Stream) -> Self {
-        Self { notes, calls, stream, unfinished: Arc::default() }
+        Self { notes, calls, stream, held: Arc::default() }
     }
 
     /// Logs a last line that was not ended.
     pub(super) fn close(&self) {
-        let rest = std::mem::take(&mut *self.unfinished.lock().unwrap_or_else(PoisonError::into_inner));
+        let rest = std::mem::take(&mut self.held().unfinished);
         if !rest.is_empty() {
             self.log(&rest);
         }
     }
 
     fn write(&self, bytes: &[u8]) {
-        self.calls.free(CALLS_OF_A_WRITE);
-        let mut unfinished = self.unfinished.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut held = self.held();
+        let Held { unfinished, free } = &mut *held;
+        // Lines of the log have limits of their own, and so the calls that bring some are not counted.
+        if !bytes.is_empty() {
+            self.calls.free();
+            *free = BESIDE_A_WRITE;
+        }
         for piece in bytes.split_inclusive(|byte| *byte == b'\n') {
-            for part in piece.chunks(MAX_LINE) {
+            let mut rest = piece;
+            while !rest.is_empty() {
+                let (part, beyond) = rest.split_at(rest.len().min(MAX_LINE - unfinished.len()));
                 unfinished.extend_from_slice(part);
                 if unfinished.ends_with(b"\n") || unfinished.len() >= MAX_LINE {
-                    let line = std::mem::take(&mut *unfinished);
+                    let line = std::mem::take(unfinished);
                     self.log(&line);
                 }
+                rest = beyond;
             }
         }
+    }
+
+    /// A call of the kind that comes with a write.
+    fn beside_a_write(&self) {
+        let mut held = self.held();
+        if let Some(left) = held.free.checked_sub(1) {
+            held.free = left;
+            self.calls.free();
+        }
+    }
+
+    fn held(&self) -> MutexGuard<'_, Held> {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn log(&self, line: &[u8]) {
@@ -93,6 +120,7 @@ impl StdoutStream for Lines {
     // Directly, and not by way of the asynchronous stream: that one writes from a task of its own, which may come
     // after the span has ended.
     fn p2_stream(&self) -> Box<dyn OutputStream> {
+        self.beside_a_write();
         Box::new(self.clone())
     }
 }
@@ -112,10 +140,12 @@ impl OutputStream for Lines {
     }
 
     fn flush(&mut self) -> StreamResult<()> {
+        self.beside_a_write();
         Ok(())
     }
 
     fn check_write(&mut self) -> StreamResult<usize> {
+        self.beside_a_write();
         Ok(MAX_WRITE)
     }
 }

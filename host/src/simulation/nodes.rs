@@ -15,7 +15,7 @@ use wasmtime_wasi_http::WasiHttpCtx;
 
 use super::dice::Dice;
 use super::model::{Model, Question, Service};
-use crate::boundary::bounds::Bounds;
+use crate::boundary::bounds::{Bounds, Resolution};
 use crate::boundary::enter::{Answer, Entry, enter};
 use crate::boundary::error::{CallError, CallErrorKind, NodeError, NodeFailure};
 use crate::boundary::grants::Grants;
@@ -187,7 +187,10 @@ impl Nodes for Double {
             facts: Arc::default(),
             grants: Arc::new(grants),
             outlet,
-            bounds: Bounds { timeout: NODE_TIMEOUT, ..Limits::defaults(&Caps::default()).bounds() },
+            bounds: Bounds {
+                timeout: NODE_TIMEOUT,
+                ..Limits::defaults(&Caps::default()).bounds(Resolution::default())
+            },
             io: Handle::current(),
         };
         enter(entry, move |run| self.guest(run, request, node, inputs)).boxed()

@@ -123,6 +123,7 @@ pub mod attribute {
         RETRY_ASKED = "weir.retry.asked", on(MODELS), "seconds that the service last asked to wait, if it did";
         RETRY_STOPPED = "weir.retry.stopped", on(MODELS), "why a failure that may pass was not tried again: `tries`, `deadline`, `asked` (for too long a pause), `budget` or `circuit`";
         NOTES_LEFT_OUT = "weir.notes_left_out", on(NODE), "how many notes of the node were over their bounds";
+        CALLS_LEFT_OUT = "weir.calls_left_out", on(NODE), "how many of the node's calls to the host have no span, since so many have one";
         FILES_CALLS = "weir.files.calls", on(NODE), "how often the node called `wasi:filesystem`, if it did";
         FILES_WRITTEN = "weir.files.written", on(NODE), "how many bytes it wrote, if it did";
         PAYLOAD = "payload", on(EVENT), "the same JSON text that is the span's attribute";

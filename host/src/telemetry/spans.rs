@@ -74,6 +74,8 @@ pub(super) struct Start<'a> {
     pub(super) attributes: Vec<KeyValue>,
     /// Whose sum is written when the span closes.
     pub(super) usage: Option<Usage>,
+    /// Whether it is told. One that is not has the parent's span in its context, to which nothing can be added by it.
+    pub(super) told: bool,
     /// If it is a flow's: what its file says of content, and the conversation that it belongs to.
     pub(super) flow: Option<(Option<Content>, Option<&'a str>)>,
 }
@@ -109,7 +111,7 @@ impl Open {
     /// Starts a span now. With tracing switched off there is none, and `context` is that of the parent.
     pub(super) fn start(telemetry: &Telemetry, start: Start<'_>) -> Self {
         let began = Instant::now();
-        let Start { name, kind, parent, mut attributes, usage, flow } = start;
+        let Start { name, kind, parent, mut attributes, usage, told, flow } = start;
         let (mut inherited, above) = Inherited::of(parent);
         let clock = *inherited.clock.get_or_insert_with(Clock::start);
         if let Some((content, conversation)) = flow {
@@ -123,7 +125,7 @@ impl Open {
         let dialects = telemetry.dialects();
         dialects.of_start(&mut attributes);
         let own = match telemetry.tracer() {
-            Some(tracer) => {
+            Some(tracer) if told => {
                 let builder = tracer
                     .span_builder(name)
                     .with_kind(kind)
@@ -131,6 +133,7 @@ impl Open {
                     .with_attributes(attributes);
                 parent.with_span(tracer.build_with_context(builder, parent))
             }
+            Some(_) => parent.with_remote_span_context(parent.span().span_context().clone()),
             // Without a span of our own, the span of the context is the caller's, which is not ours to end.
             None => parent.clone(),
         };
@@ -162,6 +165,11 @@ impl Open {
     /// Whether anyone will see what is set; if not, it need not be made.
     pub(super) fn is_recording(&self) -> bool {
         self.cx.span().is_recording()
+    }
+
+    /// Whether anyone will see inputs, outputs and what else was said.
+    pub(super) fn tells_content(&self) -> bool {
+        self.is_recording() && self.recording.content != Content::None
     }
 
     pub(super) fn set(&self, key: &'static str, value: impl Into<Value>) {
@@ -199,8 +207,7 @@ impl Open {
     /// Tells a piece of content under a name of the GenAI conventions, if somebody wants that. It is made only then.
     pub(super) fn tell_gen_ai(&self, key: &'static str, text: impl FnOnce() -> Option<String>) {
         if self.recording.places.gen_ai
-            && self.recording.content != Content::None
-            && self.is_recording()
+            && self.tells_content()
             && let Some(told) = text().and_then(|text| self.told(&text))
         {
             self.set(key, told);

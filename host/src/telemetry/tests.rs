@@ -131,6 +131,7 @@ impl Rig {
             parent,
             api_call: "openai_chat",
             facts,
+            told: true,
             usage: usage.clone(),
         })
     }

@@ -2,6 +2,9 @@
 
 use harness::Hostile;
 use serde_json::json;
+use weir::boundary::facts::bound;
+
+use crate::grants::{DENIED, raw};
 
 const MESSAGE: &str =
     "node \"bad\" made more than its 1000 calls to the host; raise `limits.calls` of the node if it may make more";
@@ -27,6 +30,36 @@ async fn the_count_holds_also_for_a_run_that_ends_before_anyone_looks() {
     };
     bad(900).gives(json!(900)).await;
     bad(1001).trap("call_limit").ends(500, "GuestCallLimit", MESSAGE).await;
+}
+
+#[tokio::test]
+async fn writing_between_calls_makes_none_of_them_free() {
+    for bytes in [0, 1] {
+        let inputs = format!("limits: {{calls: 1000}}\ninputs: {{times: 1500, bytes: {bytes}}}");
+        let bad = Hostile::guest_with("limits_writes_between", &inputs);
+        bad.trap("call_limit").ends(500, "GuestCallLimit", MESSAGE).await;
+    }
+    // What is written is no call.
+    let good = Hostile::guest_with("limits_writes_between", "limits: {calls: 1100}\ninputs: {times: 1000, bytes: 1}");
+    good.gives(json!(1000)).await;
+}
+
+#[tokio::test]
+async fn a_run_has_only_so_many_spans_below_its_own() {
+    let asked = bound::CALLS + 7;
+    let requests = vec![raw("GET", "http://127.0.0.1:1", "/"); asked];
+    let inputs = json!({"requests": requests});
+    let bad = Hostile::guest_with("http_raw", &format!("limits: {{requests: 2000}}\ninputs: {inputs}"));
+    let after = bad.times(1).gives(json!(vec![DENIED; asked])).await;
+    let below = after.collector.spans().into_iter().filter(|span| span.name == "http.request");
+    assert_eq!(below.count(), after.runs * bound::CALLS);
+    for span in after.spans() {
+        assert_eq!(span.attributes["weir.calls_left_out"], json!(7));
+    }
+    // Each of them is counted.
+    let calls =
+        after.collector.metric("rpc_request").label("api_call", "http.request").label("exception", "NotGranted");
+    assert_eq!(calls.count(), (after.runs * asked) as u64);
 }
 
 #[tokio::test]

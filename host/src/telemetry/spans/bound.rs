@@ -11,6 +11,9 @@ pub const ATTRIBUTES: usize = 32;
 pub const METRICS: usize = 64;
 /// Events that one run may add.
 pub const EVENTS: usize = 32;
+/// Calls of one run to the host that have spans of their own. A node that asks a thousand times is in a loop, and all nodes of a
+/// process share the way on which spans leave it.
+pub const CALLS: usize = 1000;
 /// Denials of one run that are events of its span: a guest that asks in a loop must not push out what else is there.
 pub const DENIALS: usize = 16;
 /// Log lines of one run that are kept as events, where nobody exports logs. With [`EVENTS`] and the host's own events they

@@ -50,6 +50,7 @@ impl Telemetry {
                 parent: start.parent,
                 attributes,
                 usage: Some(start.usage),
+                told: true,
                 flow: Some((start.content, start.conversation)),
             },
         );

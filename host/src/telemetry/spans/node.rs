@@ -1,6 +1,7 @@
 //! DOOR 2: the span of one run of a node, and the `node_*` metrics.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use opentelemetry::trace::SpanKind;
 use opentelemetry::{Context, KeyValue};
@@ -98,6 +99,7 @@ impl Telemetry {
                 parent: start.parent,
                 attributes,
                 usage: Some(start.usage),
+                told: true,
                 flow: None,
             },
         );
@@ -154,10 +156,10 @@ impl NodeSpan {
         self.end(End::Completed);
     }
 
-    /// Ends the span after the last chunk of a stream, with the JSON array of all chunks.
-    pub fn finish_streamed(self, chunks: &str) {
+    /// Ends the span after the last chunk of a stream, with the JSON array of all chunks, which is made if anybody sees it.
+    pub fn finish_streamed(self, chunks: impl FnOnce() -> Arc<str>) {
         self.open.set(attribute::OUTPUT_TYPE, value::ITERATED);
-        self.finish(chunks);
+        if self.open.tells_content() { self.finish(&chunks()) } else { self.finish("") }
     }
 
     /// Ends the span as failed; `detail` is for the operator, such as the frames of a trap. The code `Cancelled` ends

@@ -17,6 +17,10 @@ use crate::telemetry::logs::{GuestLines, GuestLog};
 use crate::telemetry::names::{self, attribute, event};
 use crate::telemetry::{Redactor, Telemetry, propagation};
 
+/// How much of a text is looked at of which only [`bound::TEXT`] may be told, in bytes: with room for secrets that are longer
+/// than their masks.
+const LOOKED_AT: usize = 16 * bound::TEXT;
+
 /// A value that a guest gives.
 #[derive(Clone, Debug, PartialEq)]
 pub enum NoteValue {
@@ -57,13 +61,24 @@ struct Kept {
     denials: usize,
     log: LogLines,
     left_out: i64,
+    /// Calls of the run to the host.
+    calls: usize,
     /// The span has ended.
     closed: bool,
 }
 
 impl Kept {
     fn with(log: LogLines) -> Self {
-        Self { attributes: Vec::new(), metrics: Vec::new(), events: 0, denials: 0, log, left_out: 0, closed: false }
+        Self {
+            attributes: Vec::new(),
+            metrics: Vec::new(),
+            events: 0,
+            denials: 0,
+            log,
+            left_out: 0,
+            calls: 0,
+            closed: false,
+        }
     }
 }
 
@@ -189,6 +204,13 @@ impl NodeNotes {
         self.event(event::DENIED.to_owned(), attributes);
     }
 
+    /// Whether one more call of the run has a span of its own. What has none is counted.
+    pub fn may_tell_call(&self) -> bool {
+        let mut kept = self.kept();
+        kept.calls = kept.calls.saturating_add(1);
+        kept.calls <= bound::CALLS
+    }
+
     fn log_event(&self, level: LogLevel, context: &str, message: Arc<str>) {
         let mut attributes = vec![
             KeyValue::new(attribute::LOG_SEVERITY, level.as_str()),
@@ -227,16 +249,34 @@ impl NodeNotes {
         if kept.left_out > 0 {
             span.set_attribute(KeyValue::new(attribute::NOTES_LEFT_OUT, kept.left_out));
         }
+        if let Some(untold @ 1..) = kept.calls.checked_sub(bound::CALLS) {
+            span.set_attribute(KeyValue::new(attribute::CALLS_LEFT_OUT, i64::try_from(untold).unwrap_or(i64::MAX)));
+        }
     }
 
     /// A note without secrets, and within its bounds.
     fn note(&self, key: String, value: NoteValue) -> KeyValue {
-        let mut note = KeyValue::new(key, value.whole());
+        let value = match value {
+            NoteValue::Text(text) => Value::String(self.told(&text).into()),
+            other => other.whole(),
+        };
+        let mut note = KeyValue::new(key, value);
+        // One that is named like a key is masked whole.
         self.redactor.attribute(&mut note);
-        if let Value::String(text) = &note.value {
-            note.value = Value::String(marked(&self.redactor, text.as_str(), bound::TEXT).into());
-        }
         note
+    }
+
+    /// A text without secrets, as much of it as may be told. Of one that is far longer only the beginning is looked at, since
+    /// nobody else gets a turn meanwhile; what of that is left without secrets is told if it is longer than what any secret at
+    /// its end could be a part of.
+    fn told(&self, text: &str) -> Arc<str> {
+        let looked_at = cut(text, LOOKED_AT);
+        if looked_at.len() == text.len() {
+            return marked(&self.redactor, text, bound::TEXT);
+        }
+        let masked = self.redactor.text(looked_at);
+        let head = if masked.len() < 2 * bound::TEXT { "" } else { cut(&masked, bound::TEXT) };
+        format!("{head}… [{} bytes]", text.len()).into()
     }
 
     fn event(&self, name: String, attributes: Vec<KeyValue>) {

@@ -71,7 +71,15 @@ impl Telemetry {
         let name = format!("{verb} {}", start.route);
         let parent = start.parent;
         let attributes = attributes(self.redactor(), method, start);
-        let start = Start { name: name.into(), kind: SpanKind::Server, parent, attributes, usage: None, flow: None };
+        let start = Start {
+            name: name.into(),
+            kind: SpanKind::Server,
+            parent,
+            attributes,
+            usage: None,
+            told: true,
+            flow: None,
+        };
         let open = Open::start(self, start);
         RequestSpan { telemetry: self.clone(), open }
     }

@@ -83,11 +83,13 @@ pub struct RpcStart<'a> {
     /// Name of the span and of the call, such as `openai_chat`: a small set.
     pub api_call: &'static str,
     pub facts: RpcRequest,
+    /// Whether it has a span. Metrics, tokens and costs are told in any case.
+    pub told: bool,
     /// What the node costs: the call's tokens are added to it when the call has ended.
     pub usage: Usage,
 }
 
-/// The span of a call. Dropped without an end: cancelled.
+/// The span of a call, if it has one, and what is told of it beside. Dropped without an end: cancelled.
 #[derive(Debug)]
 pub struct RpcSpan {
     telemetry: Telemetry,
@@ -132,6 +134,7 @@ impl Telemetry {
                 parent: start.parent,
                 attributes,
                 usage: Some(usage.clone()),
+                told: start.told,
                 flow: None,
             },
         );

@@ -222,7 +222,7 @@ fn a_stream_is_marked_as_iterated() {
     let rig = Rig::new();
     let usage = Usage::default();
     rig.rpc(&Context::new(), &usage, chat()).finish(&RpcReply { streamed: true, ..RpcReply::default() });
-    rig.node(&Context::new(), &usage).finish_streamed("[]");
+    rig.node(&Context::new(), &usage).finish_streamed(|| "[]".into());
     rig.flow(&Context::new(), &usage).finish_streamed("{}");
     check_tree(
         &rig,
