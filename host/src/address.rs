@@ -14,7 +14,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 pub use self::allowed::Allowed;
 pub use self::guarded::{Guarded, Refused};
-pub use self::resolver::{Lookup, Resolver};
+pub use self::resolver::Resolver;
 
 const METADATA: &str = "a cloud's metadata service";
 const PRIVATE: &str = "a private network";

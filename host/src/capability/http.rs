@@ -32,7 +32,7 @@ use self::client::Client;
 use self::pattern::Pattern;
 pub use self::rule::Rule;
 use self::service::Service;
-use crate::address::Allowed;
+use crate::address::{Allowed, Guarded};
 use crate::boundary::denial::shown;
 use crate::boundary::error::{CallError, CallErrorKind};
 use crate::boundary::facts::{HttpRequest, RpcKind, RpcReply, RpcRequest, RpcServer};
@@ -133,7 +133,10 @@ impl Capability for Http {
         patterns.iter().for_each(|(pattern, _)| pattern.allow(&mut allowed));
         let mut https = services.iter().map(|(service, _)| service.is_https());
         let https = https.any(|is| is) || patterns.iter().any(|(pattern, _)| pattern.is_https());
-        let client = Client::new(allowed, https);
+        let services_hosts = services.iter().filter_map(|(service, _)| service.host());
+        let written = services_hosts.chain(patterns.iter().filter_map(|(pattern, _)| pattern.host()));
+        let guard = Guarded::new(allowed).knowing(written.map(str::to_owned).collect());
+        let client = Client::new(guard, https);
         if ask.grant.is_some() {
             // A node that asks for it should not learn at its first request that there are no certificates. One that
             // only has a connection of its own may never send any.

@@ -18,7 +18,7 @@ use tokio::time::{Instant, timeout_at};
 use wasmtime_wasi_http::{RequestOptions, WasiBody};
 
 use super::Piece;
-use crate::address::{Allowed, Guarded, Refused};
+use crate::address::{Guarded, Refused};
 use crate::boundary::error::{CallError, CallErrorKind};
 
 /// Largest head of a reply, in bytes of names and values. hyper has read up to some 400 KB of it by then; services send
@@ -45,9 +45,9 @@ pub(super) struct Client {
 }
 
 impl Client {
-    pub(super) fn new(allowed: Allowed, https: bool) -> Self {
+    pub(super) fn new(guard: Guarded, https: bool) -> Self {
         let at_once = Arc::new(Semaphore::new(AT_ONCE));
-        Self { guard: Guarded::new(allowed), https, opened: OnceLock::new(), at_once }
+        Self { guard, https, opened: OnceLock::new(), at_once }
     }
 
     /// The client itself, made when it is first needed: reading the machine's certificates takes a while.

@@ -73,15 +73,16 @@ impl Pattern {
 
     /// The host and the port, if it can only be one inside the operator's network.
     pub(super) fn private_host(&self) -> Option<(&str, u16)> {
-        match &self.host {
-            Host::Exact(host) if is_address(host) || is_private_name(host) => Some((host, self.port)),
-            Host::Exact(_) | Host::Below(_) | Host::Any => None,
-        }
+        let host = self.host().filter(|host| is_address(host) || is_private_name(host));
+        host.map(|host| (host, self.port))
     }
 
-    /// Whether it names one host, and not all of some.
-    pub(super) fn is_exact(&self) -> bool {
-        matches!(self.host, Host::Exact(_))
+    /// The host, if it names one and not all of some.
+    pub(super) fn host(&self) -> Option<&str> {
+        match &self.host {
+            Host::Exact(host) => Some(host),
+            Host::Below(_) | Host::Any => None,
+        }
     }
 
     pub(super) fn is_https(&self) -> bool {

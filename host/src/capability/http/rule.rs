@@ -63,7 +63,7 @@ impl Rule {
     fn opens(&self, pattern: &Pattern, host: &str, port: u16) -> bool {
         match self {
             Self::Some(Within(Asked { place: Place::Address(outer), .. })) => {
-                outer.is_exact() && outer.contains(pattern)
+                outer.host().is_some() && outer.contains(pattern)
             }
             Self::Everything | Self::Some(_) => false,
             Self::Private(allowed) => allowed.names(host, port),
