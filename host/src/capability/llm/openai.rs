@@ -184,7 +184,7 @@ impl Service {
         })?;
         let mut tries = 0;
         loop {
-            let failure = match self.attempt(url.clone(), headers.clone(), body.clone(), deadline).await {
+            let failure = match self.attempt(url.clone(), headers.clone(), body.clone(), deadline, &mut attempt).await {
                 Ok(response) => {
                     attempt.answered();
                     return Ok((response, attempt));
@@ -230,13 +230,21 @@ impl Service {
         Ok(attempt)
     }
 
-    async fn attempt(&self, url: Url, headers: HeaderMap, body: Bytes, deadline: Instant) -> Result<Response, Failure> {
+    async fn attempt(
+        &self,
+        url: Url,
+        headers: HeaderMap,
+        body: Bytes,
+        deadline: Instant,
+        attempt: &mut Try,
+    ) -> Result<Response, Failure> {
         let until = deadline.min(Instant::now() + self.limits.first_byte);
         let headers = match timeout_at(until, self.endpoint.authorize(headers)).await {
             Ok(Ok(headers)) => headers,
             Ok(Err(why)) => return Err(Failure::no_token(&self.name, &why)),
             Err(_) => return Err(Failure::silent(&self.name, Verdict::Nothing)),
         };
+        attempt.asked();
         let request = self.client.post(url).headers(headers).body(body).send();
         let response = match timeout_at(until, request).await {
             Ok(Ok(response)) => response,
