@@ -108,16 +108,13 @@ pub(super) fn check(asked: &Asked, rules: &Rules<Rule>) -> Result<(), AskError> 
     }
 }
 
-/// What a policy lets a node do at the service of its own connection; none: nothing.
+/// What a policy lets a node do at the service of its own connection, by all of its entries together; none: nothing.
 pub(super) fn of_own(connection: &str, rules: &Rules<Rule>) -> Option<Terms> {
     let place = Place::Connection(connection.to_owned());
-    match rules.entries() {
-        None => Some(Terms::default()),
-        // That the service is told of the trace is for a grant to say.
-        Some(mut entries) => {
-            entries.find_map(|entry| entry.terms(&place)).map(|terms| Terms { trace_context: false, ..terms })
-        }
-    }
+    let Some(entries) = rules.entries() else { return Some(Terms::default()) };
+    let methods = entries.filter_map(|entry| entry.terms(&place)).map(|terms| terms.methods).reduce(Methods::and)?;
+    // That the service is told of the trace is for a grant to say.
+    Some(Terms { methods, trace_context: false })
 }
 
 /// Whether a host is inside the operator's network, and not a public address.
