@@ -220,8 +220,9 @@ impl HostCall for Chat {
     async fn run(self, grant: Arc<Grant>, pass: Pass) -> Result<Self::Reply, CallError> {
         let To { connection, request } = self.0;
         let backend = grant.backend(&connection, &request.model, &pass)?;
-        let mut meter = Meter::start(&pass, &connection, &request.messages)?;
-        let reply = backend.chat(request, outbound(&grant, pass)).await?;
+        let mut meter = Meter::start(&pass, &connection, [request.messages.as_str()])?;
+        let reply = backend.chat(request, outbound(&grant, pass)).await;
+        let reply = reply.inspect_err(|error| meter.failed(error))?;
         meter.answered(&reply.message, reply.usage);
         Ok(reply)
     }
@@ -276,8 +277,9 @@ impl StreamCall for StreamChat {
     ) -> Result<BoxStream<'static, Result<backend::ChatEvent, CallError>>, CallError> {
         let To { connection, request } = self.0;
         let backend = grant.backend(&connection, &request.model, &pass)?;
-        let mut meter = Meter::start(&pass, &connection, &request.messages)?;
-        let events = backend.stream_chat(request, outbound(&grant, pass)).await?;
+        let mut meter = Meter::start(&pass, &connection, [request.messages.as_str()])?;
+        let events = backend.stream_chat(request, outbound(&grant, pass)).await;
+        let events = events.inspect_err(|error| meter.failed(error))?;
         meter.answered("", None);
         let counted = move |event: Result<backend::ChatEvent, CallError>| {
             event.iter().for_each(|event| meter.event(event));
@@ -325,8 +327,9 @@ impl HostCall for Complete {
     async fn run(self, grant: Arc<Grant>, pass: Pass) -> Result<Self::Reply, CallError> {
         let To { connection, request } = self.0;
         let backend = grant.backend(&connection, &request.model, &pass)?;
-        let mut meter = Meter::start(&pass, &connection, &request.prompt)?;
-        let reply = backend.complete(request, outbound(&grant, pass)).await?;
+        let mut meter = Meter::start(&pass, &connection, [request.prompt.as_str()])?;
+        let reply = backend.complete(request, outbound(&grant, pass)).await;
+        let reply = reply.inspect_err(|error| meter.failed(error))?;
         meter.answered(&reply.text, reply.usage);
         Ok(reply)
     }
@@ -363,8 +366,9 @@ impl HostCall for Embed {
     async fn run(self, grant: Arc<Grant>, pass: Pass) -> Result<Self::Reply, CallError> {
         let To { connection, request } = self.0;
         let backend = grant.backend(&connection, &request.model, &pass)?;
-        let mut meter = Meter::start(&pass, &connection, &request.inputs.concat())?;
-        let reply = backend.embed(request, outbound(&grant, pass)).await?;
+        let mut meter = Meter::start(&pass, &connection, request.inputs.iter().map(String::as_str))?;
+        let reply = backend.embed(request, outbound(&grant, pass)).await;
+        let reply = reply.inspect_err(|error| meter.failed(error))?;
         meter.answered("", reply.usage);
         Ok(reply)
     }
