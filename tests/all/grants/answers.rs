@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use super::{echo, host, outcomes, raw};
 
 /// A service that writes what it likes to whoever has sent a head. It ends with the test's process.
-pub(super) fn service(answer: impl Fn(&mut TcpStream) -> std::io::Result<()> + Send + Sync + 'static) -> String {
+pub(crate) fn service(answer: impl Fn(&mut TcpStream) -> std::io::Result<()> + Send + Sync + 'static) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     let origin = format!("http://{}", listener.local_addr().expect("an address"));
     let answer = Arc::new(answer);
@@ -97,7 +97,21 @@ async fn a_head_that_is_larger_than_it_may_be_is_no_answer() {
         }
         stream.write_all(b"content-length: 2\r\n\r\nok")
     });
-    check(&large, "timeout: 20s", "ErrorCode::HttpResponse").await;
+    check(&large, "timeout: 20s", "ErrorCode::HttpResponseHeaderSectionSize(Some(65536))").await;
+}
+
+#[tokio::test]
+async fn a_guest_is_told_which_part_is_larger_than_it_may_be() {
+    let service = echo();
+    let node = format!("limits: {{body: 1KiB}}\ngrants: {{http: ['{}']}}", service.origin());
+    let host = host("http_raw", &node).start().await;
+    let mut large = raw("POST", &service.origin(), "/");
+    large["body"] = json!("x".repeat(2000));
+    assert_eq!(outcomes(&host, json!([large])).await, ["ErrorCode::HttpRequestBodySize(Some(1024))"]);
+    let long = raw("GET", &service.origin(), &format!("/{}", "x".repeat(2000)));
+    // Of the answer, the head is there and the beginning of the body.
+    let told = outcomes(&host, json!([long])).await;
+    assert!(told[0].starts_with("200") && told[0].len() < 1100, "{told:?}");
 }
 
 #[tokio::test]
