@@ -28,7 +28,7 @@ use wasmtime::component::Linker;
 use wasmtime_wasi_http::{RequestOptions, WasiBody};
 
 use self::asked::{Asked, Place, Terms};
-use self::client::{Client, Exceeded, Sending};
+use self::client::{Client, Exceeded, Idle, Sending};
 use self::pattern::Pattern;
 pub use self::rule::Rule;
 use self::service::Service;
@@ -136,7 +136,8 @@ impl Capability for Http {
         let services_hosts = services.iter().filter_map(|(service, _)| service.host());
         let written = services_hosts.chain(patterns.iter().filter_map(|(pattern, _)| pattern.host()));
         let guard = Guarded::new(allowed).knowing(written.map(str::to_owned).collect());
-        let client = Client::new(guard, https);
+        let all_written = patterns.iter().all(|(pattern, _)| pattern.host().is_some());
+        let client = Client::new(guard, https, if all_written { Idle::Kept } else { Idle::Closed });
         if ask.grant.is_some() {
             // A node that asks for it should not learn at its first request that there are no certificates. One that
             // only has a connection of its own may never send any.

@@ -1,7 +1,7 @@
 //! What services answer to make a node, or the host, hold more or wait longer than it may; and how many requests one run
 //! makes.
 
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -199,4 +199,34 @@ async fn a_run_has_only_so_many_requests_on_their_way() {
     reply.assert_ok(json!({"answer": vec!["200 ok"; 15]}));
     host.stop().await;
     assert_eq!(most.load(Ordering::SeqCst), 3);
+}
+
+/// How many connections a run makes for three requests to one service under this grant.
+async fn connections(grant: impl FnOnce(&str) -> String) -> usize {
+    let made = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&made);
+    let service = service(move |stream| {
+        counted.fetch_add(1, Ordering::SeqCst);
+        loop {
+            stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok")?;
+            let mut head = Vec::new();
+            while !head.ends_with(b"\r\n\r\n") {
+                let mut byte = [0];
+                stream.read_exact(&mut byte)?;
+                head.extend(byte);
+            }
+        }
+    });
+    let host = host("http_raw", &format!("grants: {{http: ['{}']}}", grant(&service)));
+    let host = host.env("WEIR_HTTP_HOSTS", "127.0.0.1").start().await;
+    assert_eq!(outcomes(&host, json!(vec![raw("GET", &service, "/"); 3])).await, ["200 ok"; 3]);
+    host.stop().await;
+    made.load(Ordering::SeqCst)
+}
+
+#[tokio::test]
+async fn connections_are_kept_only_to_hosts_that_a_grant_names() {
+    assert_eq!(connections(str::to_owned).await, 1);
+    let of_any_host = |origin: &str| format!("http://*:{}", origin.rsplit(':').next().expect("a port"));
+    assert_eq!(connections(of_any_host).await, 3);
 }

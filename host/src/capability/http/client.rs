@@ -33,8 +33,18 @@ const AT_ONCE: usize = 64;
 /// A service that does not take a connection for so long will not take one at all.
 const CONNECT: Duration = Duration::from_secs(10);
 
-/// Connections that are kept for the next request, for each host.
+/// Connections that are kept for the next request, for each host, if the hosts are written down.
 const IDLE_CONNECTIONS: usize = 8;
+/// For how long they are kept: a node that asks again does so while its run lasts.
+const IDLE_TIME: Duration = Duration::from_secs(10);
+
+/// Whether connections are kept for the next request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Idle {
+    Kept,
+    /// Which hosts are asked, the node chooses: of each name it can think of, a socket would be left.
+    Closed,
+}
 
 /// What connects, within what is allowed.
 #[derive(Debug)]
@@ -42,14 +52,15 @@ pub(super) struct Client {
     guard: Guarded,
     /// Whether anything that is granted needs certificates.
     https: bool,
+    idle: Idle,
     opened: OnceLock<Result<reqwest::Client, String>>,
     at_once: Arc<Semaphore>,
 }
 
 impl Client {
-    pub(super) fn new(guard: Guarded, https: bool) -> Self {
+    pub(super) fn new(guard: Guarded, https: bool, idle: Idle) -> Self {
         let at_once = Arc::new(Semaphore::new(AT_ONCE));
-        Self { guard, https, opened: OnceLock::new(), at_once }
+        Self { guard, https, idle, opened: OnceLock::new(), at_once }
     }
 
     /// The client itself, made when it is first needed: reading the machine's certificates takes a while.
@@ -63,10 +74,15 @@ impl Client {
     fn build(&self) -> Result<reqwest::Client, String> {
         // reqwest takes the provider of the process. That somebody has installed one already serves as well.
         _ = rustls::crypto::ring::default_provider().install_default();
+        let idle = match self.idle {
+            Idle::Kept => IDLE_CONNECTIONS,
+            Idle::Closed => 0,
+        };
         let mut builder = reqwest::Client::builder()
             .user_agent(concat!("weir/", env!("CARGO_PKG_VERSION")))
             .connect_timeout(CONNECT)
-            .pool_max_idle_per_host(IDLE_CONNECTIONS)
+            .pool_max_idle_per_host(idle)
+            .pool_idle_timeout(IDLE_TIME)
             .redirect(redirect::Policy::none())
             .no_proxy()
             .dns_resolver(self.guard.clone());
