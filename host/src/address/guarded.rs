@@ -1,7 +1,7 @@
 //! An HTTP client that reaches only what it may: the address that was checked is the one that is connected to.
 
 use std::error::Error;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use futures_util::FutureExt;
@@ -9,7 +9,7 @@ use reqwest::Url;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 
 use super::resolver::Origin;
-use super::{Allowed, Resolver, behind, is_private_name, refusal};
+use super::{Allowed, Resolver, behind, is_private_name, literal, refusal};
 
 /// Holds a client's requests against [`Allowed`]. Clones share the list.
 ///
@@ -77,7 +77,7 @@ impl Guarded {
         }
         let host = url.host_str().unwrap_or_default();
         let port = url.port_or_known_default().unwrap_or_default();
-        let Ok(address) = host.trim_matches(['[', ']']).parse::<IpAddr>() else {
+        let Some(address) = literal(host) else {
             // Not even looked up: who may not reach a name need not learn whether it exists.
             if is_private_name(host) && !self.allowed.may_hold(host) {
                 return Err(Refused::Address { host: host.to_owned(), what: behind(host) });

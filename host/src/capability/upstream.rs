@@ -19,7 +19,7 @@ use tokio::time::Instant;
 
 use self::breaker::{Breaker, Change, State, Ticket};
 use self::retry_budget::RetryBudget;
-pub use crate::chance::chance;
+use crate::chance::chance;
 use crate::clock::now;
 use crate::setting::{self, Reader, Setting};
 

@@ -12,7 +12,6 @@ use bytes::Bytes;
 use futures_util::stream::{self, Stream, StreamExt};
 use http_body_util::BodyExt;
 use hyper::body::{Body, Frame, SizeHint};
-use reqwest::redirect;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 use tokio::time::{Instant, timeout_at};
 use wasmtime_wasi_http::{RequestOptions, WasiBody};
@@ -21,6 +20,7 @@ use super::Piece;
 use super::watched::{Failure, Verdict};
 use crate::address::{Guarded, Refused};
 use crate::boundary::error::CallErrorKind;
+use crate::capability::client;
 use crate::capability::upstream::Try;
 
 /// Largest head of a reply, in bytes of names and values. hyper has read up to some 400 KB of it by then; services send
@@ -72,28 +72,20 @@ impl Client {
     }
 
     fn build(&self) -> Result<reqwest::Client, String> {
-        // reqwest takes the provider of the process. That somebody has installed one already serves as well.
-        _ = rustls::crypto::ring::default_provider().install_default();
         let idle = match self.idle {
             Idle::Kept => IDLE_CONNECTIONS,
             Idle::Closed => 0,
         };
-        let mut builder = reqwest::Client::builder()
-            .user_agent(concat!("weir/", env!("CARGO_PKG_VERSION")))
+        let mut builder = client::builder()
             .connect_timeout(CONNECT)
             .pool_max_idle_per_host(idle)
             .pool_idle_timeout(IDLE_TIME)
-            .redirect(redirect::Policy::none())
             .no_proxy()
             .dns_resolver(self.guard.clone());
         if !self.https {
-            // No certificates are needed, so an image without any will do.
-            builder = builder.tls_certs_only([]);
+            builder = client::without_certificates(builder);
         }
-        builder.build().map_err(|_| {
-            "no HTTPS client can be made: no root certificates are found; install ca-certificates or set SSL_CERT_FILE"
-                .to_owned()
-        })
+        client::build(builder)
     }
 
     /// Sends a request. Gives the head of the reply and then its body; the connection is free when that is dropped. The
@@ -216,9 +208,8 @@ impl Reading {
             Err(_) => return Some(Err(late(until < self.deadline, format!("{host} stopped in its answer")))),
         };
         let Ok(frame) = frame else {
-            let broken_off = || {
-                Failure::new(Verdict::Fails, CallErrorKind::Unavailable, format!("{host} broke off its answer"))
-            };
+            let broken_off =
+                || Failure::new(Verdict::Fails, CallErrorKind::Unavailable, format!("{host} broke off its answer"));
             // A request that ends badly takes the connection with it, and so an answer that came early.
             return Some(Err(self.upload.spoiled(&self.exceeded).unwrap_or_else(broken_off)));
         };

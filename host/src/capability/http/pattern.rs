@@ -1,11 +1,10 @@
 //! What an address in `grants.http` covers: `https://api.example.com`, `https://*.example.com/v1`, `http://10.1.2.3:9000`.
 
 use std::fmt;
-use std::net::IpAddr;
 
 use reqwest::Url;
 
-use crate::address::{Allowed, is_private_name};
+use crate::address::{Allowed, is_private_name, literal};
 
 /// Services by scheme, host, port and the beginning of the path.
 #[derive(Debug, PartialEq, Eq)]
@@ -73,7 +72,7 @@ impl Pattern {
 
     /// The host and the port, if it can only be one inside the operator's network.
     pub(super) fn private_host(&self) -> Option<(&str, u16)> {
-        let host = self.host().filter(|host| is_address(host) || is_private_name(host));
+        let host = self.host().filter(|host| literal(host).is_some() || is_private_name(host));
         host.map(|host| (host, self.port))
     }
 
@@ -157,8 +156,4 @@ impl fmt::Display for Host {
             Self::Any => f.write_str("*"),
         }
     }
-}
-
-fn is_address(host: &str) -> bool {
-    host.trim_matches(['[', ']']).parse::<IpAddr>().is_ok()
 }

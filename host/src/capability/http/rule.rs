@@ -5,7 +5,7 @@ use serde::Deserialize;
 use super::Http;
 use super::asked::{self, Asked, Methods, Place, Terms};
 use super::pattern::Pattern;
-use crate::address::{Allowed, refusal};
+use crate::address::{Allowed, literal, refusal};
 use crate::boundary::Capability;
 use crate::boundary::grants::AskError;
 use crate::boundary::policy::Rules;
@@ -119,5 +119,5 @@ pub(super) fn of_own(connection: &str, rules: &Rules<Rule>) -> Option<Terms> {
 
 /// Whether a host is inside the operator's network, and not a public address.
 fn is_inside(host: &str) -> bool {
-    host.trim_matches(['[', ']']).parse().map_or(true, |address| refusal(address).is_some())
+    literal(host).is_none_or(|address| refusal(address).is_some())
 }

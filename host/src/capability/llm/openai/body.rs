@@ -10,7 +10,7 @@ use serde_json::Value;
 use serde_json::value::{RawValue, to_raw_value};
 
 use super::super::backend::{ChatDelta, ChatReply, CompletionReply, EmbeddingReply, Object, Usage};
-use super::failure::Upstream;
+use super::failure::Refusal;
 
 /// A body that is not what was asked for, though the status says success.
 #[derive(Debug, PartialEq, Eq)]
@@ -18,7 +18,7 @@ pub enum Wrong {
     /// It has another shape; what was expected.
     Shape(&'static str),
     /// It is an error.
-    Refusal(Upstream),
+    Refusal(Refusal),
 }
 
 /// Makes a chat request one for a streamed answer, with its usage at the end if the service can do that.
@@ -115,15 +115,15 @@ pub fn chunk(data: &str) -> Result<Chunk, Wrong> {
 /// A body of type `T`; else, if it is an error or anything else, what is wrong.
 fn read<'a, T: Deserialize<'a>>(body: &'a [u8], expected: &'static str) -> Result<T, Wrong> {
     #[derive(Deserialize)]
-    struct Refusal {
+    struct Refused {
         error: Value,
     }
     // What derives `Deserialize` would take a list as well.
     if !body.trim_ascii_start().starts_with(b"{") {
         return Err(Wrong::Shape(expected));
     }
-    match serde_json::from_slice::<Refusal>(body) {
-        Ok(Refusal { error }) if !error.is_null() => Err(Wrong::Refusal(Upstream::of(&error))),
+    match serde_json::from_slice::<Refused>(body) {
+        Ok(Refused { error }) if !error.is_null() => Err(Wrong::Refusal(Refusal::of(&error))),
         _ => serde_json::from_slice(body).map_err(|_| Wrong::Shape(expected)),
     }
 }
@@ -328,7 +328,7 @@ mod tests {
         assert_eq!(chunk("{}"), Err(Wrong::Shape(CHUNK)));
         assert_eq!(chunk("not json"), Err(Wrong::Shape(CHUNK)));
         assert_eq!(chunk("[1]"), Err(Wrong::Shape(CHUNK)));
-        let overloaded = Upstream { message: "overloaded".to_owned(), code: "server_error".to_owned() };
+        let overloaded = Refusal { message: "overloaded".to_owned(), code: "server_error".to_owned() };
         let refusal = chunk(r#"{"error":{"message":"overloaded","type":"server_error","code":null}}"#);
         assert_eq!(refusal, Err(Wrong::Refusal(overloaded)));
     }
