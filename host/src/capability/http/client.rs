@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::stream::{self, Stream, StreamExt};
+use http::header::CONTENT_LENGTH;
 use http_body_util::BodyExt;
 use hyper::body::{Body, Frame, SizeHint};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
@@ -102,7 +103,8 @@ impl Client {
         let permit = Arc::clone(&self.at_once).acquire_owned().await.map_err(closed)?;
 
         let host = request.url().host_str().unwrap_or_default().to_owned();
-        let (body, mut upload) = outgoing(body, max_body, host.clone());
+        let announced = request.headers().get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
+        let (body, mut upload) = outgoing(body, max_body, announced, host.clone());
         *request.body_mut() = Some(body);
         let until = within(deadline, head_time(options));
         let answer = async {
@@ -264,11 +266,11 @@ fn too_large(what: &str, max: usize) -> Failure {
 }
 
 /// A guest's body as reqwest takes it, of at most so many bytes; and what becomes of it.
-fn outgoing(body: WasiBody, max: usize, host: String) -> (reqwest::Body, Upload) {
+fn outgoing(body: WasiBody, max: usize, announced: Option<usize>, host: String) -> (reqwest::Body, Upload) {
     let (over, is_over) = oneshot::channel();
     let spoiled = Arc::default();
     let upload = Upload { host, spoiled: Arc::clone(&spoiled), is_over };
-    let outgoing = Outgoing { body: Mutex::new(body), left: max, max, spoiled, _over: over };
+    let outgoing = Outgoing { body: Mutex::new(body), left: max, max, announced, spoiled, _over: over };
     (reqwest::Body::wrap(outgoing), upload)
 }
 
@@ -277,6 +279,8 @@ struct Outgoing {
     body: Mutex<WasiBody>,
     left: usize,
     max: usize,
+    /// How much more the head has announced, if it has.
+    announced: Option<usize>,
     spoiled: Arc<OnceLock<Spoiled>>,
     /// Told by being dropped: whoever sends a body lets go of it when it is sent.
     _over: oneshot::Sender<()>,
@@ -294,7 +298,7 @@ struct Upload {
 enum Spoiled {
     #[error("the body is larger than {max} bytes")]
     TooLarge { max: usize },
-    #[error("the guest gave its body up")]
+    #[error("the guest gave its body up, or it is longer than was announced")]
     GivenUp,
 }
 
@@ -313,7 +317,10 @@ impl Upload {
                 exceeded.by(Part::RequestBody);
                 too_large(&what, max)
             }
-            Spoiled::GivenUp => Failure::ours(CallErrorKind::Cancelled, format!("{what} was given up unfinished")),
+            Spoiled::GivenUp => Failure::ours(
+                CallErrorKind::Cancelled,
+                format!("{what} was given up unfinished, or is longer than was announced"),
+            ),
         })
     }
 }
@@ -338,6 +345,13 @@ impl Body for Outgoing {
         let Ok(frame) = frame else { return Poll::Ready(Some(Err(this.spoil(Spoiled::GivenUp)))) };
         // What follows a body are headers that come after whoever looks at headers: they are not sent.
         let Ok(bytes) = frame.into_data() else { return Poll::Ready(None) };
+        if let Some(announced) = &mut this.announced {
+            match announced.checked_sub(bytes.len()) {
+                Some(left) => *announced = left,
+                // What is announced would be sent, and be whole for the service, though the guest meant something else.
+                None => return Poll::Ready(Some(Err(this.spoil(Spoiled::GivenUp)))),
+            }
+        }
         Poll::Ready(Some(match this.left.checked_sub(bytes.len()) {
             Some(left) => {
                 this.left = left;
