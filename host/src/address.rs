@@ -14,7 +14,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 pub use self::allowed::Allowed;
 pub use self::guarded::{Guarded, Refused};
-pub use self::resolver::{Lookup, Resolver};
+pub use self::resolver::Resolver;
 
 const METADATA: &str = "a cloud's metadata service";
 const PRIVATE: &str = "a private network";
@@ -83,6 +83,11 @@ const CARRIES_V4: &[(Ipv6Addr, u8, u8)] = &[
 /// Names that no public name server knows, by their ends.
 const PRIVATE_ZONES: [&str; 9] =
     ["localhost", "local", "internal", "svc", "lan", "intranet", "private", "corp", "home.arpa"];
+
+/// The address that a host of a URL is, which has brackets if it is one of IPv6; none: it is a name.
+pub fn literal(host: &str) -> Option<IpAddr> {
+    host.trim_matches(['[', ']']).parse().ok()
+}
 
 /// Whether a name can only be one inside the operator's network: in such a zone, or without any.
 pub fn is_private_name(host: &str) -> bool {

@@ -49,6 +49,7 @@ macro_rules! always_granted {
     };
 }
 
+mod client;
 pub mod config;
 pub mod connection;
 pub mod context;

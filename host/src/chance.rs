@@ -2,6 +2,7 @@
 //! nothing, used by all.
 
 use std::hash::{BuildHasher as _, RandomState};
+use std::time::Duration;
 
 /// From 0 to 1, which it never is. A test that wants the same twice may give it a beginning.
 pub fn chance() -> f64 {
@@ -11,6 +12,14 @@ pub fn chance() -> f64 {
     }
     // The keys of the standard library's hash are random.
     of(RandomState::new().hash_one(()))
+}
+
+/// A time around `middle`, by up to such a part of it less or more, and never longer than `longest`: near that it is spread
+/// below, so that those who have come to it still differ.
+pub fn spread(middle: Duration, part: f64, longest: Duration, chance: f64) -> Duration {
+    let shortest = middle.min(longest).mul_f64(1.0 - part);
+    let room = middle.mul_f64(1.0 + part).min(longest).saturating_sub(shortest);
+    shortest + room.mul_f64(chance.clamp(0.0, 1.0))
 }
 
 /// The upper bits, as many as a fraction has room for.
@@ -42,6 +51,15 @@ pub(crate) mod tests {
     fn chances_lie_between_nothing_and_certainty() {
         assert!((0..1000).all(|_| (0.0..1.0).contains(&chance())));
         assert_eq!((of(0), of(u64::MAX) < 1.0), (0.0, true));
+    }
+
+    #[test]
+    fn times_are_spread_also_at_the_longest() {
+        let spread =
+            |middle, chance| spread(Duration::from_secs(middle), 0.5, Duration::from_secs(8), chance).as_secs();
+        assert_eq!([0.0, 0.5, 1.0].map(|chance| spread(4, chance)), [2, 4, 6]);
+        assert_eq!([0.0, 0.5, 1.0].map(|chance| spread(8, chance)), [4, 6, 8]);
+        assert_eq!([-1.0, 0.5, 7.0].map(|chance| spread(100, chance)), [4, 6, 8]);
     }
 
     #[test]

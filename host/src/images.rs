@@ -11,6 +11,7 @@ use std::time::Duration;
 use futures_util::future::try_join_all;
 use http::header;
 use reqwest::{Client, Response, Url, redirect};
+use tokio::sync::Semaphore;
 
 use crate::address::{Allowed, Guarded, Refused};
 use crate::flow::images::{Image, ImageError, Outstanding, Source, Wanted};
@@ -27,6 +28,9 @@ const MAX_MIB: usize = 8;
 const FETCH_TIMEOUT: Duration = Duration::from_secs(10);
 /// Time for a connection to be made.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// Images that are fetched at the same time, over the whole process: each holds a socket, and those of a request that are
+/// too slow hold theirs for as long as one may take. Four requests with as many as they may have.
+static AT_ONCE: Semaphore = Semaphore::const_new(64);
 /// How many redirects are followed: to https, to the host with `www`, to the network that delivers.
 const MAX_REDIRECTS: usize = 3;
 
@@ -138,7 +142,10 @@ impl Web {
     }
 
     async fn fetch(&self, url: &str, budget: &Budget) -> Result<Vec<u8>, ImageError> {
-        let fetched = async { body(self.follow(url).await?, budget).await };
+        let fetched = async {
+            let _place = AT_ONCE.acquire().await.map_err(|_| failed("this host fetches none any more"))?;
+            body(self.follow(url).await?, budget).await
+        };
         let late = |_| failed(format!("it did not come within {:?}", self.timeout));
         tokio::time::timeout(self.timeout, fetched).await.map_err(late)?
     }
@@ -202,6 +209,8 @@ fn client(guard: &Guarded) -> reqwest::Result<Client> {
     Client::builder()
         .user_agent(concat!("weir/", env!("CARGO_PKG_VERSION")))
         .connect_timeout(CONNECT_TIMEOUT)
+        // The next image is somewhere else, and callers could make us keep a socket for each name they can think of.
+        .pool_max_idle_per_host(0)
         .redirect(redirect::Policy::none())
         .dns_resolver(guard.clone())
         // A proxy would resolve the name itself, past the guard.
@@ -224,6 +233,8 @@ fn reason(error: &reqwest::Error) -> ImageError {
 
 #[cfg(test)]
 mod tests {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
     use super::*;
 
     #[test]
@@ -251,6 +262,25 @@ mod tests {
         let web = Web::new(Allowed::parse("127.0.0.1").expect("an address"), FETCH_TIMEOUT);
         let fetched = web.fetch(&format!("http://{address}/cat.png"), &Budget::new()).await;
         assert_eq!(fetched, Err(failed("no connection can be made")));
+    }
+
+    #[tokio::test]
+    async fn no_connection_is_kept_for_an_image_that_may_never_come() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        let address = listener.local_addr().expect("the address of a bound listener");
+        let web = Web::new(Allowed::parse("127.0.0.1").expect("an address"), FETCH_TIMEOUT);
+        let served = async {
+            let (mut stream, _) = listener.accept().await?;
+            let mut read = [0; 4096];
+            assert!(stream.read(&mut read).await? > 0);
+            stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 3\r\n\r\ncat").await?;
+            tokio::time::timeout(FETCH_TIMEOUT, stream.read(&mut read)).await?
+        };
+        let url = format!("http://{address}/cat.png");
+        let budget = Budget::new();
+        let (fetched, after) = tokio::join!(web.fetch(&url, &budget), served);
+        assert_eq!(fetched, Ok(b"cat".to_vec()));
+        assert_eq!(after.expect("the end of the connection"), 0);
     }
 
     #[test]

@@ -2,7 +2,7 @@
 //! for more.
 
 mod addresses;
-mod answers;
+pub(crate) mod answers;
 mod files;
 mod headers;
 mod hostile;

@@ -71,6 +71,12 @@ impl Allowed {
         })
     }
 
+    /// Whether a name is listed itself, for whichever port.
+    pub(super) fn lists(&self, name: &str) -> bool {
+        let name = Place::Name(plain(name));
+        self.0.iter().any(|entry| entry.place == name)
+    }
+
     /// Whether some address of `name` could be reached: it is listed, or a range is in which one may be.
     pub(super) fn may_hold(&self, name: &str) -> bool {
         let name = plain(name);

@@ -1,14 +1,15 @@
 //! An HTTP client that reaches only what it may: the address that was checked is the one that is connected to.
 
 use std::error::Error;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use futures_util::FutureExt;
 use reqwest::Url;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 
-use super::{Allowed, Resolver, behind, is_private_name, refusal};
+use super::resolver::Origin;
+use super::{Allowed, Resolver, behind, is_private_name, literal, refusal};
 
 /// Holds a client's requests against [`Allowed`]. Clones share the list.
 ///
@@ -19,6 +20,8 @@ use super::{Allowed, Resolver, behind, is_private_name, refusal};
 #[derive(Clone, Debug)]
 pub struct Guarded {
     allowed: Arc<Allowed>,
+    /// Hosts beside those that are written down, though their addresses have to be public.
+    written: Arc<[String]>,
     resolver: Resolver,
 }
 
@@ -49,13 +52,19 @@ impl Refused {
 
 impl Guarded {
     pub fn new(allowed: Allowed) -> Self {
-        Self { allowed: Arc::new(allowed), resolver: Resolver::default() }
+        Self { allowed: Arc::new(allowed), written: Arc::default(), resolver: Resolver::default() }
+    }
+
+    /// The same, where the operator or the flow has written down these hosts, as URLs have them. Nothing more is allowed
+    /// by that; but names that others choose cannot keep them from being looked up.
+    pub fn knowing(self, written: Vec<String>) -> Self {
+        Self { written: written.into(), ..self }
     }
 
     /// One that asks somebody else than the machine for addresses.
     #[cfg(test)]
-    pub(super) fn asking(allowed: Allowed, lookup: Arc<dyn super::Lookup>) -> Self {
-        Self { allowed: Arc::new(allowed), resolver: Resolver::new(lookup) }
+    pub(super) fn asking(allowed: Allowed, lookup: Arc<dyn super::resolver::Lookup>) -> Self {
+        Self { resolver: Resolver::new(lookup), ..Self::new(allowed) }
     }
 
     /// Checks what a resolver is not asked: the scheme, the port, and an address that stands in the URL itself.
@@ -68,7 +77,7 @@ impl Guarded {
         }
         let host = url.host_str().unwrap_or_default();
         let port = url.port_or_known_default().unwrap_or_default();
-        let Ok(address) = host.trim_matches(['[', ']']).parse::<IpAddr>() else {
+        let Some(address) = literal(host) else {
             // Not even looked up: who may not reach a name need not learn whether it exists.
             if is_private_name(host) && !self.allowed.may_hold(host) {
                 return Err(Refused::Address { host: host.to_owned(), what: behind(host) });
@@ -82,6 +91,12 @@ impl Guarded {
             }
             _ => Ok(()),
         }
+    }
+
+    /// Whose choice a name is.
+    pub(super) fn origin(&self, name: &str) -> Origin {
+        let is_written = self.allowed.lists(name) || self.written.iter().any(|host| host.eq_ignore_ascii_case(name));
+        if is_written { Origin::Written } else { Origin::Chosen }
     }
 
     /// Those addresses of a name that may be reached.
@@ -103,7 +118,7 @@ impl Resolve for Guarded {
     fn resolve(&self, name: Name) -> Resolving {
         let guarded = self.clone();
         async move {
-            let found = guarded.resolver.addresses(name.as_str()).await?;
+            let found = guarded.resolver.addresses(name.as_str(), guarded.origin(name.as_str())).await?;
             let permitted = guarded.permitted(name.as_str(), found)?;
             Ok(Box::new(permitted.into_iter()) as Addrs)
         }

@@ -8,16 +8,17 @@ use std::collections::HashMap;
 use std::fmt;
 use std::io;
 use std::net::{SocketAddr, ToSocketAddrs};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, Shared};
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, timeout};
 
-/// Longest time for an answer. Resolvers answer within some milliseconds, or by their second attempt after a second.
+/// Longest time for an answer, and longest to wait until somebody may be asked. Resolvers answer within some milliseconds,
+/// or by their second attempt after a second.
 const TIMEOUT: Duration = Duration::from_secs(2);
 /// For how long a name that could not be resolved is not asked for again: names that are missing mostly come soon, as when
 /// a service starts.
@@ -30,12 +31,36 @@ const HANGS: Duration = Duration::from_secs(30);
 const MAX_ADDRESSES: usize = 16;
 /// Names that are remembered. A node may ask for any name below one that it is granted.
 const MAX_NAMES: usize = 256;
-/// Lookups at the same time, over the whole process: each holds a thread, and one that hangs holds it for half a minute.
-static AT_ONCE: Semaphore = Semaphore::const_new(32);
+/// Lookups at the same time, over the whole process and for each [`Origin`]: each holds a thread, and one that hangs holds
+/// it for half a minute.
+const AT_ONCE: usize = 32;
+/// The places of the whole process.
+static PLACES: LazyLock<Places> = LazyLock::new(Places::default);
+
+/// Whose choice a name is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// The operator or the flow has written it in full: there are few of them.
+    Written,
+    /// A caller's or a node's, who may have as many names as they like, and a name server that answers none of them.
+    Chosen,
+}
+
+/// Where lookups may be made. Names that somebody chooses have places of their own, so that they cannot take those of the
+/// operator's services.
+#[derive(Clone, Debug)]
+struct Places {
+    written: Arc<Semaphore>,
+    chosen: Arc<Semaphore>,
+}
+
+/// That one lookup may be made, for as long as it is held.
+pub(super) type Place = OwnedSemaphorePermit;
 
 /// Whoever knows the addresses of names.
-pub trait Lookup: Send + Sync + fmt::Debug {
-    fn addresses(&self, name: &str) -> BoxFuture<'static, io::Result<Vec<SocketAddr>>>;
+pub(super) trait Lookup: Send + Sync + fmt::Debug {
+    /// Begins at once, and comes to its end whether or not anybody waits for it. Then the place is free.
+    fn addresses(&self, name: &str, place: Place) -> BoxFuture<'static, io::Result<Vec<SocketAddr>>>;
 }
 
 /// The resolver of the machine.
@@ -43,18 +68,14 @@ pub trait Lookup: Send + Sync + fmt::Debug {
 struct System;
 
 impl Lookup for System {
-    fn addresses(&self, name: &str) -> BoxFuture<'static, io::Result<Vec<SocketAddr>>> {
+    fn addresses(&self, name: &str, place: Place) -> BoxFuture<'static, io::Result<Vec<SocketAddr>>> {
         let name = name.to_owned();
-        async move {
-            let permit = AT_ONCE.acquire().await.map_err(io::Error::other)?;
-            // The permit goes with the thread, which goes on when nobody waits any more.
-            let lookup = tokio::task::spawn_blocking(move || {
-                let _permit = permit;
-                (name.as_str(), 0).to_socket_addrs().map(Iterator::collect)
-            });
-            lookup.await.map_err(io::Error::other)?
-        }
-        .boxed()
+        // The place goes with the thread, which goes on when nobody waits any more.
+        let lookup = tokio::task::spawn_blocking(move || {
+            let _place = place;
+            (name.as_str(), 0).to_socket_addrs().map(Iterator::collect)
+        });
+        async move { lookup.await.map_err(io::Error::other)? }.boxed()
     }
 }
 
@@ -63,6 +84,7 @@ impl Lookup for System {
 pub struct Resolver {
     lookup: Arc<dyn Lookup>,
     known: Arc<Mutex<HashMap<String, Known>>>,
+    places: Places,
 }
 
 /// What is known of a name.
@@ -83,27 +105,49 @@ type Pending = Shared<BoxFuture<'static, Result<Vec<SocketAddr>, Failed>>>;
 #[derive(Clone, Debug)]
 struct Failed(io::ErrorKind, Arc<str>);
 
+impl Default for Places {
+    fn default() -> Self {
+        let places = || Arc::new(Semaphore::new(AT_ONCE));
+        Self { written: places(), chosen: places() }
+    }
+}
+
+impl Places {
+    /// Waits for one. Whoever asks has to wait by themselves: a place would be kept by a wait that nobody looks at.
+    async fn one(&self, origin: Origin) -> Result<Place, Failed> {
+        let places = match origin {
+            Origin::Written => &self.written,
+            Origin::Chosen => &self.chosen,
+        };
+        let one = timeout(TIMEOUT, places.clone().acquire_owned()).await;
+        let taken = || Failed(io::ErrorKind::WouldBlock, "too many names are looked up at the moment".into());
+        one.ok().and_then(Result::ok).ok_or_else(taken)
+    }
+}
+
 impl Default for Resolver {
     fn default() -> Self {
-        Self::new(Arc::new(System))
+        Self { lookup: Arc::new(System), known: Arc::default(), places: PLACES.clone() }
     }
 }
 
 impl Resolver {
-    pub fn new(lookup: Arc<dyn Lookup>) -> Self {
-        Self { lookup, known: Arc::default() }
+    /// One that asks somebody else than the machine, and has places of its own.
+    #[cfg(test)]
+    pub(super) fn new(lookup: Arc<dyn Lookup>) -> Self {
+        Self { lookup, known: Arc::default(), places: Places::default() }
     }
 
     /// The addresses of a name.
     ///
     /// # Errors
     /// Nobody can tell, and nobody could within the last minutes.
-    pub async fn addresses(&self, name: &str) -> io::Result<Vec<SocketAddr>> {
-        let pending = match self.ask(name) {
+    pub async fn addresses(&self, name: &str, origin: Origin) -> io::Result<Vec<SocketAddr>> {
+        let pending = match self.ask(name, origin).await {
             Ok(pending) => pending,
             Err(failed) => return self.known(name, failed),
         };
-        let result = timeout(TIMEOUT, pending.clone()).await;
+        let result = timeout(TIMEOUT, pending).await;
         let failed = match result {
             Ok(Ok(addresses)) => {
                 self.found(name, &addresses);
@@ -120,17 +164,19 @@ impl Resolver {
         self.known(name, failed)
     }
 
-    /// The lookup to wait for; or that there is none to wait for, since one has just failed.
-    fn ask(&self, name: &str) -> Result<Pending, Failed> {
-        let now = Instant::now();
+    /// The lookup to wait for; or that there is none to wait for, since one has just failed, or since nobody can be asked
+    /// at the moment. The latter says nothing about the name, and so is not remembered.
+    async fn ask(&self, name: &str, origin: Origin) -> Result<Pending, Failed> {
+        if let Some(pending) = self.entry(name, |known| known.under_way())? {
+            return Ok(pending);
+        }
+        let place = self.places.one(origin).await?;
         self.entry(name, |known| {
-            if let Some((_, failed)) = known.failed.as_ref().filter(|(when, _)| now.duration_since(*when) < NEGATIVE) {
-                return Err(failed.clone());
+            // Somebody else may have asked meanwhile.
+            if let Some(pending) = known.under_way()? {
+                return Ok(pending);
             }
-            if let Some((_, pending)) = known.pending.as_ref().filter(|(since, _)| now.duration_since(*since) < HANGS) {
-                return Ok(pending.clone());
-            }
-            let lookup = self.lookup.addresses(name);
+            let lookup = self.lookup.addresses(name, place);
             let lookup = async move {
                 let failed = |error: io::Error| Failed(error.kind(), error.to_string().into());
                 let mut addresses = lookup.await.map_err(failed)?;
@@ -141,7 +187,7 @@ impl Resolver {
                 Ok(addresses)
             };
             let pending = lookup.boxed().shared();
-            known.pending = Some((now, pending.clone()));
+            known.pending = Some((Instant::now(), pending.clone()));
             Ok(pending)
         })
     }
@@ -178,6 +224,20 @@ impl Resolver {
     }
 }
 
+impl Known {
+    /// The lookup that can be waited for, if there is one.
+    ///
+    /// # Errors
+    /// One has just failed, and none shall be made.
+    fn under_way(&self) -> Result<Option<Pending>, Failed> {
+        if let Some((_, failed)) = self.failed.as_ref().filter(|(when, _)| when.elapsed() < NEGATIVE) {
+            return Err(failed.clone());
+        }
+        let pending = self.pending.as_ref().filter(|(since, _)| since.elapsed() < HANGS);
+        Ok(pending.map(|(_, pending)| pending.clone()))
+    }
+}
+
 /// Makes room: the name that has been of use the longest ago goes; one that never was goes first.
 fn forget_one(known: &mut HashMap<String, Known>) {
     let oldest = known.iter().min_by_key(|(_, known)| known.found.as_ref().map(|(when, _)| *when));
@@ -186,11 +246,12 @@ fn forget_one(known: &mut HashMap<String, Known>) {
     }
 }
 
+/// For a client whose services are all written down.
 impl Resolve for Resolver {
     fn resolve(&self, name: Name) -> Resolving {
         let resolver = self.clone();
         async move {
-            let found = resolver.addresses(name.as_str()).await?;
+            let found = resolver.addresses(name.as_str(), Origin::Written).await?;
             Ok(Box::new(found.into_iter()) as Addrs)
         }
         .boxed()

@@ -10,6 +10,7 @@ use futures_util::future::BoxFuture;
 use reqwest::Url;
 use tokio::net::TcpListener;
 
+use super::resolver::{Lookup, Origin, Place};
 use super::*;
 
 #[track_caller]
@@ -221,6 +222,18 @@ fn a_name_gives_only_the_addresses_that_may_be_reached() {
     assert_eq!(by_range.permitted("inside.example", private), Ok(found(&["10.1.2.3"])));
 }
 
+#[test]
+fn a_name_that_is_written_down_is_told_from_one_that_somebody_chooses() {
+    let allowed = Allowed::parse("images.internal, Search.internal.:443, 10.0.0.0/8").expect("a list");
+    let guarded = Guarded::new(allowed).knowing(vec!["api.example.com".into()]);
+    for name in ["images.internal", "search.internal", "api.example.com", "API.example.com"] {
+        assert_eq!(guarded.origin(name), Origin::Written, "{name}");
+    }
+    for name in ["a.images.internal", "example.com", "a.api.example.com", "10.1.2.3"] {
+        assert_eq!(guarded.origin(name), Origin::Chosen, "{name}");
+    }
+}
+
 #[tokio::test]
 async fn a_client_says_why_it_did_not_connect() {
     // Certificates are not needed, and building a client must not depend on those of the machine.
@@ -260,7 +273,7 @@ fn a_private_name_is_refused_before_anybody_is_asked_for_its_address() {
 struct Scripted(Mutex<VecDeque<Vec<SocketAddr>>>);
 
 impl Lookup for Scripted {
-    fn addresses(&self, _: &str) -> BoxFuture<'static, io::Result<Vec<SocketAddr>>> {
+    fn addresses(&self, _: &str, _: Place) -> BoxFuture<'static, io::Result<Vec<SocketAddr>>> {
         let next = self.0.lock().expect("nobody panics with it").pop_front();
         std::future::ready(next.ok_or_else(|| io::Error::other("no such name"))).boxed()
     }

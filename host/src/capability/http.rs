@@ -28,11 +28,11 @@ use wasmtime::component::Linker;
 use wasmtime_wasi_http::{RequestOptions, WasiBody};
 
 use self::asked::{Asked, Place, Terms};
-use self::client::Client;
+use self::client::{Client, Exceeded, Idle, Sending};
 use self::pattern::Pattern;
 pub use self::rule::Rule;
 use self::service::Service;
-use crate::address::Allowed;
+use crate::address::{Allowed, Guarded};
 use crate::boundary::denial::shown;
 use crate::boundary::error::{CallError, CallErrorKind};
 use crate::boundary::facts::{HttpRequest, RpcKind, RpcReply, RpcRequest, RpcServer};
@@ -133,7 +133,11 @@ impl Capability for Http {
         patterns.iter().for_each(|(pattern, _)| pattern.allow(&mut allowed));
         let mut https = services.iter().map(|(service, _)| service.is_https());
         let https = https.any(|is| is) || patterns.iter().any(|(pattern, _)| pattern.is_https());
-        let client = Client::new(allowed, https);
+        let services_hosts = services.iter().filter_map(|(service, _)| service.host());
+        let written = services_hosts.chain(patterns.iter().filter_map(|(pattern, _)| pattern.host()));
+        let guard = Guarded::new(allowed).knowing(written.map(str::to_owned).collect());
+        let all_written = patterns.iter().all(|(pattern, _)| pattern.host().is_some());
+        let client = Client::new(guard, https, if all_written { Idle::Kept } else { Idle::Closed });
         if ask.grant.is_some() {
             // A node that asks for it should not learn at its first request that there are no certificates. One that
             // only has a connection of its own may never send any.
@@ -219,6 +223,8 @@ pub struct Request {
     body: WasiBody,
     options: RequestOptions,
     turn: Turn,
+    /// Which part of it was too large, if it fails for that.
+    exceeded: Exceeded,
 }
 
 /// A piece of a reply.
@@ -243,7 +249,8 @@ impl Request {
         let url = Url::parse(&head.uri.to_string()).ok();
         // A user and a password in it would become a header that nobody granted.
         let url = url.filter(|url| url.has_host() && url.username().is_empty() && url.password().is_none());
-        Self { method: head.method, url, headers: head.headers, body, options, turn }
+        let exceeded = Exceeded::default();
+        Self { method: head.method, url, headers: head.headers, body, options, turn, exceeded }
     }
 
     /// The URL as a trace may show it: queries hold keys, and what people wrote.
@@ -302,7 +309,7 @@ impl StreamCall for Request {
         grant: Arc<Grant>,
         pass: Pass,
     ) -> Result<BoxStream<'static, Result<Piece, CallError>>, CallError> {
-        let Self { method, url, mut headers, body, options, turn } = self;
+        let Self { method, url, mut headers, body, options, turn, exceeded } = self;
         if turn.beyond {
             let message = format!(
                 "node {:?} has made its {} requests; raise `limits.requests` of the node if it may make more",
@@ -328,19 +335,17 @@ impl StreamCall for Request {
         let closed = |_| CallError::new(CallErrorKind::Internal, "internal error");
         // Until its head is there: a guest that reads no body before it has all heads would wait for itself.
         let _place = turn.at_once.acquire_owned().await.map_err(closed)?;
-        let attempt = service.map(|service| watched::begin(service.upstream(), &pass)).transpose()?;
+        let mut attempt = service.map(|service| watched::begin(service.upstream(), &pass)).transpose()?;
         if let Some(service) = service {
             service.authenticate(&mut url, &mut headers).await?;
         }
         let mut request = reqwest::Request::new(method, url);
         *request.headers_mut() = headers;
-        *request.body_mut() = Some(client::outgoing(body, turn.bounds.body));
-        match grant.client.send(request, options, turn.bounds.body, pass.deadline.into()).await {
+        let (max_body, deadline) = (turn.bounds.body, pass.deadline.into());
+        let sending = Sending { request, body, options, max_body, deadline, exceeded };
+        match grant.client.send(sending, &mut attempt).await {
             Ok(pieces) => Ok(watched::watched(attempt, pieces.boxed()).boxed()),
-            Err(error) => {
-                watched::failed(attempt, &error);
-                Err(error)
-            }
+            Err(failure) => Err(watched::failed(attempt, failure)),
         }
     }
 }

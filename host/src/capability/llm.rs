@@ -220,8 +220,9 @@ impl HostCall for Chat {
     async fn run(self, grant: Arc<Grant>, pass: Pass) -> Result<Self::Reply, CallError> {
         let To { connection, request } = self.0;
         let backend = grant.backend(&connection, &request.model, &pass)?;
-        let mut meter = Meter::start(&pass, &connection, &request.messages)?;
-        let reply = backend.chat(request, outbound(&grant, pass)).await?;
+        let mut meter = Meter::start(&pass, &connection, [request.messages.as_str()])?;
+        let reply = backend.chat(request, outbound(&grant, pass)).await;
+        let reply = reply.inspect_err(|error| meter.failed(error))?;
         meter.answered(&reply.message, reply.usage);
         Ok(reply)
     }
@@ -264,7 +265,7 @@ impl StreamCall for StreamChat {
             model: seen.model,
             id: seen.id,
             finish_reason: seen.finish_reason.unwrap_or_default(),
-            generated_message: object([("role", json("assistant")), ("content", json(&seen.text))]),
+            generated_message: object([("role", r#""assistant""#), ("content", &json(&seen.text))].into_iter()),
             ..RpcReply::default()
         }
     }
@@ -276,8 +277,9 @@ impl StreamCall for StreamChat {
     ) -> Result<BoxStream<'static, Result<backend::ChatEvent, CallError>>, CallError> {
         let To { connection, request } = self.0;
         let backend = grant.backend(&connection, &request.model, &pass)?;
-        let mut meter = Meter::start(&pass, &connection, &request.messages)?;
-        let events = backend.stream_chat(request, outbound(&grant, pass)).await?;
+        let mut meter = Meter::start(&pass, &connection, [request.messages.as_str()])?;
+        let events = backend.stream_chat(request, outbound(&grant, pass)).await;
+        let events = events.inspect_err(|error| meter.failed(error))?;
         meter.answered("", None);
         let counted = move |event: Result<backend::ChatEvent, CallError>| {
             event.iter().for_each(|event| meter.event(event));
@@ -305,8 +307,8 @@ impl HostCall for Complete {
 
     fn request_facts(&self, grant: Option<&Grant>) -> RpcRequest {
         let To { connection, request } = &self.0;
-        let inputs =
-            arguments([("model", json(&request.model)), ("prompt", json(&request.prompt))], &request.parameters);
+        let (model, prompt) = (json(&request.model), json(&request.prompt));
+        let inputs = arguments([("model", &model), ("prompt", &prompt)], &request.parameters);
         facts(RpcKind::Completion, inputs, &request.model, connection, grant)
     }
 
@@ -325,8 +327,9 @@ impl HostCall for Complete {
     async fn run(self, grant: Arc<Grant>, pass: Pass) -> Result<Self::Reply, CallError> {
         let To { connection, request } = self.0;
         let backend = grant.backend(&connection, &request.model, &pass)?;
-        let mut meter = Meter::start(&pass, &connection, &request.prompt)?;
-        let reply = backend.complete(request, outbound(&grant, pass)).await?;
+        let mut meter = Meter::start(&pass, &connection, [request.prompt.as_str()])?;
+        let reply = backend.complete(request, outbound(&grant, pass)).await;
+        let reply = reply.inspect_err(|error| meter.failed(error))?;
         meter.answered(&reply.text, reply.usage);
         Ok(reply)
     }
@@ -339,8 +342,8 @@ impl HostCall for Embed {
 
     fn request_facts(&self, grant: Option<&Grant>) -> RpcRequest {
         let To { connection, request } = &self.0;
-        let texts = request.inputs.iter().map(|text| json(text)).collect::<Vec<_>>().join(",");
-        let inputs = arguments([("model", json(&request.model)), ("input", format!("[{texts}]"))], &request.parameters);
+        let texts = serde_json::to_string(&request.inputs).expect("a list of texts is JSON");
+        let inputs = arguments([("model", &json(&request.model)), ("input", &texts)], &request.parameters);
         facts(RpcKind::Embedding, inputs, &request.model, connection, grant)
     }
 
@@ -349,7 +352,7 @@ impl HostCall for Embed {
         let vectors = reply
             .vectors
             .iter()
-            .map(|vector| object([("embedding.vector", json(&format!("<{} dimensional vector>", vector.len())))]));
+            .map(|vector| format!(r#"{{"embedding.vector":"<{} dimensional vector>"}}"#, vector.len()));
         let embeddings = format!("[{}]", vectors.collect::<Vec<_>>().join(","));
         RpcReply {
             output: embeddings.clone(),
@@ -363,8 +366,9 @@ impl HostCall for Embed {
     async fn run(self, grant: Arc<Grant>, pass: Pass) -> Result<Self::Reply, CallError> {
         let To { connection, request } = self.0;
         let backend = grant.backend(&connection, &request.model, &pass)?;
-        let mut meter = Meter::start(&pass, &connection, &request.inputs.concat())?;
-        let reply = backend.embed(request, outbound(&grant, pass)).await?;
+        let mut meter = Meter::start(&pass, &connection, request.inputs.iter().map(String::as_str))?;
+        let reply = backend.embed(request, outbound(&grant, pass)).await;
+        let reply = reply.inspect_err(|error| meter.failed(error))?;
         meter.answered("", reply.usage);
         Ok(reply)
     }
@@ -383,7 +387,8 @@ fn outbound(grant: &Grant, mut pass: Pass) -> Outbound {
 
 fn chat_facts(to: &To<backend::ChatRequest>, grant: Option<&Grant>, stream: bool) -> RpcRequest {
     let To { connection, request } = to;
-    let own = [("model", json(&request.model)), ("messages", request.messages.clone()), ("stream", stream.to_string())];
+    let (model, stream) = (json(&request.model), if stream { "true" } else { "false" });
+    let own = [("model", model.as_str()), ("messages", &request.messages), ("stream", stream)];
     facts(RpcKind::Chat, arguments(own, &request.parameters), &request.model, connection, grant)
 }
 
@@ -408,17 +413,22 @@ fn facts(kind: RpcKind, inputs: String, model: &str, connection: &str, grant: Op
 
 /// The arguments of a call as one JSON object. Parameters that are no object are a fault of the request, which the
 /// backend reports; the trace then shows the rest.
-fn arguments<const N: usize>(own: [(&str, String); N], parameters: &str) -> String {
+fn arguments<const N: usize>(own: [(&str, &str); N], parameters: &str) -> String {
     let parameters: IndexMap<String, &RawValue> = serde_json::from_str(parameters).unwrap_or_default();
-    let own = own.into_iter().map(|(name, value)| (name.to_owned(), value));
-    let parameters = parameters.into_iter().map(|(name, value)| (name, value.get().to_owned()));
-    object(own.chain(parameters))
+    object(own.into_iter().chain(parameters.iter().map(|(name, value)| (name.as_str(), value.get()))))
 }
 
-/// A JSON object of names and JSON texts.
-fn object<N: AsRef<str>>(members: impl IntoIterator<Item = (N, String)>) -> String {
-    let members = members.into_iter().map(|(name, value)| format!("{}:{value}", json(name.as_ref())));
-    format!("{{{}}}", members.collect::<Vec<_>>().join(","))
+/// A JSON object of names and JSON texts. Messages can have megabytes, so they are copied once.
+fn object<'a>(members: impl Iterator<Item = (&'a str, &'a str)>) -> String {
+    let members: Vec<_> = members.map(|(name, value)| (json(name), value)).collect();
+    let length = members.iter().map(|(name, value)| name.len() + value.len() + 2).sum::<usize>() + 2;
+    let mut text = String::with_capacity(length);
+    for (name, value) in &members {
+        text.push_str(if text.is_empty() { "{" } else { "," });
+        text.extend([name.as_str(), ":", value]);
+    }
+    text.push_str(if text.is_empty() { "{}" } else { "}" });
+    text
 }
 
 fn json(text: &str) -> String {

@@ -19,7 +19,7 @@ use tokio::time::Instant;
 
 use self::breaker::{Breaker, Change, State, Ticket};
 use self::retry_budget::RetryBudget;
-pub use crate::chance::chance;
+use crate::chance::chance;
 use crate::clock::now;
 use crate::setting::{self, Reader, Setting};
 
@@ -57,8 +57,8 @@ pub static RETRY_RESERVE: Setting = Setting::new("WEIR_RETRY_RESERVE", "10", "an
 /// The most that may be set: beyond it nobody would notice in a day that a service is back.
 const MAX_OPEN: Duration = Duration::from_secs(3600);
 
-/// For how long a service has to be silent so that a caller who goes away tells of a failure. Whoever goes earlier was
-/// perhaps only impatient; a service that takes connections and never answers must be noticed all the same, although most
+/// For how long a service that has been asked has to be silent so that a caller who goes away tells of a failure. Whoever
+/// goes earlier was perhaps only impatient; a service that takes connections and never answers must be noticed all the same, although most
 /// callers give up before we do.
 const SILENCE: Duration = Duration::from_secs(30);
 
@@ -145,7 +145,8 @@ pub struct Refused {
 pub struct Try {
     upstream: Arc<Upstream>,
     ticket: Ticket,
-    began: Instant,
+    /// Since when the service has the request; none: it has not.
+    asked: Option<Instant>,
     /// The service has begun to answer.
     answered: bool,
     /// Taken when the breaker has been told.
@@ -212,7 +213,7 @@ impl Upstream {
             .breaker
             .admit(now())
             .map_err(|wait| Refused { connection: self.connection.clone(), wait })?;
-        Ok(Try { upstream: self.clone(), ticket, began: Instant::now(), answered: false, untold: true })
+        Ok(Try { upstream: self.clone(), ticket, asked: None, answered: false, untold: true })
     }
 
     /// Whether there is budget for one more try. It is spent then.
@@ -240,6 +241,11 @@ impl Upstream {
 }
 
 impl Try {
+    /// The request is sent now. What it waited for before, a place or a token, says nothing about the service.
+    pub fn asked(&mut self) {
+        self.asked = Some(Instant::now());
+    }
+
     /// The service has begun to answer. That is enough to know that it is back; whether the answer comes to its end is
     /// still open, and then counts as that of any other call.
     pub fn answered(&mut self) {
@@ -260,6 +266,12 @@ impl Try {
     /// There is none, or it broke off, or it is no answer.
     pub fn failed(mut self) {
         self.end(false);
+    }
+
+    /// Whoever made it gives it up for a reason of their own, which says nothing about the service however long that was
+    /// silent.
+    pub fn withdrawn(mut self) {
+        self.asked = None;
     }
 
     fn end(&mut self, well: bool) {
@@ -284,7 +296,7 @@ impl Drop for Try {
         if self.answered {
             // Whoever read it wanted no more of it.
             self.end(true);
-        } else if self.began.elapsed() >= SILENCE {
+        } else if self.asked.is_some_and(|asked| asked.elapsed() >= SILENCE) {
             self.end(false);
         } else {
             self.upstream.machines().breaker.abandoned(self.ticket, now());

@@ -47,7 +47,8 @@ impl Model {
         let unavailable = |why: &str| CallError::new(CallErrorKind::Unavailable, why);
         for tries in 0.. {
             let admitted = if tries == 0 { self.upstream.begin() } else { self.upstream.admit() };
-            let Ok(attempt) = admitted else { return Err(unavailable("it is not asked")) };
+            let Ok(mut attempt) = admitted else { return Err(unavailable("it is not asked")) };
+            attempt.asked();
             if self.answers().await {
                 attempt.succeeded();
                 return Ok(());

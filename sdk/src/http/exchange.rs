@@ -140,9 +140,10 @@ fn failed(code: wit::ErrorCode) -> CallError {
         | Code::ConnectionReadTimeout
         | Code::ConnectionWriteTimeout
         | Code::DnsTimeout => (CallErrorKind::Timeout, "the service did not answer in time".to_owned()),
-        Code::HttpRequestBodySize(_) | Code::HttpResponseBodySize(_) | Code::ConnectionLimitReached => {
-            (CallErrorKind::Exhausted, format!("more than a node may use: {code}"))
-        }
+        Code::HttpRequestBodySize(_)
+        | Code::HttpResponseBodySize(_)
+        | Code::HttpResponseHeaderSectionSize(_)
+        | Code::ConnectionLimitReached => (CallErrorKind::Exhausted, format!("more than a node may use: {code}")),
         Code::InternalError(_) | Code::ConfigurationError => (CallErrorKind::Internal, "internal error".to_owned()),
         Code::HttpProtocolError => (CallErrorKind::Protocol, "the service does not speak HTTP as it should".to_owned()),
         other => (CallErrorKind::Unavailable, format!("the service cannot be reached: {other}")),

@@ -1,7 +1,7 @@
 //! What services answer to make a node, or the host, hold more or wait longer than it may; and how many requests one run
 //! makes.
 
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use super::{echo, host, outcomes, raw};
 
 /// A service that writes what it likes to whoever has sent a head. It ends with the test's process.
-pub(super) fn service(answer: impl Fn(&mut TcpStream) -> std::io::Result<()> + Send + Sync + 'static) -> String {
+pub(crate) fn service(answer: impl Fn(&mut TcpStream) -> std::io::Result<()> + Send + Sync + 'static) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     let origin = format!("http://{}", listener.local_addr().expect("an address"));
     let answer = Arc::new(answer);
@@ -97,7 +97,21 @@ async fn a_head_that_is_larger_than_it_may_be_is_no_answer() {
         }
         stream.write_all(b"content-length: 2\r\n\r\nok")
     });
-    check(&large, "timeout: 20s", "ErrorCode::HttpResponse").await;
+    check(&large, "timeout: 20s", "ErrorCode::HttpResponseHeaderSectionSize(Some(65536))").await;
+}
+
+#[tokio::test]
+async fn a_guest_is_told_which_part_is_larger_than_it_may_be() {
+    let service = echo();
+    let node = format!("limits: {{body: 1KiB}}\ngrants: {{http: ['{}']}}", service.origin());
+    let host = host("http_raw", &node).start().await;
+    let mut large = raw("POST", &service.origin(), "/");
+    large["body"] = json!("x".repeat(2000));
+    assert_eq!(outcomes(&host, json!([large])).await, ["ErrorCode::HttpRequestBodySize(Some(1024))"]);
+    let long = raw("GET", &service.origin(), &format!("/{}", "x".repeat(2000)));
+    // Of the answer, the head is there and the beginning of the body.
+    let told = outcomes(&host, json!([long])).await;
+    assert!(told[0].starts_with("200") && told[0].len() < 1100, "{told:?}");
 }
 
 #[tokio::test]
@@ -185,4 +199,34 @@ async fn a_run_has_only_so_many_requests_on_their_way() {
     reply.assert_ok(json!({"answer": vec!["200 ok"; 15]}));
     host.stop().await;
     assert_eq!(most.load(Ordering::SeqCst), 3);
+}
+
+/// How many connections a run makes for three requests to one service under this grant.
+async fn connections(grant: impl FnOnce(&str) -> String) -> usize {
+    let made = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&made);
+    let service = service(move |stream| {
+        counted.fetch_add(1, Ordering::SeqCst);
+        loop {
+            stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok")?;
+            let mut head = Vec::new();
+            while !head.ends_with(b"\r\n\r\n") {
+                let mut byte = [0];
+                stream.read_exact(&mut byte)?;
+                head.extend(byte);
+            }
+        }
+    });
+    let host = host("http_raw", &format!("grants: {{http: ['{}']}}", grant(&service)));
+    let host = host.env("WEIR_HTTP_HOSTS", "127.0.0.1").start().await;
+    assert_eq!(outcomes(&host, json!(vec![raw("GET", &service, "/"); 3])).await, ["200 ok"; 3]);
+    host.stop().await;
+    made.load(Ordering::SeqCst)
+}
+
+#[tokio::test]
+async fn connections_are_kept_only_to_hosts_that_a_grant_names() {
+    assert_eq!(connections(str::to_owned).await, 1);
+    let of_any_host = |origin: &str| format!("http://*:{}", origin.rsplit(':').next().expect("a port"));
+    assert_eq!(connections(of_any_host).await, 3);
 }

@@ -1,12 +1,16 @@
 //! A service that fails for everyone is left alone, and found again.
 
+use std::io::Write;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::Bytes;
 use harness::{Collector, FakeModel, FakeService, HostBuilder, KEY, TestHost, eventually};
 use http::{Response, StatusCode};
-use serde_json::json;
+use serde_json::{Value, json};
+
+use crate::grants::answers::service;
+use crate::grants::{echo, flow, outcomes, raw};
 
 const ANSWER: &str = r#"{"id": "x", "model": "m", "choices": [{"message": {"role": "assistant", "content": "back"},
     "finish_reason": "stop"}], "usage": {"prompt_tokens": 1, "completion_tokens": 1, "total_tokens": 2}}"#;
@@ -275,4 +279,32 @@ async fn a_node_cannot_make_a_sound_service_look_broken() {
         assert_eq!(reply.status, 500, "{}", reply.text());
     }
     assert!(!host.get_admin("/metrics").await.text().contains("state=\"open\"} 1"));
+    host.stop().await;
+    // Nor by bodies that it does not bring to their end.
+    let given_up = |origin: &str, when: &str, headers: Value| {
+        let mut request = raw("POST", origin, "/");
+        request["body"] = json!("some of it");
+        request["gives_up"] = json!(when);
+        request["headers"] = headers;
+        request
+    };
+    let sound = echo();
+    let asks = flow("http_raw", "grants: {http: [{connection: search}]}");
+    let host = TestHost::written("asks", &asks).connection_file("search", &search(&sound.origin())).start().await;
+    let mut requests = vec![given_up(&sound.origin(), "at_once", json!([])); 6];
+    requests.extend(vec![given_up(&sound.origin(), "at_once", json!([["content-length", "20"]])); 6]);
+    requests.push(raw("GET", &sound.origin(), "/x"));
+    let mut expected = vec!["ErrorCode::ConnectionTerminated"; 12];
+    expected.push("200 GET /x");
+    assert_eq!(outcomes(&host, json!(requests)).await, expected);
+    host.stop().await;
+    // Also if the answer has begun.
+    let hasty = service(|stream| {
+        stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\nab")?;
+        // Until the host hangs up.
+        std::io::copy(stream, &mut std::io::sink()).map(|_| ())
+    });
+    let host = TestHost::written("asks", &asks).connection_file("search", &search(&hasty)).start().await;
+    let requests = vec![given_up(&hasty, "after_head", json!([])); 12];
+    assert_eq!(outcomes(&host, json!(requests)).await, ["200 ab"; 12]);
 }

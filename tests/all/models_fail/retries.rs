@@ -36,14 +36,14 @@ async fn a_pause_that_a_service_asks_for_is_kept() {
     let (span, reply, requests) = asked("1").await;
     reply.assert_ok(json!({"answer": "hi"}));
     assert_eq!(requests, 2);
-    check_pause(&span, 1.0, 1.0);
+    check_pause(&span, 1.0, 1.5);
     assert_eq!(span.attributes["http.request.resend_count"], json!(1));
     assert_eq!(span.attributes["weir.retry.asked"], json!(1.0));
     assert_eq!(span.attributes["weir.circuit.state"], json!("closed"));
     let date = httpdate::fmt_http_date(std::time::SystemTime::now() + Duration::from_secs(3));
     let (span, reply, _) = asked(&date).await;
     reply.assert_ok(json!({"answer": "hi"}));
-    check_pause(&span, 0.001, 3.0);
+    check_pause(&span, 0.001, 3.5);
 }
 
 #[tokio::test]

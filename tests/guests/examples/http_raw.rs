@@ -16,6 +16,8 @@ struct Raw {
     headers: Option<Vec<(String, String)>>,
     body: Option<String>,
     trailers: Option<BTreeMap<String, String>>,
+    /// The body is given up instead of finished: at once, or `after_head` of the answer.
+    gives_up: Option<String>,
 }
 
 /// Sends each request and says what came of it: the status and the body, or which part was refused by whom. `at_once`:
@@ -55,6 +57,13 @@ fn send(raw: Raw) -> Result<FutureIncomingResponse, String> {
         let stream = body.write().map_err(|()| "stream")?;
         // Who does not want the body answers without it.
         _ = stream.blocking_write_and_flush(text.as_bytes());
+    }
+    if let Some(when) = raw.gives_up {
+        if when == "after_head" {
+            sent.subscribe().block();
+        }
+        drop(body);
+        return Ok(sent);
     }
     let trailers = match raw.trailers {
         None => None,

@@ -15,24 +15,31 @@ enum Act {
     Hang,
     /// Answers after so long.
     Late(Duration),
+    /// Holds its place whoever waits, as a thread does whose name server is silent.
+    Silent,
 }
 
 #[derive(Debug)]
 struct Played {
     acts: Mutex<Vec<Act>>,
+    /// The places of lookups that are not over.
+    held: Mutex<Vec<Place>>,
     asked: AtomicUsize,
 }
 
 impl Lookup for Played {
-    fn addresses(&self, _: &str) -> BoxFuture<'static, io::Result<Vec<SocketAddr>>> {
+    fn addresses(&self, _: &str, place: Place) -> BoxFuture<'static, io::Result<Vec<SocketAddr>>> {
         self.asked.fetch_add(1, Ordering::SeqCst);
         let mut acts = self.acts.lock().expect("no test panics with it");
         let act = if acts.is_empty() { Act::Hang } else { acts.remove(0) };
+        if let Act::Silent = act {
+            self.held.lock().expect("no test panics with it").push(place);
+        }
         async move {
             match act {
                 Act::Tell(count) => Ok(addresses(count)),
                 Act::Fail => Err(io::Error::other("no such name")),
-                Act::Hang => std::future::pending().await,
+                Act::Hang | Act::Silent => std::future::pending().await,
                 Act::Late(time) => {
                     tokio::time::sleep(time).await;
                     Ok(addresses(1))
@@ -49,13 +56,14 @@ fn addresses(count: usize) -> Vec<SocketAddr> {
 }
 
 fn played(acts: &[Act]) -> (Resolver, Arc<Played>) {
-    let played = Arc::new(Played { acts: Mutex::new(acts.to_vec()), asked: AtomicUsize::new(0) });
+    let played =
+        Arc::new(Played { acts: Mutex::new(acts.to_vec()), held: Mutex::default(), asked: AtomicUsize::new(0) });
     (Resolver::new(played.clone()), played)
 }
 
 /// What a name leads to now.
 async fn ask(resolver: &Resolver) -> Result<usize, String> {
-    resolver.addresses("a.example").await.map(|found| found.len()).map_err(|error| error.to_string())
+    resolver.addresses("a.example", Origin::Written).await.map(|found| found.len()).map_err(|error| error.to_string())
 }
 
 fn asked(played: &Played) -> usize {
@@ -112,7 +120,7 @@ async fn known_addresses_are_used_for_five_minutes_while_nobody_answers() {
     advance(NEGATIVE + TIMEOUT).await;
     assert_eq!(ask(&resolver).await, Err("no answer in time".to_owned()));
     // Another name has none.
-    assert!(resolver.addresses("b.example").await.is_err());
+    assert!(resolver.addresses("b.example", Origin::Written).await.is_err());
 }
 
 #[tokio::test(start_paused = true)]
@@ -151,7 +159,7 @@ async fn names_without_end_are_not_remembered_without_end() {
     let (resolver, _) = played(&[Act::Tell(1)]);
     assert_eq!(ask(&resolver).await, Ok(1));
     let names: Vec<_> = (0..MAX_NAMES * 2).map(|number| format!("{number}.example")).collect();
-    let asked = names.iter().map(|name| resolver.addresses(name));
+    let asked = names.iter().map(|name| resolver.addresses(name, Origin::Chosen));
     assert!(futures_util::future::join_all(asked).await.iter().all(Result::is_err));
     assert_eq!(resolver.all().len(), MAX_NAMES);
     // What was of use is still known.
@@ -159,8 +167,40 @@ async fn names_without_end_are_not_remembered_without_end() {
     assert_eq!(ask(&resolver).await, Ok(1));
 }
 
+/// Asks for twice as many names as there are places, of a name server that never answers.
+async fn ask_in_vain(resolver: &Resolver) {
+    let names: Vec<_> = (0..2 * AT_ONCE).map(|number| format!("{number}.silent.example")).collect();
+    let began = Instant::now();
+    let asked = names.iter().map(|name| resolver.addresses(name, Origin::Chosen));
+    assert!(futures_util::future::join_all(asked).await.iter().all(Result::is_err));
+    assert!(began.elapsed() <= TIMEOUT, "{:?}", began.elapsed());
+}
+
+#[tokio::test(start_paused = true)]
+async fn names_of_a_silent_name_server_do_not_stop_others_once_their_lookups_are_over() {
+    let (resolver, played) = played(&[[Act::Silent; AT_ONCE].as_slice(), &[Act::Tell(1)]].concat());
+    ask_in_vain(&resolver).await;
+    assert_eq!(asked(&played), AT_ONCE);
+    let honest = async || resolver.addresses("honest.example", Origin::Chosen).await.map(|found| found.len());
+    let taken = honest().await.expect_err("every place is taken");
+    assert_eq!(taken.to_string(), "too many names are looked up at the moment");
+    played.held.lock().expect("no test panics with it").clear();
+    // That it could not be asked for was not held against it.
+    assert_eq!(honest().await.ok(), Some(1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn names_that_others_choose_do_not_stop_those_that_are_written_down() {
+    let (resolver, _) = played(&[[Act::Silent; AT_ONCE].as_slice(), &[Act::Tell(1)]].concat());
+    ask_in_vain(&resolver).await;
+    let began = Instant::now();
+    assert_eq!(ask(&resolver).await, Ok(1));
+    assert_eq!(began.elapsed(), Duration::ZERO);
+}
+
 #[tokio::test]
 async fn the_machine_knows_itself() {
-    let found = Resolver::default().addresses("localhost").await.expect("every machine knows this name");
+    let found =
+        Resolver::default().addresses("localhost", Origin::Written).await.expect("every machine knows this name");
     assert!(found.iter().all(|address| address.ip().is_loopback()), "{found:?}");
 }

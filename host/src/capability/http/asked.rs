@@ -132,6 +132,11 @@ impl Methods {
         }
     }
 
+    /// Those of another entry for the same place added to these.
+    pub(super) fn and(self, other: Self) -> Self {
+        Self(self.0.zip(other.0).map(|(methods, others)| methods.into_iter().chain(others).collect()))
+    }
+
     /// Each of them; none: all that there are.
     pub(super) fn each(&self) -> Option<&[Method]> {
         self.0.as_deref()

@@ -1,11 +1,10 @@
 //! What an address in `grants.http` covers: `https://api.example.com`, `https://*.example.com/v1`, `http://10.1.2.3:9000`.
 
 use std::fmt;
-use std::net::IpAddr;
 
 use reqwest::Url;
 
-use crate::address::{Allowed, is_private_name};
+use crate::address::{Allowed, is_private_name, literal};
 
 /// Services by scheme, host, port and the beginning of the path.
 #[derive(Debug, PartialEq, Eq)]
@@ -73,15 +72,16 @@ impl Pattern {
 
     /// The host and the port, if it can only be one inside the operator's network.
     pub(super) fn private_host(&self) -> Option<(&str, u16)> {
-        match &self.host {
-            Host::Exact(host) if is_address(host) || is_private_name(host) => Some((host, self.port)),
-            Host::Exact(_) | Host::Below(_) | Host::Any => None,
-        }
+        let host = self.host().filter(|host| literal(host).is_some() || is_private_name(host));
+        host.map(|host| (host, self.port))
     }
 
-    /// Whether it names one host, and not all of some.
-    pub(super) fn is_exact(&self) -> bool {
-        matches!(self.host, Host::Exact(_))
+    /// The host, if it names one and not all of some.
+    pub(super) fn host(&self) -> Option<&str> {
+        match &self.host {
+            Host::Exact(host) => Some(host),
+            Host::Below(_) | Host::Any => None,
+        }
     }
 
     pub(super) fn is_https(&self) -> bool {
@@ -156,8 +156,4 @@ impl fmt::Display for Host {
             Self::Any => f.write_str("*"),
         }
     }
-}
-
-fn is_address(host: &str) -> bool {
-    host.trim_matches(['[', ']']).parse::<IpAddr>().is_ok()
 }

@@ -5,7 +5,7 @@ use serde::Deserialize;
 use super::Http;
 use super::asked::{self, Asked, Methods, Place, Terms};
 use super::pattern::Pattern;
-use crate::address::{Allowed, refusal};
+use crate::address::{Allowed, literal, refusal};
 use crate::boundary::Capability;
 use crate::boundary::grants::AskError;
 use crate::boundary::policy::Rules;
@@ -63,7 +63,7 @@ impl Rule {
     fn opens(&self, pattern: &Pattern, host: &str, port: u16) -> bool {
         match self {
             Self::Some(Within(Asked { place: Place::Address(outer), .. })) => {
-                outer.is_exact() && outer.contains(pattern)
+                outer.host().is_some() && outer.contains(pattern)
             }
             Self::Everything | Self::Some(_) => false,
             Self::Private(allowed) => allowed.names(host, port),
@@ -108,19 +108,16 @@ pub(super) fn check(asked: &Asked, rules: &Rules<Rule>) -> Result<(), AskError> 
     }
 }
 
-/// What a policy lets a node do at the service of its own connection; none: nothing.
+/// What a policy lets a node do at the service of its own connection, by all of its entries together; none: nothing.
 pub(super) fn of_own(connection: &str, rules: &Rules<Rule>) -> Option<Terms> {
     let place = Place::Connection(connection.to_owned());
-    match rules.entries() {
-        None => Some(Terms::default()),
-        // That the service is told of the trace is for a grant to say.
-        Some(mut entries) => {
-            entries.find_map(|entry| entry.terms(&place)).map(|terms| Terms { trace_context: false, ..terms })
-        }
-    }
+    let Some(entries) = rules.entries() else { return Some(Terms::default()) };
+    let methods = entries.filter_map(|entry| entry.terms(&place)).map(|terms| terms.methods).reduce(Methods::and)?;
+    // That the service is told of the trace is for a grant to say.
+    Some(Terms { methods, trace_context: false })
 }
 
 /// Whether a host is inside the operator's network, and not a public address.
 fn is_inside(host: &str) -> bool {
-    host.trim_matches(['[', ']']).parse().map_or(true, |address| refusal(address).is_some())
+    literal(host).is_none_or(|address| refusal(address).is_some())
 }

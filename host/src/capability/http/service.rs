@@ -109,6 +109,10 @@ impl Service {
         url.origin() == self.base.origin()
     }
 
+    pub(super) fn host(&self) -> Option<&str> {
+        self.base.host_str()
+    }
+
     /// Whether it is asked.
     pub(super) fn upstream(&self) -> &Arc<Upstream> {
         &self.upstream

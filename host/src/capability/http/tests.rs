@@ -270,15 +270,19 @@ fn the_connections_of_an_ask_are_loaded() {
 }
 
 /// Whether a policy of these entries for `http` lets a flow have a grant; the refusal, in part.
-#[track_caller]
-fn check_policy(entries: &[&str], grant: &str, expected: Result<(), &str>) {
+/// A policy of these entries.
+fn rules(entries: &[&str]) -> Rules<Rule> {
     let entry = |(line, said): (usize, &&str)| crate::boundary::policy::Rule {
         what: Rule::read(said).expect("an entry"),
         said: (*said).to_owned(),
         line: line + 2,
     };
-    let rules = Rules::of("p.yaml", Some(1), entries.iter().enumerate().map(entry).collect());
-    let asked = capability().grant(Ask { grant: Some(&format!("[{grant}]")), ..Ask::default() }, &rules);
+    Rules::of("p.yaml", Some(1), entries.iter().enumerate().map(entry).collect())
+}
+
+#[track_caller]
+fn check_policy(entries: &[&str], grant: &str, expected: Result<(), &str>) {
+    let asked = capability().grant(Ask { grant: Some(&format!("[{grant}]")), ..Ask::default() }, &rules(entries));
     let refused = asked.err().map(|errors| errors.iter().map(AskError::to_string).collect::<Vec<_>>());
     match expected {
         Ok(()) => assert_eq!(refused, None, "{entries:?}: {grant}"),
@@ -341,6 +345,19 @@ fn a_policy_bounds_connections_by_name() {
     check_policy(&[r#"{"connection": "two"}"#], one, Err("connection \"one\""));
     check_policy(&[r#""http://a.test""#], one, Err("connection \"one\""));
     check_policy(&[r#"{"connection": "*", "methods": ["GET"]}"#], one, Err("every method to connection \"one\""));
+}
+
+#[test]
+fn entries_for_a_nodes_own_connection_add_up() {
+    let own = |entries: &[&str]| rule::of_own("one", &rules(entries)).map(|terms| terms.methods);
+    let read = r#"{"connection": "one", "methods": ["GET"]}"#;
+    let write = r#"{"connection": "o*", "methods": ["POST"]}"#;
+    let other = r#"{"connection": "two", "methods": ["DELETE"]}"#;
+    let both = own(&[read, other, write]).expect("some of it");
+    let held = [Method::GET, Method::POST, Method::DELETE].map(|method| both.hold(&method));
+    assert_eq!(held, [true, true, false]);
+    assert_eq!(own(&[read, r#""*""#]).expect("all of it").each(), None);
+    assert_eq!(own(&[other]), None);
 }
 
 #[test]

@@ -1,9 +1,9 @@
 //! What requests to a connection's service tell its circuit breaker, which they share with calls of models.
 //!
 //! A node chooses what it asks for and how long it waits, and so it could make a sound service look broken: only what is
-//! beyond its choice counts. No connection, one that breaks, and a gateway that says that nobody is behind it; not a time
-//! that the node has set, nor another status of the service's own. Nothing is sent again: whether that may be done, only
-//! the node knows.
+//! beyond its choice counts. No connection, an answer that breaks off, silence once the whole request is sent, and a
+//! gateway that says that nobody is behind it; not a time that the node has set, nor a request that it leaves unfinished,
+//! nor another status of the service's own. Nothing is sent again: whether that may be done, only the node knows.
 
 use std::sync::Arc;
 
@@ -29,32 +29,67 @@ pub(super) fn begin(upstream: &Arc<Upstream>, pass: &Pass) -> Result<Try, CallEr
     })
 }
 
-/// Tells of a request that came to no good end.
-pub(super) fn failed(attempt: Option<Try>, error: &CallError) {
-    match attempt {
-        Some(attempt) if error.kind == CallErrorKind::Unavailable => attempt.failed(),
-        // A limit of the node, or of ours.
-        attempt => drop(attempt),
+/// A request that came to no good end.
+#[derive(Debug)]
+pub(super) struct Failure {
+    pub(super) error: CallError,
+    pub(super) verdict: Verdict,
+}
+
+/// What a failure tells of the service.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Verdict {
+    /// It is broken, or not there.
+    Fails,
+    /// It said nothing until the node's time was over: how long that was, whoever holds the try knows.
+    Silent,
+    /// Nothing: it is the node's affair, or a limit of ours.
+    Nothing,
+}
+
+impl Failure {
+    pub(super) fn new(verdict: Verdict, kind: CallErrorKind, message: String) -> Self {
+        Self { error: CallError::new(kind, message), verdict }
     }
+
+    /// One that tells nothing of the service.
+    pub(super) fn ours(kind: CallErrorKind, message: String) -> Self {
+        Self::new(Verdict::Nothing, kind, message)
+    }
+}
+
+/// Tells of a request that came to no good end.
+pub(super) fn failed(attempt: Option<Try>, failure: Failure) -> CallError {
+    if let Some(attempt) = attempt {
+        match failure.verdict {
+            Verdict::Fails => attempt.failed(),
+            Verdict::Silent => drop(attempt),
+            Verdict::Nothing => attempt.withdrawn(),
+        }
+    }
+    failure.error
 }
 
 /// The pieces of an answer, of which the breaker is told.
 pub(super) fn watched(
     attempt: Option<Try>,
-    pieces: impl Stream<Item = Result<Piece, CallError>> + Send + Unpin,
+    pieces: impl Stream<Item = Result<Piece, Failure>> + Send + Unpin,
 ) -> impl Stream<Item = Result<Piece, CallError>> + Send {
     stream::unfold((attempt, pieces), |(mut attempt, mut pieces)| async move {
-        let piece = pieces.next().await;
-        match &piece {
-            Some(Ok(Piece::Head(head))) if is_gateways(head.status) => {
-                attempt.take().into_iter().for_each(Try::failed);
+        let piece = match pieces.next().await {
+            Some(Ok(piece)) => piece,
+            Some(Err(failure)) => return Some((Err(failed(attempt.take(), failure)), (attempt, pieces))),
+            None => {
+                attempt.take().into_iter().for_each(Try::succeeded);
+                return None;
             }
-            Some(Ok(Piece::Head(_))) => attempt.iter_mut().for_each(Try::answered),
-            Some(Ok(Piece::Body(_) | Piece::Trailers(_))) => {}
-            Some(Err(error)) => failed(attempt.take(), error),
-            None => attempt.take().into_iter().for_each(Try::succeeded),
+        };
+        match &piece {
+            Piece::Head(head) if is_gateways(head.status) => attempt.take().into_iter().for_each(Try::failed),
+            Piece::Head(_) => attempt.iter_mut().for_each(Try::answered),
+            Piece::Body(_) | Piece::Trailers(_) => {}
         }
-        Some((piece?, (attempt, pieces)))
+        Some((Ok(piece), (attempt, pieces)))
     })
 }
 

@@ -11,6 +11,7 @@ use wasmtime_wasi_http::p2::bindings::LinkOptions;
 use wasmtime_wasi_http::p2::bindings::http::{outgoing_handler, types};
 use wasmtime_wasi_http::{Error, RequestOptions, WasiBody, WasiHttp, WasiHttpCtxView, WasiHttpHooks};
 
+use super::client::{MAX_HEAD, Part};
 use super::{Piece, Request};
 use crate::boundary::error::{CallError, CallErrorKind};
 use crate::boundary::{GuestCalls, Lend, NodeRun};
@@ -41,34 +42,39 @@ impl WasiHttpHooks for NodeRun {
     ) -> Box<dyn Future<Output = Result<Response, Error>> + Send> {
         let turn = self.requests.turn();
         let (beyond, max) = (turn.beyond, turn.bounds.body);
-        let reply = self.start(Request::new(request, options.unwrap_or_default(), turn));
+        let request = Request::new(request, options.unwrap_or_default(), turn);
+        let exceeded = request.exceeded.clone();
+        let reply = self.start(request);
         Box::new(async move {
-            let refused = |failed| if beyond { Error::ConnectionLimitReached } else { error(&failed, max) };
+            let error = move |failed: CallError| error(&failed, max, exceeded.part());
+            let refused = |failed| if beyond { Error::ConnectionLimitReached } else { error(failed) };
             let mut pieces = reply.await.map_err(refused)?;
             let head = match pieces.next().await {
                 Some(Ok(Piece::Head(head))) => head,
-                Some(Err(failed)) => return Err(error(&failed, max)),
+                Some(Err(failed)) => return Err(error(failed)),
                 Some(Ok(Piece::Body(_) | Piece::Trailers(_))) | None => return Err(Error::HttpProtocolError),
             };
-            let body = StreamBody::new(pieces.filter_map(move |piece| ready(frame(piece, max).transpose())));
+            let body =
+                StreamBody::new(pieces.filter_map(move |piece| ready(piece.map_err(&error).map(frame).transpose())));
             let done: Box<dyn Future<Output = _> + Send> = Box::new(async { Ok(()) });
             Ok((http::Response::from_parts(head, body.boxed_unsync()), done))
         })
     }
 }
 
-fn frame(piece: Result<Piece, CallError>, max: usize) -> Result<Option<Frame<bytes::Bytes>>, Error> {
-    match piece.map_err(|failed| error(&failed, max))? {
+fn frame(piece: Piece) -> Option<Frame<bytes::Bytes>> {
+    match piece {
         // It came before.
-        Piece::Head(_) => Ok(None),
-        Piece::Body(bytes) => Ok(Some(Frame::data(bytes))),
-        Piece::Trailers(trailers) => Ok(Some(Frame::trailers(trailers))),
+        Piece::Head(_) => None,
+        Piece::Body(bytes) => Some(Frame::data(bytes)),
+        Piece::Trailers(trailers) => Some(Frame::trailers(trailers)),
     }
 }
 
 /// What a guest sees of a failure, whose bodies may have `max` bytes. `wasi:http` has no place for the message, which is on
 /// the span.
-fn error(error: &CallError, max: usize) -> Error {
+fn error(error: &CallError, max: usize, exceeded: Option<Part>) -> Error {
+    let max = u64::try_from(max).ok();
     match error.kind {
         CallErrorKind::NotGranted => Error::HttpRequestDenied,
         CallErrorKind::NotFound => Error::DestinationNotFound,
@@ -76,7 +82,11 @@ fn error(error: &CallError, max: usize) -> Error {
         CallErrorKind::Unavailable | CallErrorKind::Unauthenticated => Error::DestinationUnavailable,
         CallErrorKind::Timeout => Error::HttpResponseTimeout,
         CallErrorKind::Cancelled => Error::ConnectionTerminated,
-        CallErrorKind::Exhausted => Error::HttpResponseBodySize(u64::try_from(max).ok()),
+        CallErrorKind::Exhausted => match exceeded {
+            Some(Part::RequestBody) => Error::HttpRequestBodySize(max),
+            Some(Part::ResponseHead) => Error::HttpResponseHeaderSectionSize(u32::try_from(MAX_HEAD).ok()),
+            Some(Part::ResponseBody) | None => Error::HttpResponseBodySize(max),
+        },
         CallErrorKind::RateLimited | CallErrorKind::Rejected | CallErrorKind::Protocol => Error::HttpProtocolError,
         CallErrorKind::Internal => Error::InternalError(None),
     }

@@ -14,18 +14,17 @@ mod stream;
 pub(crate) mod tests;
 
 use std::fmt;
-use std::net::IpAddr;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use futures_util::FutureExt;
 use http::HeaderMap;
 use http::header::CONTENT_TYPE;
-use reqwest::{Client, Response, Url, redirect};
+use reqwest::{Client, Response, Url};
 use tokio::time::{Instant, sleep, timeout_at};
 
 use self::endpoint::{Endpoint, Operation};
-pub use self::failure::Upstream;
+pub use self::failure::Refusal;
 use self::failure::{Broken, Failure, Verdict};
 pub use self::patience::Limits;
 use self::patience::Stop;
@@ -33,12 +32,14 @@ use super::backend::{
     Backend, ChatReply, ChatRequest, ChatStream, CompletionReply, CompletionRequest, EmbeddingReply, EmbeddingRequest,
     Object, Outbound, Reply, resolve_model,
 };
-use crate::address::Resolver;
+use crate::address::{self, Resolver};
 use crate::boundary::error::{CallError, Pause};
 use crate::boundary::facts::{Retry, Unasked};
+use crate::capability::client;
 use crate::capability::connection::{Connection, Problem};
 use crate::capability::upstream::breaker::State;
 use crate::capability::upstream::{self, Try};
+use crate::chance::chance;
 use crate::identity::Identity;
 
 /// How much of a refusal's body is read, in bytes. Only its message is of use, and that is cut to 1 KiB.
@@ -77,7 +78,7 @@ impl OpenAi {
     ) -> Result<Self, Problem> {
         let problem = |what: String| Problem::new(&connection.origin, what).of(&connection.name);
         let endpoint = Endpoint::build(connection, identity).map_err(problem)?;
-        let client = client(&endpoint.base, &limits).map_err(problem)?;
+        let client = connecting(&endpoint.base, &limits).map_err(problem)?;
         Ok(Self(Arc::new(Service { name: connection.name.clone(), endpoint, client, limits, upstream })))
     }
 }
@@ -184,7 +185,7 @@ impl Service {
         })?;
         let mut tries = 0;
         loop {
-            let failure = match self.attempt(url.clone(), headers.clone(), body.clone(), deadline).await {
+            let failure = match self.attempt(url.clone(), headers.clone(), body.clone(), deadline, &mut attempt).await {
                 Ok(response) => {
                     attempt.answered();
                     return Ok((response, attempt));
@@ -213,7 +214,7 @@ impl Service {
             outbound.tries.asked(after);
         }
         let left = deadline.saturating_duration_since(Instant::now());
-        let pause = self.limits.pause(tries, failure.again, left, upstream::chance())?;
+        let pause = self.limits.pause(tries, failure.again, left, chance())?;
         // It may have opened by this very failure.
         if self.upstream.state() == State::Open {
             return Err(Stop::Circuit);
@@ -230,13 +231,21 @@ impl Service {
         Ok(attempt)
     }
 
-    async fn attempt(&self, url: Url, headers: HeaderMap, body: Bytes, deadline: Instant) -> Result<Response, Failure> {
+    async fn attempt(
+        &self,
+        url: Url,
+        headers: HeaderMap,
+        body: Bytes,
+        deadline: Instant,
+        attempt: &mut Try,
+    ) -> Result<Response, Failure> {
         let until = deadline.min(Instant::now() + self.limits.first_byte);
         let headers = match timeout_at(until, self.endpoint.authorize(headers)).await {
             Ok(Ok(headers)) => headers,
             Ok(Err(why)) => return Err(Failure::no_token(&self.name, &why)),
             Err(_) => return Err(Failure::silent(&self.name, Verdict::Nothing)),
         };
+        attempt.asked();
         let request = self.client.post(url).headers(headers).body(body).send();
         let response = match timeout_at(until, request).await {
             Ok(Ok(response)) => response,
@@ -252,8 +261,8 @@ impl Service {
         let headers = response.headers().clone();
         // A refusal that breaks off is a refusal all the same.
         let body = self.read(response, MAX_REFUSAL, until).await.unwrap_or_default();
-        let upstream = self.endpoint.redacted(Upstream::read(&body));
-        Err(Failure::refused(status, &headers, &upstream))
+        let refusal = self.endpoint.redacted(Refusal::read(&body));
+        Err(Failure::refused(status, &headers, &refusal))
     }
 
     /// Reads the body of a response, of which it takes no more than `limit` bytes.
@@ -283,7 +292,7 @@ impl Service {
     fn not_understood(&self, wrong: body::Wrong) -> CallError {
         match wrong {
             body::Wrong::Shape(expected) => failure::not_understood(expected),
-            body::Wrong::Refusal(upstream) => failure::not_understood(self.endpoint.redacted(upstream).said()),
+            body::Wrong::Refusal(refusal) => failure::not_understood(self.endpoint.redacted(refusal).said()),
         }
     }
 }
@@ -299,33 +308,24 @@ fn concluded(attempt: Try, broken: Broken) -> CallError {
 }
 
 /// An HTTP client for one service.
-fn client(base: &Url, limits: &Limits) -> Result<Client, String> {
-    // reqwest takes the provider of the process, and the exporters' clients do, too. That somebody has installed one
-    // already serves as well.
-    _ = rustls::crypto::ring::default_provider().install_default();
-    let mut builder = Client::builder()
-        .user_agent(concat!("weir/", env!("CARGO_PKG_VERSION")))
+fn connecting(base: &Url, limits: &Limits) -> Result<Client, String> {
+    let mut builder = client::builder()
         .connect_timeout(limits.connect)
         .dns_resolver(Resolver::default())
-        .pool_max_idle_per_host(limits.idle_connections)
-        .redirect(redirect::Policy::none());
+        .pool_max_idle_per_host(limits.idle_connections);
     if base.scheme() == "http" {
-        // No certificates are needed, so an image without any will do.
-        builder = builder.tls_certs_only([]);
+        builder = client::without_certificates(builder);
     }
     if is_loopback(base) {
         // reqwest honours `HTTP_PROXY` and `HTTPS_PROXY`; a model on this machine is not behind one.
         builder = builder.no_proxy();
     }
-    builder.build().map_err(|_| {
-        "no HTTPS client can be made: no root certificates are found; install ca-certificates or set SSL_CERT_FILE"
-            .to_owned()
-    })
+    client::build(builder)
 }
 
 fn is_loopback(base: &Url) -> bool {
-    let host = base.host_str().unwrap_or_default().trim_matches(['[', ']']);
-    host == "localhost" || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
+    let host = base.host_str().unwrap_or_default();
+    host == "localhost" || address::literal(host).is_some_and(|address| address.is_loopback())
 }
 
 /// What the service says it sends, without parameters; empty if it does not say.

@@ -13,12 +13,13 @@
 use std::time::{Duration, Instant};
 
 use super::window::Window;
+use crate::chance::spread;
 
 /// For how long calls are counted.
 const WINDOW: Duration = Duration::from_secs(10);
 /// Of fewer calls a share says nothing.
 const MIN_CALLS: u64 = 20;
-/// The time for which it is open is spread by so much, up and down: hosts that lost a service together do not come back
+/// The time for which it is open is spread by so much, up and down, and only down from the longest: hosts that lost a service together do not come back
 /// together.
 const JITTER: f64 = 0.2;
 
@@ -174,8 +175,9 @@ impl Breaker {
                 return None;
             }
         }
-        let doubled = self.config.open.saturating_mul(2_u32.saturating_pow(self.opened)).min(self.config.max_open);
-        let time = doubled.mul_f64(1.0 - JITTER + 2.0 * JITTER * chance.clamp(0.0, 1.0)).min(self.config.max_open);
+        let longest = self.config.max_open;
+        let doubled = self.config.open.saturating_mul(2_u32.saturating_pow(self.opened)).min(longest);
+        let time = spread(doubled, JITTER, longest, chance);
         self.phase = Phase::Open { until: now + time, time };
         self.generation += 1;
         self.opened = self.opened.saturating_add(1);

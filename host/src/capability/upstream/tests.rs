@@ -47,7 +47,8 @@ async fn a_caller_that_goes_away_tells_of_a_failure_only_after_a_long_silence() 
         drop(upstream.begin().expect("closed"));
     }
     for _ in 0..5 {
-        let silent = upstream.begin().expect("closed");
+        let mut silent = upstream.begin().expect("closed");
+        silent.asked();
         advance(SILENCE).await;
         drop(silent);
     }
@@ -58,12 +59,36 @@ async fn a_caller_that_goes_away_tells_of_a_failure_only_after_a_long_silence() 
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_try_that_was_not_sent_or_was_given_up_on_purpose_tells_of_nothing() {
+    let upstream = upstream();
+    for _ in 0..20 {
+        let held_up = upstream.begin().expect("closed");
+        advance(SILENCE).await;
+        drop(held_up);
+        let mut late = upstream.begin().expect("closed");
+        advance(SILENCE).await;
+        late.asked();
+        drop(late);
+        let mut given_up = upstream.begin().expect("closed");
+        given_up.asked();
+        advance(SILENCE).await;
+        given_up.withdrawn();
+    }
+    assert_eq!(upstream.state(), State::Closed);
+    fail(&upstream);
+    advance(OPEN).await;
+    upstream.begin().expect("the probe").withdrawn();
+    assert!(upstream.begin().is_ok(), "the next one is the probe");
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_answer_that_nobody_reads_to_its_end_is_one() {
     let upstream = upstream();
     for _ in 0..4 {
         upstream.begin().expect("closed").failed();
     }
     let mut left = upstream.begin().expect("closed");
+    left.asked();
     left.answered();
     advance(SILENCE).await;
     drop(left);

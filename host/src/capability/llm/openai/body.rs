@@ -3,14 +3,17 @@
 //! Reading is lenient where services differ (absent ids, null usage, no counts) and strict where a guest would be
 //! misled (no choice, a vector too few).
 
+use std::fmt;
+
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use serde::Deserialize;
-use serde_json::Value;
+use serde::de::value::SeqAccessDeserializer;
+use serde::de::{self, SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer};
 use serde_json::value::{RawValue, to_raw_value};
 
 use super::super::backend::{ChatDelta, ChatReply, CompletionReply, EmbeddingReply, Object, Usage};
-use super::failure::Upstream;
+use super::failure::Refusal;
 
 /// A body that is not what was asked for, though the status says success.
 #[derive(Debug, PartialEq, Eq)]
@@ -18,7 +21,7 @@ pub enum Wrong {
     /// It has another shape; what was expected.
     Shape(&'static str),
     /// It is an error.
-    Refusal(Upstream),
+    Refusal(Refusal),
 }
 
 /// Makes a chat request one for a streamed answer, with its usage at the end if the service can do that.
@@ -45,7 +48,7 @@ const CHUNK: &str = "the stream has an event that is no chat completion chunk";
 /// # Errors
 /// It is no chat completion, or an error.
 pub fn chat_reply(body: &[u8]) -> Result<ChatReply, Wrong> {
-    let reply: Answer<ChatChoice<'_>> = read(body, CHAT)?;
+    let reply: Answer<'_, ChatChoice<'_>> = read(body, CHAT)?;
     let choice = first(reply.choices, |choice| choice.index, "the reply has no choice")?;
     Ok(ChatReply {
         id: reply.id.unwrap_or_default(),
@@ -60,7 +63,7 @@ pub fn chat_reply(body: &[u8]) -> Result<ChatReply, Wrong> {
 /// # Errors
 /// It is no completion, or an error.
 pub fn completion_reply(body: &[u8]) -> Result<CompletionReply, Wrong> {
-    let reply: Answer<TextChoice> = read(body, COMPLETION)?;
+    let reply: Answer<'_, TextChoice> = read(body, COMPLETION)?;
     let choice = first(reply.choices, |choice| choice.index, "the reply has no choice")?;
     Ok(CompletionReply {
         id: reply.id.unwrap_or_default(),
@@ -77,7 +80,7 @@ pub fn completion_reply(body: &[u8]) -> Result<CompletionReply, Wrong> {
 /// # Errors
 /// It is no list of as many embeddings, or an error.
 pub fn embedding_reply(body: &[u8], count: usize) -> Result<EmbeddingReply, Wrong> {
-    let reply: Embeddings = read(body, "the reply is no list of embeddings")?;
+    let reply: Embeddings<'_> = read(body, "the reply is no list of embeddings")?;
     let mut data = reply.data;
     data.sort_by_key(|embedding| embedding.index);
     if data.len() != count {
@@ -101,7 +104,7 @@ pub struct Chunk {
 /// # Errors
 /// It is no piece of a chat completion, or an error.
 pub fn chunk(data: &str) -> Result<Chunk, Wrong> {
-    let chunk: Answer<DeltaChoice<'_>> = read(data.as_bytes(), CHUNK)?;
+    let chunk: Answer<'_, DeltaChoice<'_>> = read(data.as_bytes(), CHUNK)?;
     // Only the first choice is passed on, as with a whole reply.
     let choice = chunk.choices.into_iter().find(|choice| choice.index == 0);
     Ok(Chunk {
@@ -113,18 +116,25 @@ pub fn chunk(data: &str) -> Result<Chunk, Wrong> {
 }
 
 /// A body of type `T`; else, if it is an error or anything else, what is wrong.
-fn read<'a, T: Deserialize<'a>>(body: &'a [u8], expected: &'static str) -> Result<T, Wrong> {
+fn read<'a, T: Reply<'a> + Deserialize<'a>>(body: &'a [u8], expected: &'static str) -> Result<T, Wrong> {
     #[derive(Deserialize)]
-    struct Refusal {
-        error: Value,
+    struct Refused<'a> {
+        #[serde(borrow)]
+        error: Option<&'a RawValue>,
     }
+    let refused =
+        |error: &RawValue| Wrong::Refusal(Refusal::of(&serde_json::from_str(error.get()).unwrap_or_default()));
     // What derives `Deserialize` would take a list as well.
     if !body.trim_ascii_start().starts_with(b"{") {
         return Err(Wrong::Shape(expected));
     }
-    match serde_json::from_slice::<Refusal>(body) {
-        Ok(Refusal { error }) if !error.is_null() => Err(Wrong::Refusal(Upstream::of(&error))),
-        _ => serde_json::from_slice(body).map_err(|_| Wrong::Shape(expected)),
+    match serde_json::from_slice::<T>(body) {
+        Ok(reply) => reply.error().map_or(Ok(()), |error| Err(refused(error))).map(|()| reply),
+        // Mostly an error has nothing of a reply beside it.
+        Err(_) => Err(match serde_json::from_slice(body) {
+            Ok(Refused { error: Some(error) }) => refused(error),
+            Ok(Refused { error: None }) | Err(_) => Wrong::Shape(expected),
+        }),
     }
 }
 
@@ -146,13 +156,26 @@ fn first<T>(choices: Vec<T>, index: fn(&T) -> u64, expected: &'static str) -> Re
     choices.into_iter().min_by_key(index).ok_or(Wrong::Shape(expected))
 }
 
+/// What may be an error all the same.
+trait Reply<'a> {
+    fn error(&self) -> Option<&'a RawValue>;
+}
+
 /// What replies and chunks have in common.
 #[derive(Deserialize)]
-struct Answer<C> {
+struct Answer<'a, C> {
+    #[serde(borrow)]
+    error: Option<&'a RawValue>,
     id: Option<String>,
     model: Option<String>,
     choices: Vec<C>,
     usage: Option<Counted>,
+}
+
+impl<'a, C> Reply<'a> for Answer<'a, C> {
+    fn error(&self) -> Option<&'a RawValue> {
+        self.error
+    }
 }
 
 #[derive(Deserialize)]
@@ -196,10 +219,18 @@ impl TryFrom<DeltaChoice<'_>> for ChatDelta {
 }
 
 #[derive(Deserialize)]
-struct Embeddings {
+struct Embeddings<'a> {
+    #[serde(borrow)]
+    error: Option<&'a RawValue>,
     model: Option<String>,
     data: Vec<Embedding>,
     usage: Option<Counted>,
+}
+
+impl<'a> Reply<'a> for Embeddings<'a> {
+    fn error(&self) -> Option<&'a RawValue> {
+        self.error
+    }
 }
 
 #[derive(Deserialize)]
@@ -210,11 +241,38 @@ struct Embedding {
 }
 
 /// Servers that imitate OpenAI's often know no base64 and send numbers all the same.
-#[derive(Deserialize)]
-#[serde(untagged)]
 enum Vector {
     Base64(String),
     Floats(Vec<f32>),
+}
+
+impl<'de> Deserialize<'de> for Vector {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(Written)
+    }
+}
+
+/// Takes a [`Vector`] as it is written. What is derived for either would keep each number as a value of any kind first.
+struct Written;
+
+impl<'de> Visitor<'de> for Written {
+    type Value = Vector;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a vector as base64 or as numbers")
+    }
+
+    fn visit_str<E: de::Error>(self, text: &str) -> Result<Vector, E> {
+        Ok(Vector::Base64(text.to_owned()))
+    }
+
+    fn visit_string<E: de::Error>(self, text: String) -> Result<Vector, E> {
+        Ok(Vector::Base64(text))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, seq: A) -> Result<Vector, A::Error> {
+        Vec::deserialize(SeqAccessDeserializer::new(seq)).map(Vector::Floats)
+    }
 }
 
 impl Vector {
@@ -328,7 +386,7 @@ mod tests {
         assert_eq!(chunk("{}"), Err(Wrong::Shape(CHUNK)));
         assert_eq!(chunk("not json"), Err(Wrong::Shape(CHUNK)));
         assert_eq!(chunk("[1]"), Err(Wrong::Shape(CHUNK)));
-        let overloaded = Upstream { message: "overloaded".to_owned(), code: "server_error".to_owned() };
+        let overloaded = Refusal { message: "overloaded".to_owned(), code: "server_error".to_owned() };
         let refusal = chunk(r#"{"error":{"message":"overloaded","type":"server_error","code":null}}"#);
         assert_eq!(refusal, Err(Wrong::Refusal(overloaded)));
     }

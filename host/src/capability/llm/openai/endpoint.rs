@@ -5,7 +5,7 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 use reqwest::Url;
 
 use super::super::caller::CALLED_FROM;
-use super::failure::Upstream;
+use super::failure::Refusal;
 use crate::capability::connection::{Connection, Kind, Secret};
 use crate::identity::{Identity, NoToken};
 
@@ -158,13 +158,13 @@ impl Endpoint {
     }
 
     /// Without what some services quote when they refuse it: the key or the token.
-    pub(super) fn redacted(&self, upstream: Upstream) -> Upstream {
+    pub(super) fn redacted(&self, refusal: Refusal) -> Refusal {
         let message = match &self.credential {
-            Credential::Nothing => upstream.message,
-            Credential::Key(key) => key.strike(&upstream.message),
-            Credential::Identity(identity) => identity.strike(&upstream.message),
+            Credential::Nothing => refusal.message,
+            Credential::Key(key) => key.strike(&refusal.message),
+            Credential::Identity(identity) => identity.strike(&refusal.message),
         };
-        Upstream { message, ..upstream }
+        Refusal { message, ..refusal }
     }
 
     /// All headers of a request: those that came with the call, and ours, which win.

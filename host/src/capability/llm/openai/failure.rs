@@ -54,21 +54,21 @@ pub(super) struct Broken {
 
 impl Failure {
     /// The service answered with a status that is no success.
-    pub(super) fn refused(status: StatusCode, headers: &HeaderMap, upstream: &Upstream) -> Self {
-        let message = match (upstream.message.as_str(), status.canonical_reason()) {
+    pub(super) fn refused(status: StatusCode, headers: &HeaderMap, refusal: &Refusal) -> Self {
+        let message = match (refusal.message.as_str(), status.canonical_reason()) {
             ("", Some(reason)) => reason,
             ("", None) => "no message",
             (message, _) => message,
         };
-        let kind = kind(status, &upstream.code);
+        let kind = kind(status, &refusal.code);
         let detail = format!("Error code: {} - {message}", status.as_u16());
-        let error = match hints::of(status, &upstream.message) {
+        let error = match hints::of(status, &refusal.message) {
             Some(hint) => said(class(status), kind, &hint.with(&detail), ""),
             None => told(class(status), kind, &detail),
         };
         let again = match status.as_u16() {
             // An account without credit has none in a second either.
-            429 if upstream.code == "insufficient_quota" => Again::Never,
+            429 if refusal.code == "insufficient_quota" => Again::Never,
             // Some services could not make of the model's words what was asked for; the next answer may do. Others mean
             // the request, which stays as it is.
             422 => Again::Twice,
@@ -152,20 +152,20 @@ pub(super) fn not_understood(detail: &str) -> CallError {
 }
 
 /// An error that a stream reports after it has begun.
-pub(super) fn reported(upstream: &Upstream) -> CallError {
-    let kind = if is_filtered(&upstream.code) { CallErrorKind::Rejected } else { CallErrorKind::Unavailable };
-    told("APIError", kind, upstream.said())
+pub(super) fn reported(refusal: &Refusal) -> CallError {
+    let kind = if is_filtered(&refusal.code) { CallErrorKind::Rejected } else { CallErrorKind::Unavailable };
+    told("APIError", kind, refusal.said())
 }
 
 /// What a service says about its refusal.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Upstream {
+pub struct Refusal {
     /// Empty if it says nothing that is meant for people.
     pub message: String,
     pub code: String,
 }
 
-impl Upstream {
+impl Refusal {
     /// What it says to people, if only that it says nothing.
     pub(super) fn said(&self) -> &str {
         if self.message.is_empty() { "an error without a message" } else { &self.message }
@@ -286,8 +286,8 @@ mod tests {
 
     #[track_caller]
     fn check(status: u16, body: &str, kind: CallErrorKind, again: Again, message: &str) {
-        let upstream = Upstream::read(body.as_bytes());
-        let failure = Failure::refused(StatusCode::from_u16(status).unwrap(), &HeaderMap::new(), &upstream);
+        let refusal = Refusal::read(body.as_bytes());
+        let failure = Failure::refused(StatusCode::from_u16(status).unwrap(), &HeaderMap::new(), &refusal);
         let message = format!("OpenAI API hits {message} [Error reference: {REFERENCE}]");
         assert_eq!(failure.error, CallError::new(kind, message).with_status(status));
         assert_eq!(failure.again, again);
@@ -318,8 +318,8 @@ mod tests {
     #[test]
     fn a_hint_needs_no_reference() {
         let body = r#"{"error": {"message": "Principal does not have access to API/Operation."}}"#;
-        let upstream = Upstream::read(body.as_bytes());
-        let failure = Failure::refused(StatusCode::UNAUTHORIZED, &HeaderMap::new(), &upstream);
+        let refusal = Refusal::read(body.as_bytes());
+        let failure = Failure::refused(StatusCode::UNAUTHORIZED, &HeaderMap::new(), &refusal);
         let start = "OpenAI API hits AuthenticationError: Principal does not have access to API/Operation. If you are";
         assert!(failure.error.message.starts_with(start), "{}", failure.error.message);
         assert!(!failure.error.message.contains(REFERENCE));
@@ -381,8 +381,8 @@ mod tests {
 
     #[test]
     fn a_long_message_is_cut_to_one_kibibyte() {
-        let upstream = Upstream { message: "ä".repeat(4000), code: String::new() };
-        let message = Failure::refused(StatusCode::BAD_GATEWAY, &HeaderMap::new(), &upstream).after(2).message;
+        let refusal = Refusal { message: "ä".repeat(4000), code: String::new() };
+        let message = Failure::refused(StatusCode::BAD_GATEWAY, &HeaderMap::new(), &refusal).after(2).message;
         assert!(message.len() <= MAX_MESSAGE && message.len() > MAX_MESSAGE - 8, "{} bytes", message.len());
         assert!(
             message.starts_with("Exceed max retry times. OpenAI API hits InternalServerError: Error code: 502 - ää")

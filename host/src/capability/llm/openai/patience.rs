@@ -7,6 +7,7 @@
 
 use std::time::Duration;
 
+use crate::chance::spread;
 use crate::setting::{self, Reader, Setting};
 
 /// Longest pause between two tries that we choose. The original begins with 3 s and ends with 60 s, which is more than
@@ -62,7 +63,8 @@ pub struct Limits {
     pub idle: Duration,
     /// See `RETRIES`.
     pub retries: u32,
-    /// The pause before the first further try; it doubles with each, ± 50 %, up to 8 s. 500 ms.
+    /// The pause before the first further try; it doubles with each, ± 50 %, up to 8 s. A service that asks for a pause
+    /// gets that, and up to as much or so much more. 500 ms.
     pub back_off: Duration,
     /// Bytes: see `MAX_REPLY`.
     pub max_reply: usize,
@@ -151,16 +153,19 @@ impl Limits {
     /// # Errors
     /// There shall be no further try.
     pub(crate) fn pause(&self, tries: u32, again: Again, left: Duration, chance: f64) -> Result<Duration, Stop> {
+        let doubled = self.back_off.saturating_mul(2_u32.saturating_pow(tries)).min(MAX_BACK_OFF);
         let pause = match again {
             Again::Never => return Err(Stop::Never),
             _ if tries >= self.retries => return Err(Stop::Tries),
             Again::After(asked) if asked > MAX_ASKED => return Err(Stop::Asked),
-            Again::After(asked) => asked,
-            Again::Twice if tries >= 2 => return Err(Stop::Tries),
-            Again::Soon | Again::Twice => {
-                let doubled = self.back_off.saturating_mul(2_u32.saturating_pow(tries)).min(MAX_BACK_OFF);
-                doubled.mul_f64(0.5 + chance).min(MAX_BACK_OFF)
+            Again::After(asked) => {
+                // Many were told the same: all back in the same moment, they would be told so again. No later than may be,
+                // and with time for an answer.
+                let room = MAX_ASKED.min(left).saturating_sub(asked) / 2;
+                asked + room.min(asked).min(doubled).mul_f64(chance)
             }
+            Again::Twice if tries >= 2 => return Err(Stop::Tries),
+            Again::Soon | Again::Twice => spread(doubled, 0.5, MAX_BACK_OFF, chance),
         };
         if pause < left { Ok(pause) } else { Err(Stop::Deadline) }
     }
@@ -189,7 +194,8 @@ mod tests {
 
     #[test]
     fn the_pause_doubles_up_to_eight_seconds() {
-        for (tries, expected) in [500, 1000, 2000, 4000, 8000, 8000].into_iter().enumerate() {
+        // Of the last ones, 8 s is the end of the spread, and this the middle.
+        for (tries, expected) in [500, 1000, 2000, 4000, 6000, 6000].into_iter().enumerate() {
             check_pause(u32::try_from(tries).unwrap(), Again::Soon, LONG, 0.5, Ok(expected));
         }
     }
@@ -198,7 +204,20 @@ mod tests {
     fn the_pause_is_spread_by_half() {
         check_pause(0, Again::Soon, LONG, 0.0, Ok(250));
         check_pause(0, Again::Soon, LONG, 1.0, Ok(750));
+        check_pause(8, Again::Soon, LONG, 0.0, Ok(4000));
         check_pause(8, Again::Soon, LONG, 1.0, Ok(8000));
+    }
+
+    #[test]
+    fn who_was_told_when_to_come_does_not_come_in_the_same_moment() {
+        let second = Again::After(Duration::from_secs(1));
+        for (chance, expected) in [(0.0, 1000), (0.5, 1250), (1.0, 1500)] {
+            check_pause(0, second, LONG, chance, Ok(expected));
+        }
+        check_pause(0, Again::After(Duration::from_millis(10)), LONG, 1.0, Ok(20));
+        // As far as there is time.
+        check_pause(0, second, Duration::from_millis(1200), 1.0, Ok(1100));
+        check_pause(0, Again::After(Duration::from_millis(29_800)), LONG, 1.0, Ok(29_900));
     }
 
     #[test]
@@ -248,7 +267,10 @@ mod tests {
                 let Ok(pause) = limits.pause(tries, again, left, chance) else { break };
                 match again {
                     Again::Never => prop_assert!(false, "it will not pass"),
-                    Again::After(asked) => prop_assert!(pause == asked && asked <= MAX_ASKED),
+                    Again::After(asked) => {
+                        let middle = limits.back_off.mul_f64(2_f64.powi(tries.cast_signed())).min(MAX_BACK_OFF);
+                        prop_assert!(pause >= asked && pause <= asked + middle.min(asked) && pause <= MAX_ASKED);
+                    }
                     Again::Soon | Again::Twice => {
                         let middle = limits.back_off.mul_f64(2_f64.powi(tries.cast_signed())).min(MAX_BACK_OFF);
                         prop_assert!(pause >= middle.mul_f64(0.5) && pause <= middle.mul_f64(1.5).min(MAX_BACK_OFF));

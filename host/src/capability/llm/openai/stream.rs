@@ -137,8 +137,8 @@ impl Answer {
     fn wrong(&self, wrong: body::Wrong) -> Broken {
         match wrong {
             // Here a service has no status to report with: its error is one of the service, not of its words.
-            body::Wrong::Refusal(upstream) => {
-                let error = failure::reported(&self.service.endpoint.redacted(upstream));
+            body::Wrong::Refusal(refusal) => {
+                let error = failure::reported(&self.service.endpoint.redacted(refusal));
                 // A filter finds fault with the words, and so the service works.
                 let by_service = error.kind != CallErrorKind::Rejected;
                 Broken { error, by_service }
