@@ -8,6 +8,11 @@ use super::format::{Entry, Found, Header, Scan, record_size};
 use super::index::{Pending, Place, Segment};
 use super::{Sequence, State};
 
+/// How many sequences are passed over if a file cannot be read: it may be readable again later, and what came meanwhile must
+/// not have the sequences of what it holds. Only records that were refused since the last one that is known come between, and
+/// of them there are never so many.
+const UNKNOWN: u64 = 1 << 32;
+
 const SUFFIX: &str = ".journal";
 
 /// The file of a segment. Names of the same length, so that people see them in their order.
@@ -24,11 +29,14 @@ fn number_of(name: &str) -> Option<u64> {
 pub(super) fn read(disk: &dyn Disk, visit: &mut dyn FnMut(Sequence, &[u8])) -> io::Result<State> {
     let mut numbers: Vec<u64> = disk.list()?.iter().filter_map(|name| number_of(name)).collect();
     numbers.sort_unstable();
-    let mut reading = Reading { disk, visit, state: State::default(), delivered: BTreeSet::new() };
+    let mut reading = Reading { disk, visit, state: State::default(), delivered: BTreeSet::new(), unread: 0 };
     for number in numbers {
-        reading.segment(number)?;
+        reading.segment(number);
     }
-    let Reading { mut state, delivered, .. } = reading;
+    let Reading { mut state, delivered, unread, .. } = reading;
+    if unread > 0 {
+        state.next = state.next.saturating_add(UNKNOWN);
+    }
     for sequence in delivered {
         state.index.remove(sequence);
     }
@@ -40,12 +48,17 @@ struct Reading<'a> {
     visit: &'a mut dyn FnMut(Sequence, &[u8]),
     state: State,
     delivered: BTreeSet<Sequence>,
+    /// Files that could not be read.
+    unread: usize,
 }
 
 impl Reading<'_> {
-    fn segment(&mut self, number: u64) -> io::Result<()> {
+    fn segment(&mut self, number: u64) {
         let name = file_name(number);
-        let file = self.disk.read(&name)?;
+        let file = match self.disk.read(&name) {
+            Ok(file) => file,
+            Err(error) => return self.unread(number, &name, &error),
+        };
         let mut segment = Segment { bytes: file.len() as u64, ..Segment::default() };
         match Header::read(&file) {
             Header::Ours(salt) => {
@@ -64,7 +77,14 @@ impl Reading<'_> {
                 self.state.index.segments.insert(number, segment);
             }
         }
-        Ok(())
+    }
+
+    /// Leaves a file alone that cannot be read, as it may be by the next process. How long it is, is not known.
+    fn unread(&mut self, number: u64, name: &str, error: &io::Error) {
+        self.unread += 1;
+        self.state.damage.foreign += 1;
+        self.state.last_error = Some(format!("{name}: cannot be read: {error}"));
+        self.state.index.segments.insert(number, Segment { foreign: true, ..Segment::default() });
     }
 
     fn entries(&mut self, number: u64, name: &str, entries: Scan<'_>) {

@@ -97,6 +97,10 @@ fn a_wall_clock_that_is_set_by_hours_loses_nothing() {
 }
 
 impl Spool {
+    pub(in crate::telemetry::outbox) fn leaves_files_alone(&self) -> bool {
+        self.journal.status().damage.foreign > 0
+    }
+
     /// What is there, the oldest first.
     pub(in crate::telemetry::outbox) fn bodies(&self) -> Vec<Bytes> {
         let sequences: Vec<Sequence> = self.lock().parcels.keys().copied().collect();
