@@ -8,11 +8,6 @@ use super::format::{Entry, Found, Header, Scan, record_size};
 use super::index::{Pending, Place, Segment};
 use super::{Sequence, State};
 
-/// How many sequences are passed over if a file cannot be read: it may be readable again later, and what came meanwhile must
-/// not have the sequences of what it holds. Only records that were refused since the last one that is known come between, and
-/// of them there are never so many.
-const UNKNOWN: u64 = 1 << 32;
-
 const SUFFIX: &str = ".journal";
 
 /// The file of a segment. Names of the same length, so that people see them in their order.
@@ -35,12 +30,19 @@ pub(super) fn read(disk: &dyn Disk, visit: &mut dyn FnMut(Sequence, &[u8])) -> i
     }
     let Reading { mut state, delivered, unread, .. } = reading;
     if unread > 0 {
-        state.next = state.next.saturating_add(UNKNOWN);
+        state.next = state.next.saturating_add(leap());
     }
     for sequence in delivered {
         state.index.remove(sequence);
     }
     Ok(state)
+}
+
+/// How many sequences are passed over if a file cannot be read: it may be readable again later, and what came meanwhile must
+/// not have the sequences of what it holds. By chance, below 2^44: several processes may find nothing that can be read, one
+/// after the other, and must not all go on from the same sequence.
+fn leap() -> u64 {
+    uuid::Uuid::new_v4().as_u64_pair().0 >> 20
 }
 
 struct Reading<'a> {

@@ -246,6 +246,22 @@ fn a_file_that_cannot_be_read_at_start_is_left_alone_and_what_comes_meanwhile_do
     assert_eq!(payloads(&open(&medium)), [&b"one"[..], b"two", b"three"]);
 }
 
+#[test]
+fn processes_that_can_read_nothing_of_each_other_lose_nothing_of_each_other() {
+    let medium = Medium::default();
+    for n in 0..4u8 {
+        let journal = open(&medium);
+        assert_eq!(journal.status().damage.foreign, usize::from(n));
+        append(&journal, &[n]).unwrap();
+        close(journal);
+        medium.names().iter().for_each(|name| medium.spoil(name, 0..1));
+    }
+    medium.spoil_no_more();
+    let mut all = payloads(&open(&medium));
+    all.sort_unstable();
+    assert_eq!(all, [[0], [1], [2], [3]]);
+}
+
 #[derive(Clone, Debug)]
 enum Step {
     Append(usize),
