@@ -98,7 +98,7 @@ pub struct Damage {
     pub torn: usize,
     /// Places where entries were and cannot be read.
     pub corrupt: usize,
-    /// Files that are not ours, or of a newer version: left alone.
+    /// Files that are not ours, of a newer version, or that cannot be read: left alone.
     pub foreign: usize,
 }
 
@@ -278,6 +278,13 @@ impl State {
     fn sequence(&mut self) -> Sequence {
         self.next += 1;
         Sequence(self.next)
+    }
+
+    /// The disk could not read a record.
+    fn unread(&mut self, record: &Pending, error: &io::Error) {
+        let Place::Segment { number, .. } = record.place else { return };
+        self.last_error = Some(format!("{}: a record cannot be read: {error}", replay::file_name(number)));
+        self.index.segments.get_mut(&number).into_iter().for_each(|segment| segment.unreadable = true);
     }
 
     fn remember(&mut self, append: Append) -> Sequence {

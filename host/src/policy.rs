@@ -74,10 +74,17 @@ fn sections(root: &Node, text: &str, findings: &mut Findings) -> Vec<Section> {
                 continue;
             }
         };
-        let entries =
-            items.iter().filter_map(|item| Some(Entry { said: item.to_json()?, line: line(item.span.start) }));
-        let (capability, entries) = (entry.key.clone(), entries.collect());
-        sections.push(Section { capability, line: line(entry.key_span.start), entries });
+        let mut entries = Vec::new();
+        for item in items {
+            match item.to_json() {
+                Some(said) => entries.push(Entry { said, line: line(item.span.start) }),
+                None => {
+                    let message = format!("`{}`: JSON has no such number, so no flow could ask for it", entry.key);
+                    findings.problem("InvalidPolicy", &item.span, message);
+                }
+            }
+        }
+        sections.push(Section { capability: entry.key.clone(), line: line(entry.key_span.start), entries });
     }
     sections
 }
@@ -112,6 +119,8 @@ mod tests {
         for (text, expected) in [
             ("- http", "p.yaml:1:3: a policy must be a mapping of capabilities to lists, not a list"),
             ("http: all\n", "p.yaml:1:7: `http` must be a list of what may be asked for, not text"),
+            ("http:\n- .nan\n", "p.yaml:2:3: `http`: JSON has no such number, so no flow could ask for it"),
+            ("llm: [{models: [-.inf]}]\n", "p.yaml:1:7: `llm`: JSON has no such number, so no flow could ask for it"),
             ("http: [a]\nhttp: [b]\n", "p.yaml:2:1: key `http` appears more than once"),
         ] {
             let told = Policy::parse("p.yaml", text).expect_err(text).plain();

@@ -76,6 +76,8 @@ fn runs_are_as_eventful_as_they_should_be() {
         "breaker: Open",
         "spooled",
         "the disk keeps it from starting",
+        "has a bad sector",
+        "a file cannot be read, and it is started anew",
     ] {
         assert!(stories.iter().any(|line| line.contains(event)), "in no run: {event}");
     }

@@ -291,7 +291,9 @@ async fn all_that_is_wrong_with_grants_is_told_at_once() {
     for part in [
         "grants.http: \"api.example.com\": expected a scheme and a host",
         "grants.http: methods: \"get\": expected a method such as GET or POST, in capital letters",
+        "connection \"missing\": is not found; connections are: offline",
         "grants.llm: expected a list of connections such as my_connection, and of {connection: NAME, models: [MODEL]}",
+        "grants.files: expected a list of folders such as data, and of {path: FOLDER, write: true}",
     ] {
         assert!(exit.told().contains(part), "{part}: {}", exit.stderr);
     }

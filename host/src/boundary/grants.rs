@@ -5,6 +5,8 @@ use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
 
+use serde::de::DeserializeOwned;
+
 use crate::boundary::denial::DenialLog;
 use crate::boundary::{Capability, NodeRun};
 
@@ -60,16 +62,27 @@ impl Ask<'_> {
     /// # Errors
     /// If the grant is something else.
     pub fn names(&self, capability: &'static str) -> Result<Vec<String>, AskError> {
+        self.entries(capability, "a list of names such as [a, b]")
+    }
+
+    /// Reads a grant that is a list of entries, which look as `expected` says; absent is empty.
+    ///
+    /// # Errors
+    /// If the grant is something else.
+    pub fn entries<E: DeserializeOwned>(
+        &self,
+        capability: &'static str,
+        expected: &'static str,
+    ) -> Result<Vec<E>, AskError> {
         let Some(text) = self.grant else { return Ok(Vec::new()) };
-        serde_json::from_str(text).map_err(|_| AskError::NotNames { capability, found: text.to_owned() })
+        let other = |_| AskError::NotUnderstood { capability, expected, found: text.to_owned() };
+        serde_json::from_str(text).map_err(other)
     }
 }
 
 /// A flow asks for what it cannot have. Found when the flow is loaded, so that such a flow never serves.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum AskError {
-    #[error("grants.{capability}: expected a list of names such as [a, b], found {found}")]
-    NotNames { capability: &'static str, found: String },
     #[error("grants.{capability}: expected {expected}, found {found}")]
     NotUnderstood { capability: &'static str, expected: &'static str, found: String },
     #[error("grants.{capability}: every node has it; leave it out")]

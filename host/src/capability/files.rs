@@ -206,12 +206,8 @@ fn trimmed(path: String) -> String {
 }
 
 fn read(ask: Ask<'_>) -> Result<Vec<Asked>, AskError> {
-    let Some(text) = ask.grant else { return Ok(Vec::new()) };
-    let entries: Vec<Entry> = serde_json::from_str(text).map_err(|_| AskError::NotUnderstood {
-        capability: Files::NAME,
-        expected: "a list of folders such as data, and of {path: FOLDER, write: true}",
-        found: text.to_owned(),
-    })?;
+    let expected = "a list of folders such as data, and of {path: FOLDER, write: true}";
+    let entries: Vec<Entry> = ask.entries(Files::NAME, expected)?;
     Ok(entries.into_iter().map(Asked::from).collect())
 }
 

@@ -85,15 +85,12 @@ impl Capability for Http {
             Place::Address(_) => None,
             Place::Connection(connection) => Some(connection),
         };
-        asked::read(ask).unwrap_or_default().into_iter().filter_map(connection).collect()
+        asked::read(ask).0.into_iter().filter_map(connection).collect()
     }
 
     fn grant(&self, ask: Ask<'_>, rules: &Rules<Rule>) -> Result<Option<Grant>, Vec<AskError>> {
-        let (mut services, mut patterns, mut errors) = (Vec::new(), Vec::new(), Vec::new());
-        let asks = asked::read(ask).unwrap_or_else(|found| {
-            errors.extend(found);
-            Vec::new()
-        });
+        let (mut services, mut patterns) = (Vec::new(), Vec::new());
+        let (asks, mut errors) = asked::read(ask);
         let named = |name: &str| asks.iter().any(|asked| matches!(&asked.place, Place::Connection(it) if it == name));
         // Where a grant says more of a node's own connection, that counts.
         for name in ask.connections.iter().filter(|name| !named(name)) {

@@ -1,17 +1,19 @@
 //! Standard error for the host's log: without what must be told to nobody, and without waiting for whoever reads it.
 //!
-//! A pipe that nobody reads takes 64 KiB; then it blocks whoever writes, and so each request that has something to log. A line
-//! is written only if there is room for it, and counted if there is none. There is no thread with a queue: the last lines of a
-//! process that ends would stay in it.
+//! A pipe that nobody reads takes 64 KiB; then it blocks whoever writes, and so each request that has something to log. A
+//! socket, which systemd gives, takes some more. A line is written only if there is room for it, and counted if there is none.
+//! There is no thread with a queue: the last lines of a process that ends would stay in it.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, StderrLock, Write, stderr};
+use std::os::fd::AsFd;
 use std::os::unix::fs::{FileTypeExt as _, OpenOptionsExt as _};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, OnceLock, PoisonError};
 use std::thread;
 use std::time::Duration;
 
+use rustix::net::{SendFlags, send};
 use tracing_subscriber::fmt::MakeWriter;
 
 use crate::telemetry::Redactor;
@@ -54,9 +56,10 @@ impl Write for Line<'_> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let text = String::from_utf8_lossy(bytes);
         let line = self.redactor.text(&text);
-        match pipe() {
-            Some(pipe) => OUTPUT.line(&mut *pipe.lock().unwrap_or_else(PoisonError::into_inner), line.as_bytes()),
-            None => OUTPUT.line(&mut self.out, line.as_bytes()),
+        match kind() {
+            Kind::Pipe(pipe) => OUTPUT.line(&mut *pipe.lock().unwrap_or_else(PoisonError::into_inner), line.as_bytes()),
+            Kind::Socket => OUTPUT.line(&mut Socket(&self.out), line.as_bytes()),
+            Kind::Other => OUTPUT.line(&mut self.out, line.as_bytes()),
         }
         Ok(bytes.len())
     }
@@ -66,18 +69,48 @@ impl Write for Line<'_> {
     }
 }
 
-/// Standard error, opened once more so that writing to it does not block, which concerns nobody else who has it. None: it
-/// is no pipe. A file always has room, and opened once more it would be written from its beginning.
-fn pipe() -> Option<&'static Mutex<File>> {
-    static PIPE: OnceLock<Option<Mutex<File>>> = OnceLock::new();
-    PIPE.get_or_init(|| nonblocking("/proc/self/fd/2").ok().flatten().map(Mutex::new)).as_ref()
+/// What standard error is, and how it is written to without waiting. That must concern nobody else who has it, and so what is
+/// open is left as it is.
+enum Kind {
+    /// Opened once more, so that writing to it does not block.
+    Pipe(Mutex<File>),
+    /// It cannot be opened; each write says that it does not wait.
+    Socket,
+    /// A file always has room, and opened once more it would be written from its beginning.
+    Other,
 }
 
-fn nonblocking(path: &str) -> io::Result<Option<File>> {
-    if !fs::metadata(path)?.file_type().is_fifo() {
-        return Ok(None);
+fn kind() -> &'static Kind {
+    static KIND: OnceLock<Kind> = OnceLock::new();
+    KIND.get_or_init(|| Kind::of("/proc/self/fd/2").unwrap_or(Kind::Other))
+}
+
+impl Kind {
+    fn of(path: &str) -> io::Result<Self> {
+        let kind = fs::metadata(path)?.file_type();
+        if kind.is_socket() {
+            return Ok(Self::Socket);
+        }
+        if !kind.is_fifo() {
+            return Ok(Self::Other);
+        }
+        let pipe = OpenOptions::new().write(true).custom_flags(NONBLOCK).open(path)?;
+        Ok(Self::Pipe(Mutex::new(pipe)))
     }
-    OpenOptions::new().write(true).custom_flags(NONBLOCK).open(path).map(Some)
+}
+
+/// Writes to a socket if there is room.
+struct Socket<T>(T);
+
+impl<T: AsFd> Write for Socket<T> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        // Nor is there a signal if nobody can read it any more.
+        Ok(send(&self.0, bytes, SendFlags::DONTWAIT | SendFlags::NOSIGNAL)?)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 }
 
 /// What is known of an output that may be blocked.
@@ -147,44 +180,61 @@ impl Output {
 
 #[cfg(test)]
 mod tests {
-    use std::io::Read as _;
-    use std::os::fd::AsRawFd as _;
+    use std::io::Read;
+    use std::os::fd::AsRawFd;
+    use std::os::unix::net::UnixStream;
 
     use super::*;
 
     /// A pipe whose one end does not block.
     fn pipe() -> (io::PipeReader, File) {
         let (reader, writer) = io::pipe().unwrap();
-        let path = format!("/proc/self/fd/{}", writer.as_raw_fd());
-        (reader, nonblocking(&path).unwrap().expect("a pipe"))
+        let Kind::Pipe(pipe) = kind(&writer) else { panic!("it is a pipe") };
+        (reader, pipe.into_inner().unwrap())
+    }
+
+    fn kind(file: &impl AsRawFd) -> Kind {
+        Kind::of(&format!("/proc/self/fd/{}", file.as_raw_fd())).unwrap()
     }
 
     fn lost(output: &Output) -> u64 {
         output.lost.load(Ordering::Relaxed)
     }
 
-    #[test]
-    fn a_pipe_that_nobody_reads_blocks_nobody_and_what_is_missing_is_said() {
-        let (mut reader, mut pipe) = pipe();
+    /// Writes until there is no room, then more, and reads what came.
+    fn nobody_reads(reader: &mut impl Read, mut writer: impl Write) {
         let output = Output::new();
         let mut whole = 0;
         while lost(&output) == 0 {
-            output.line(&mut pipe, &[b'x'; 1024]);
+            output.line(&mut writer, &[b'x'; 1024]);
             whole += 1;
         }
         assert!(whole > 10, "{whole}");
-        (0..100).for_each(|_| output.line(&mut pipe, b"lost\n"));
+        (0..100).for_each(|_| output.line(&mut writer, b"lost\n"));
         assert_eq!(lost(&output), 101);
 
         let mut all = vec![0; (whole - 1) * 1024];
         reader.read_exact(&mut all).unwrap();
-        output.line(&mut pipe, b"heard\n");
-        drop(pipe);
+        output.line(&mut writer, b"heard\n");
+        drop(writer);
         let mut rest = String::new();
         reader.read_to_string(&mut rest).unwrap();
         let rest = rest.trim_start_matches('x').trim_start_matches("…\n");
         assert_eq!(rest, " WARN 101 lines of the log were not written: nobody read them\nheard\n");
         assert_eq!(lost(&output), 101);
+    }
+
+    #[test]
+    fn a_pipe_that_nobody_reads_blocks_nobody_and_what_is_missing_is_said() {
+        let (mut reader, pipe) = pipe();
+        nobody_reads(&mut reader, pipe);
+    }
+
+    #[test]
+    fn a_socket_that_nobody_reads_blocks_nobody_and_what_is_missing_is_said() {
+        let (mut reader, writer) = UnixStream::pair().unwrap();
+        assert!(matches!(kind(&writer), Kind::Socket));
+        nobody_reads(&mut reader, Socket(writer));
     }
 
     #[test]
@@ -204,18 +254,22 @@ mod tests {
     }
 
     #[test]
-    fn a_pipe_that_nobody_can_read_any_more_is_no_failure() {
-        let (reader, mut pipe) = pipe();
-        drop(reader);
-        let output = Output::new();
-        output.line(&mut pipe, b"one\n");
-        output.line(&mut pipe, b"two\n");
-        assert_eq!(lost(&output), 2);
+    fn what_nobody_can_read_any_more_is_no_failure() {
+        let (reader, pipe) = pipe();
+        let (other, socket) = UnixStream::pair().unwrap();
+        drop((reader, other));
+        let writers: [Box<dyn Write>; 2] = [Box::new(pipe), Box::new(Socket(socket))];
+        for mut writer in writers {
+            let output = Output::new();
+            output.line(&mut writer, b"one\n");
+            output.line(&mut writer, b"two\n");
+            assert_eq!(lost(&output), 2);
+        }
     }
 
     #[test]
-    fn what_is_no_pipe_is_written_to_as_ever() {
+    fn what_is_no_pipe_and_no_socket_is_written_to_as_ever() {
         let file = tempfile::NamedTempFile::new().unwrap();
-        assert!(nonblocking(file.path().to_str().unwrap()).unwrap().is_none());
+        assert!(matches!(kind(file.as_file()), Kind::Other));
     }
 }

@@ -39,8 +39,11 @@ pub(super) struct Segment {
     pub(super) open: bool,
     /// Whether it has any entry that counts. One that a failure of the disk left behind has none.
     pub(super) used: bool,
-    /// Whether it is left alone: its file is not ours, or of a newer version.
+    /// Whether it is left alone: its file is not ours, of a newer version, or could not be read when the journal was opened.
     pub(super) foreign: bool,
+    /// Whether the disk could not read a record of it. Then it holds no segment behind it: it may stay for ever, and the
+    /// journal must not fill. What of it has been delivered may be pending again when the journal is opened.
+    pub(super) unreadable: bool,
 }
 
 #[derive(Debug, Default)]
@@ -102,8 +105,15 @@ impl Index {
         if let Some((number, _)) = unused {
             return Some(*number);
         }
-        let (number, segment) = self.oldest()?;
-        (segment.pending == 0).then_some(number)
+        for (number, segment) in self.segments.iter().filter(|(_, it)| !it.foreign && !it.open) {
+            if segment.pending == 0 {
+                return Some(*number);
+            }
+            if !segment.unreadable {
+                return None;
+            }
+        }
+        None
     }
 
     /// The few old records that hold all segments behind them: those of the oldest segment, if they take at most
@@ -119,8 +129,9 @@ impl Index {
         Some((oldest, records.map(|(sequence, it)| (*sequence, it.clone())).collect()))
     }
 
+    /// The oldest that holds those behind it.
     fn oldest(&self) -> Option<(u64, &Segment)> {
-        let (number, segment) = self.segments.iter().find(|(_, segment)| !segment.foreign)?;
+        let (number, segment) = self.segments.iter().find(|(_, segment)| !segment.foreign && !segment.unreadable)?;
         (!segment.open).then_some((*number, segment))
     }
 }
@@ -177,6 +188,19 @@ mod tests {
         index.segments.insert(1, Segment { foreign: true, bytes: 7, ..Segment::default() });
         index.remove(Sequence(1));
         assert_eq!((index.removable(), index.bytes()), (Some(2), 7));
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_read_holds_nothing_and_goes_with_its_last_record() {
+        let mut index = index(&[(1, 1), (2, 2), (3, 3), (4, 4)]);
+        index.segments.get_mut(&1).unwrap().unreadable = true;
+        index.remove(Sequence(3));
+        assert_eq!(index.removable(), None, "what it says may concern what can be read");
+        assert_eq!(index.stuck(100), Some((2, vec![(Sequence(2), at(2))])));
+        index.remove(Sequence(2));
+        assert_eq!(index.removable(), Some(2));
+        index.remove(Sequence(1));
+        assert_eq!(index.removable(), Some(1));
     }
 
     #[test]

@@ -14,15 +14,14 @@ use super::{Journal, Sequence};
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Record {
     pub sequence: Sequence,
-    pub payload: Vec<u8>,
+    /// None: the disk cannot read it now, and perhaps never again.
+    pub payload: Option<Vec<u8>>,
 }
 
 impl Journal {
     /// The oldest undelivered records after this one: at most so many, and no more once they have so many bytes together.
-    ///
-    /// # Errors
-    /// If the disk cannot be read. A record that is damaged is none: it is left out from now on, and counted.
-    pub fn pending(&self, after: Option<Sequence>, count: usize, bytes: usize) -> io::Result<Vec<Record>> {
+    /// A record that is damaged is none: it is left out from now on, and counted.
+    pub fn pending(&self, after: Option<Sequence>, count: usize, bytes: usize) -> Vec<Record> {
         let after = after.map_or(0, |it| it.0 + 1);
         let sequences: Vec<Sequence> = {
             let state = self.shared.lock();
@@ -36,9 +35,11 @@ impl Journal {
         };
         let mut records = Vec::with_capacity(sequences.len());
         for sequence in sequences {
-            records.extend(self.payload(sequence)?.map(|payload| Record { sequence, payload }));
+            // One that the disk cannot read must not keep back those behind it.
+            let payload = self.payload(sequence).map_or(Some(None), |read| read.map(Some));
+            records.extend(payload.map(|payload| Record { sequence, payload }));
         }
-        Ok(records)
+        records
     }
 
     /// One undelivered record, if it is one and can be read.
@@ -70,7 +71,10 @@ impl Journal {
                     }
                     return Ok(None);
                 }
-                Err(error) => return Err(error),
+                Err(error) => {
+                    self.shared.lock().unread(&record, &error);
+                    return Err(error);
+                }
             }
         }
     }

@@ -24,15 +24,25 @@ fn number_of(name: &str) -> Option<u64> {
 pub(super) fn read(disk: &dyn Disk, visit: &mut dyn FnMut(Sequence, &[u8])) -> io::Result<State> {
     let mut numbers: Vec<u64> = disk.list()?.iter().filter_map(|name| number_of(name)).collect();
     numbers.sort_unstable();
-    let mut reading = Reading { disk, visit, state: State::default(), delivered: BTreeSet::new() };
+    let mut reading = Reading { disk, visit, state: State::default(), delivered: BTreeSet::new(), unread: 0 };
     for number in numbers {
-        reading.segment(number)?;
+        reading.segment(number);
     }
-    let Reading { mut state, delivered, .. } = reading;
+    let Reading { mut state, delivered, unread, .. } = reading;
+    if unread > 0 {
+        state.next = state.next.saturating_add(leap());
+    }
     for sequence in delivered {
         state.index.remove(sequence);
     }
     Ok(state)
+}
+
+/// How many sequences are passed over if a file cannot be read: it may be readable again later, and what came meanwhile must
+/// not have the sequences of what it holds. By chance, below 2^44: several processes may find nothing that can be read, one
+/// after the other, and must not all go on from the same sequence.
+fn leap() -> u64 {
+    uuid::Uuid::new_v4().as_u64_pair().0 >> 20
 }
 
 struct Reading<'a> {
@@ -40,12 +50,17 @@ struct Reading<'a> {
     visit: &'a mut dyn FnMut(Sequence, &[u8]),
     state: State,
     delivered: BTreeSet<Sequence>,
+    /// Files that could not be read.
+    unread: usize,
 }
 
 impl Reading<'_> {
-    fn segment(&mut self, number: u64) -> io::Result<()> {
+    fn segment(&mut self, number: u64) {
         let name = file_name(number);
-        let file = self.disk.read(&name)?;
+        let file = match self.disk.read(&name) {
+            Ok(file) => file,
+            Err(error) => return self.unread(number, &name, &error),
+        };
         let mut segment = Segment { bytes: file.len() as u64, ..Segment::default() };
         match Header::read(&file) {
             Header::Ours(salt) => {
@@ -64,7 +79,14 @@ impl Reading<'_> {
                 self.state.index.segments.insert(number, segment);
             }
         }
-        Ok(())
+    }
+
+    /// Leaves a file alone that cannot be read, as it may be by the next process. How long it is, is not known.
+    fn unread(&mut self, number: u64, name: &str, error: &io::Error) {
+        self.unread += 1;
+        self.state.damage.foreign += 1;
+        self.state.last_error = Some(format!("{name}: cannot be read: {error}"));
+        self.state.index.segments.insert(number, Segment { foreign: true, ..Segment::default() });
     }
 
     fn entries(&mut self, number: u64, name: &str, entries: Scan<'_>) {

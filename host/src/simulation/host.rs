@@ -163,6 +163,13 @@ impl Life {
             sleep(RESTART).await;
             return None;
         };
+        if end == End::AtRest && life.leaves_files_alone() {
+            // What is in them is told by the next process. Somebody sees the error, and sees to it that there is one.
+            world.tell(began.elapsed(), "a file cannot be read, and it is started anew");
+            drop(life.hands);
+            sleep(RESTART).await;
+            return None;
+        }
         world.tell(began.elapsed(), "serving");
         loop {
             let busy = life.turn(world);
@@ -238,6 +245,12 @@ impl Life {
         };
         life.spawn(put(life.exporters.clone(), life.spans.clone(), life.putting.clone()));
         Ok(life)
+    }
+
+    /// Whether there are files that could not be read when it started.
+    fn leaves_files_alone(&self) -> bool {
+        self.serving.journal.status().damage.foreign > 0
+            || self.exporters.iter().any(|exporter| exporter.leaves_files_alone())
     }
 
     #[expect(clippy::disallowed_methods, reason = "the requests of a test need no scheduler")]

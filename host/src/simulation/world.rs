@@ -4,6 +4,7 @@
 //! again. Then all is well, and the last life has to come to rest.
 
 use std::collections::BTreeSet;
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -48,6 +49,8 @@ enum Part {
 enum Event {
     Away(Part, Way),
     Back(Part),
+    /// A sector of a disk cannot be read until the disk is back.
+    Spoiled(usize),
     /// One of the next operations of a disk fails.
     FailsOnce {
         disk: usize,
@@ -181,12 +184,26 @@ impl World {
                     self.set(part, Way::Open);
                     self.tell(time, format_args!("{part:?} is back"));
                 }
+                Event::Spoiled(disk) => {
+                    if let Some((name, sector)) = self.sector(disk) {
+                        self.tell(time, format_args!("Disk({disk}) has a bad sector: {name}, {sector:?}"));
+                        self.disks[disk].spoil(&name, sector);
+                    }
+                }
                 Event::FailsOnce { disk, operation } => {
                     self.disks[disk].fail([operation]);
                     self.tell(time, format_args!("Disk({disk}) fails once"));
                 }
             }
         }
+    }
+
+    /// Some part of some file.
+    fn sector(&self, disk: usize) -> Option<(String, Range<u64>)> {
+        let mut names = self.disks[disk].names();
+        self.dice.shuffle(&mut names);
+        let start = self.dice.below(4096);
+        Some((names.pop()?, start..start + 512))
     }
 
     fn set(&mut self, part: Part, way: Way) {
@@ -197,6 +214,7 @@ impl World {
             Part::Disk(number) if way == Way::Open => {
                 self.broken.remove(&number);
                 self.disks[number].fail_no_more();
+                self.disks[number].spoil_no_more();
             }
             Part::Disk(number) => {
                 self.broken.insert(number);
@@ -208,7 +226,11 @@ impl World {
     /// Looks at disks that do not fail for once.
     pub(super) fn with_sound_disks<T>(&mut self, look: impl FnOnce(&mut Self) -> T) -> T {
         self.disks.iter().for_each(Medium::fail_no_more);
+        let spoiled: Vec<_> = self.disks.iter().map(Medium::spoil_no_more).collect();
         let seen = look(self);
+        for (disk, spoiled) in self.disks.iter().zip(spoiled) {
+            spoiled.into_iter().for_each(|(name, part)| disk.spoil(&name, part));
+        }
         self.broken.iter().for_each(|disk| self.disks[*disk].fail_from(1));
         seen
     }
@@ -264,6 +286,10 @@ fn events(dice: &Dice) -> Vec<(Duration, Event)> {
         let operation = usize::try_from(1 + dice.below(4)).expect("it is small");
         // What fails then has failed before all is well.
         events.push((dice.millis(0, GOING), Event::FailsOnce { disk, operation }));
+    }
+    for _ in 0..dice.below(4) {
+        let disk = usize::try_from(dice.below(DESTINATIONS as u64 + 1)).expect("it is an index");
+        events.push((dice.millis(0, GOING), Event::Spoiled(disk)));
     }
     // In the end no disk fails any more, whatever was still to fail.
     events.extend((0..=DESTINATIONS).map(|disk| (HEALED, Event::Back(Part::Disk(disk)))));

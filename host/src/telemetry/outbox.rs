@@ -232,7 +232,7 @@ impl Inner {
     async fn keep(&self, parcel: Parcel) {
         let spool = self.spool.as_ref().filter(|spool| {
             let state = self.lock();
-            state.away.is_some() || !spool.is_empty() || state.bytes + parcel.body.len() > MEMORY_WITH_SPOOL
+            state.away.is_some() || spool.has_parcels() || state.bytes + parcel.body.len() > MEMORY_WITH_SPOOL
         });
         match spool {
             Some(spool) => self.spool(spool, parcel).await,

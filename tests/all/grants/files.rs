@@ -280,6 +280,20 @@ async fn a_run_writes_no_more_than_it_may() {
 }
 
 #[tokio::test]
+async fn folders_that_are_deeper_than_a_host_has_descriptors_are_gone_with_their_run() {
+    let (host, _, scratch) = writable(WRITES);
+    let host = host.start().await;
+    does(&host, &[("list work", "")]).await;
+    host.limit_descriptors(128);
+    for _ in 0..2 {
+        does(&host, &[("deep work 500", "done"), ("many work 2000", "499 then QuotaExceeded")]).await;
+        assert_eq!(left(scratch.path()), Vec::<std::path::PathBuf>::new());
+    }
+    host.stop().await;
+    assert_eq!(fs::read_dir(scratch.path()).expect("a folder").count(), 0);
+}
+
+#[tokio::test]
 async fn what_a_killed_host_left_is_cleared_by_the_next() {
     let (host, _, scratch) = writable(WRITES);
     let host = host.start().await;

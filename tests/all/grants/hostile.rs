@@ -114,6 +114,16 @@ async fn filling_a_disk() {
 }
 
 #[tokio::test]
+async fn digging_a_thousand_folders_deep() {
+    let scratch = tempfile::tempdir().expect("a temporary folder");
+    let path = scratch.path().to_string_lossy().into_owned();
+    let bad =
+        bad("files_does", &json!({"steps": [["deep", "work", "999"]]}), "grants: {files: [{path: work, write: true}]}");
+    bad.host(|host| host.env("WEIR_SCRATCH_DIR", path)).gives(json!(["done"])).await;
+    assert_eq!(std::fs::read_dir(scratch.path()).expect("a folder").count(), 0);
+}
+
+#[tokio::test]
 async fn asking_for_the_settings_of_others() {
     let keys = json!({"keys": ["PATH", "HOME", "OPENAI_API_KEY", "WEIR_API_KEY", "../secret"]});
     let bad = bad("config_reads", &keys, "").host(|host| host.env("OPENAI_API_KEY", "canary"));

@@ -67,6 +67,15 @@ fn step_done(step: &[String]) -> std::io::Result<String> {
             }
             Ok("all".to_owned())
         }
+        // So many folders, each in the one before, and a file in the last.
+        "deep" => {
+            let mut path = Path::new(path).to_owned();
+            for _ in 0..number(2) {
+                path.push("d");
+                fs::create_dir(&path)?;
+            }
+            fs::write(path.join("file"), "x").map(done)
+        }
         // As far as it comes without waiting for ever.
         "begin" => {
             let mut first = [0; 4];

@@ -1,7 +1,9 @@
 //! Where runs write: an empty folder for each, below the one that the operator names, gone with the run.
 //!
 //! Each flow that is loaded has a folder there, held by a lock, so that what a process left behind that was killed is
-//! found by the next one, and nobody takes away what another still uses.
+//! found by the next one, and nobody takes away what another still uses. How folders are removed: see scratch/remove.rs.
+
+mod remove;
 
 use std::fs::{self, DirBuilder, File};
 use std::io;
@@ -12,6 +14,8 @@ use std::sync::Arc;
 use uuid::Uuid;
 
 use crate::units::Bytes;
+
+use remove::remove;
 
 /// What the folders of flows are called, before a name of their own; and what their locks are.
 const PREFIX: &str = "weir-scratch-";
@@ -70,14 +74,20 @@ impl Run {
 impl Drop for Run {
     fn drop(&mut self) {
         // What cannot be removed now goes with the flow's folder, or by the next process.
-        _ = fs::remove_dir_all(&self.path);
+        _ = remove(&self.path);
     }
 }
 
 impl Drop for Scratch {
     fn drop(&mut self) {
-        _ = fs::remove_dir_all(&self.path);
-        _ = fs::remove_file(self.path.with_extension(LOCK));
+        release(&self.path);
+    }
+}
+
+/// Removes a folder of a flow, then its lock. By that the next process finds what could not be removed.
+fn release(path: &Path) {
+    if remove(path).is_ok() {
+        _ = fs::remove_file(path.with_extension(LOCK));
     }
 }
 
@@ -102,8 +112,7 @@ fn clear(below: &Path) {
         let ours = lock.file_stem().is_some_and(|name| name.as_encoded_bytes().starts_with(PREFIX.as_bytes()));
         let left = ours.then(|| File::open(&lock).ok()).flatten().filter(|file| file.try_lock().is_ok());
         if let Some(_held) = left {
-            _ = fs::remove_dir_all(lock.with_extension(""));
-            _ = fs::remove_file(lock);
+            release(&lock.with_extension(""));
         }
     }
 }
@@ -128,6 +137,21 @@ mod tests {
         assert!(!path.exists());
         drop(scratch);
         assert_eq!(names(&dir.path().join("new")), 0);
+    }
+
+    #[test]
+    fn what_cannot_be_removed_keeps_its_lock_and_the_next_process_finds_it() {
+        let dir = tempfile::tempdir().expect("a temporary folder");
+        // In the place of a folder: a file, which cannot be emptied.
+        let left = dir.path().join(format!("{PREFIX}left"));
+        fs::write(&left, "").expect("a file");
+        File::create(left.with_extension(LOCK)).expect("a lock that nobody holds");
+        drop(Scratch::open(dir.path(), Bytes(1)).expect("a folder"));
+        assert!(left.exists() && left.with_extension(LOCK).exists());
+        fs::remove_file(&left).expect("it can be removed");
+        fs::create_dir(&left).expect("a folder");
+        drop(Scratch::open(dir.path(), Bytes(1)).expect("a folder"));
+        assert_eq!(names(dir.path()), 0);
     }
 
     #[test]

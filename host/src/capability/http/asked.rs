@@ -65,28 +65,25 @@ pub(super) fn read_one(entry: &str) -> Result<Asked, String> {
     read.ok_or_else(|| format!("expected entries of {EXPECTED}, found {entry}"))
 }
 
-/// Reads the grant of a node; absent is empty.
-///
-/// # Errors
-/// What is wrong with each entry.
-pub(super) fn read(ask: Ask<'_>) -> Result<Vec<Asked>, Vec<AskError>> {
-    let Some(text) = ask.grant else { return Ok(Vec::new()) };
-    let other = |found: &str| AskError::NotUnderstood {
-        capability: super::Http::NAME,
-        expected: EXPECTED,
-        found: found.to_owned(),
+/// Reads the grant of a node; absent is empty. Beside the entries that can be used, what is wrong with each other: one that
+/// is wrong must not hide what is to be said of those beside it.
+pub(super) fn read(ask: Ask<'_>) -> (Vec<Asked>, Vec<AskError>) {
+    let (capability, expected) = (super::Http::NAME, EXPECTED);
+    let entries: Vec<Entry> = match ask.entries(capability, expected) {
+        Ok(entries) => entries,
+        Err(error) => return (Vec::new(), vec![error]),
     };
-    let entries: Vec<Entry> = serde_json::from_str(text).map_err(|_| vec![other(text)])?;
+    let found = ask.grant.unwrap_or_default();
     let (mut asks, mut errors) = (Vec::new(), Vec::new());
     for entry in entries {
         match Asked::of(entry) {
             Ok(Some(asked)) => asks.push(asked),
             // Both a URL and a connection, or neither.
-            Ok(None) => errors.push(other(text)),
+            Ok(None) => errors.push(AskError::NotUnderstood { capability, expected, found: found.to_owned() }),
             Err(what) => errors.push(super::unusable(what)),
         }
     }
-    if errors.is_empty() { Ok(asks) } else { Err(errors) }
+    (asks, errors)
 }
 
 impl Asked {

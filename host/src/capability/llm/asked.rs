@@ -40,12 +40,8 @@ struct Narrowed {
 /// # Errors
 /// If it is something else.
 pub(super) fn read(ask: Ask<'_>) -> Result<Vec<Asked>, AskError> {
-    let Some(text) = ask.grant else { return Ok(Vec::new()) };
-    let entries: Vec<Entry> = serde_json::from_str(text).map_err(|_| AskError::NotUnderstood {
-        capability: super::Llm::NAME,
-        expected: "a list of connections such as my_connection, and of {connection: NAME, models: [MODEL]}",
-        found: text.to_owned(),
-    })?;
+    let expected = "a list of connections such as my_connection, and of {connection: NAME, models: [MODEL]}";
+    let entries: Vec<Entry> = ask.entries(super::Llm::NAME, expected)?;
     Ok(entries.into_iter().map(Asked::from).collect())
 }
 

@@ -34,10 +34,11 @@ impl Known {
 
     /// Every accepted record is there, whole; delivered ones may be there again.
     fn check(&mut self, journal: &Journal) {
-        let records = journal.pending(None, usize::MAX, usize::MAX).expect("nothing fails now");
+        let records = journal.pending(None, usize::MAX, usize::MAX);
         let mut found = BTreeMap::new();
         for record in records {
-            let (n, rest) = record.payload.split_first_chunk().expect("no record is a half");
+            let payload = record.payload.expect("nothing fails now");
+            let (n, rest) = payload.split_first_chunk().expect("no record is a half");
             assert!(rest.iter().all(|byte| *byte == b'x'), "no record is a half");
             found.insert(u32::from_le_bytes(*n), record.sequence);
         }
@@ -164,6 +165,101 @@ fn a_disk_that_fails_for_long_leaves_no_files_behind() {
     append(&journal, b"three").unwrap();
     assert!(medium.names().len() <= 3, "{:?}", medium.names());
     assert_eq!(payloads(&journal), [&b"one"[..], b"three"]);
+}
+
+/// Undelivered records, and whether the disk can read them.
+fn readable(journal: &Journal) -> Vec<bool> {
+    journal.pending(None, usize::MAX, usize::MAX).iter().map(|record| record.payload.is_some()).collect()
+}
+
+#[test]
+fn a_record_that_cannot_be_read_costs_no_other_and_is_there_when_it_can() {
+    let medium = Medium::default();
+    let journal = open(&medium);
+    append(&journal, b"one").unwrap();
+    let first = medium.length(0);
+    let two = append(&journal, b"two").unwrap();
+    medium.spoil(&medium.names()[0], first..medium.length(0));
+    append(&journal, b"three").unwrap();
+    assert_eq!(readable(&journal), [true, false, true]);
+    assert!(journal.payload(two).is_err());
+    assert_eq!(journal.status().damage, Damage::default(), "it may be readable later");
+    medium.spoil_no_more();
+    assert_eq!(payloads(&journal), [&b"one"[..], b"two", b"three"]);
+}
+
+#[test]
+fn a_record_that_cannot_be_read_does_not_hold_all_segments() {
+    for length in [10, 5000] {
+        let medium = Medium::default();
+        let journal = open(&medium);
+        append(&journal, &vec![b'x'; length]).unwrap();
+        medium.spoil(&medium.names()[0], 50..51);
+        append(&journal, b"beside it").unwrap();
+        assert_eq!(readable(&journal), [false, true]);
+        for n in 0..1000 {
+            let sequence = append(&journal, &[b'x'; 1000]).unwrap_or_else(|error| panic!("{n}: {error}"));
+            journal.delivered(&[sequence]);
+        }
+        assert!(medium.names().len() <= 4, "{:?}", medium.names());
+        assert_eq!(readable(&journal), [false, true]);
+        // Nor when nobody has asked for it.
+        close(journal);
+        medium.spoil_no_more();
+        assert!(payloads(&open(&medium)).contains(&vec![b'x'; length]));
+    }
+}
+
+#[test]
+fn an_old_record_that_is_found_unreadable_when_it_is_written_again_holds_nothing() {
+    let medium = Medium::default();
+    let journal = open(&medium);
+    append(&journal, b"poison").unwrap();
+    append(&journal, b"beside it").unwrap();
+    medium.spoil(&medium.names()[0], 50..51);
+    for _ in 0..1000 {
+        let sequence = append(&journal, &[b'x'; 1000]).unwrap();
+        journal.delivered(&[sequence]);
+    }
+    assert!(medium.names().len() <= 4, "{:?}", medium.names());
+    assert_eq!(readable(&journal), [false, true]);
+}
+
+#[test]
+fn a_file_that_cannot_be_read_at_start_is_left_alone_and_what_comes_meanwhile_does_not_take_its_place() {
+    let medium = Medium::default();
+    let journal = open(&medium);
+    append(&journal, b"one").unwrap();
+    append(&journal, b"two").unwrap();
+    close(journal);
+    medium.spoil(&medium.names()[0], 0..1);
+    let journal = open(&medium);
+    let status = journal.status();
+    assert_eq!((status.pending, status.damage), (0, Damage { foreign: 1, ..Damage::default() }));
+    let told = "00000000000000000001.journal: cannot be read: a sector cannot be read";
+    assert_eq!(status.last_error.as_deref(), Some(told));
+    append(&journal, b"three").unwrap();
+    let four = append(&journal, b"four").unwrap();
+    journal.delivered(&[four]);
+    close(journal);
+    medium.spoil_no_more();
+    assert_eq!(payloads(&open(&medium)), [&b"one"[..], b"two", b"three"]);
+}
+
+#[test]
+fn processes_that_can_read_nothing_of_each_other_lose_nothing_of_each_other() {
+    let medium = Medium::default();
+    for n in 0..4u8 {
+        let journal = open(&medium);
+        assert_eq!(journal.status().damage.foreign, usize::from(n));
+        append(&journal, &[n]).unwrap();
+        close(journal);
+        medium.names().iter().for_each(|name| medium.spoil(name, 0..1));
+    }
+    medium.spoil_no_more();
+    let mut all = payloads(&open(&medium));
+    all.sort_unstable();
+    assert_eq!(all, [[0], [1], [2], [3]]);
 }
 
 #[derive(Clone, Debug)]

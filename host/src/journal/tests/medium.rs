@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
+use std::ops::Range;
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use crate::journal::disk::{Disk, Output};
@@ -43,6 +44,8 @@ struct State {
     failing: BTreeSet<usize>,
     failing_from: Option<usize>,
     failing_kinds: BTreeSet<(Kind, usize)>,
+    /// Parts of files that cannot be read, whatever else is well.
+    spoiled: Vec<(String, Range<u64>)>,
     syncs: usize,
 }
 
@@ -78,6 +81,11 @@ impl Medium {
 
     pub(crate) fn names(&self) -> Vec<String> {
         self.lock().names.keys().cloned().collect()
+    }
+
+    /// Of the file that was made as this one, counted from none.
+    pub(crate) fn length(&self, file: usize) -> u64 {
+        self.lock().files[file].bytes.len() as u64
     }
 
     pub(crate) fn syncs(&self) -> usize {
@@ -118,6 +126,16 @@ impl Medium {
         (state.failing, state.failing_from, state.failing_kinds) = (BTreeSet::new(), None, BTreeSet::new());
     }
 
+    /// This part of a file cannot be read any more, not by the next process either: a sector has gone bad.
+    pub(crate) fn spoil(&self, name: &str, part: Range<u64>) {
+        self.lock().spoiled.push((name.to_owned(), part));
+    }
+
+    /// All can be read again; gives what could not.
+    pub(crate) fn spoil_no_more(&self) -> Vec<(String, Range<u64>)> {
+        std::mem::take(&mut self.lock().spoiled)
+    }
+
     pub(crate) fn change(&self, name: &str, change: impl FnOnce(&mut Vec<u8>)) {
         let mut state = self.lock();
         let file = state.names[name];
@@ -128,7 +146,7 @@ impl Medium {
     /// has the disk open still writes to the one that was.
     pub(crate) fn crash(&self, chance: &mut dyn FnMut(usize) -> bool) -> Self {
         let state = self.lock();
-        let mut next = State::default();
+        let mut next = State { spoiled: state.spoiled.clone(), ..State::default() };
         let names: BTreeSet<_> = state.names.keys().chain(state.synced_names.keys()).collect();
         for name in names {
             let (now, synced) = (state.names.get(name), state.synced_names.get(name));
@@ -160,6 +178,20 @@ impl Medium {
     }
 }
 
+impl State {
+    /// What a file holds, if this part of it can be read.
+    fn content(&self, name: &str, part: &Range<u64>) -> io::Result<&[u8]> {
+        let file = self.names.get(name).ok_or_else(missing)?;
+        let bytes = &self.files[*file].bytes;
+        let end = part.end.min(bytes.len() as u64);
+        let meets = |spoiled: &Range<u64>| spoiled.start < end && part.start < spoiled.end;
+        if self.spoiled.iter().any(|(of, spoiled)| of == name && meets(spoiled)) {
+            return Err(io::Error::other("a sector cannot be read"));
+        }
+        Ok(bytes)
+    }
+}
+
 fn missing() -> io::Error {
     io::ErrorKind::NotFound.into()
 }
@@ -173,16 +205,15 @@ impl Disk for Medium {
     fn read(&self, name: &str) -> io::Result<Vec<u8>> {
         let (state, result) = self.operation(Kind::Read);
         result?;
-        let file = state.names.get(name).ok_or_else(missing)?;
-        Ok(state.files[*file].bytes.clone())
+        Ok(state.content(name, &(0..u64::MAX))?.to_vec())
     }
 
     fn read_at(&self, name: &str, offset: u64, length: usize) -> io::Result<Vec<u8>> {
         let (state, result) = self.operation(Kind::Read);
         result?;
-        let file = state.names.get(name).ok_or_else(missing)?;
+        let content = state.content(name, &(offset..offset + length as u64))?;
         let offset = usize::try_from(offset).unwrap();
-        let bytes = state.files[*file].bytes.get(offset..offset + length);
+        let bytes = content.get(offset..offset + length);
         Ok(bytes.ok_or(io::ErrorKind::UnexpectedEof)?.to_vec())
     }
 

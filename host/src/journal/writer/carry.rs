@@ -1,4 +1,5 @@
-//! Old records that hold what lies behind them: written once more, so that their segments can go.
+//! Old records that hold what lies behind them: written once more, so that their segments can go. One that the disk cannot
+//! read stays where it is, and holds nothing any more.
 
 use std::io;
 
@@ -29,13 +30,17 @@ impl Writer {
         let salt = self.shared.lock().index.segments.get(&number).map_or(0, |segment| segment.salt);
         let mut payloads = Vec::new();
         for (sequence, record) in records {
-            match payload(&*self.disk, *sequence, record, salt)? {
-                Some(payload) => payloads.push((*sequence, record.time, payload)),
-                None => {
+            match payload(&*self.disk, *sequence, record, salt) {
+                Ok(Some(payload)) => payloads.push((*sequence, record.time, payload)),
+                Ok(None) => {
                     let mut state = self.shared.lock();
                     state.damage.corrupt += usize::from(state.index.remove(*sequence));
                 }
+                Err(error) => self.shared.lock().unread(record, &error),
             }
+        }
+        if payloads.is_empty() {
+            return Ok(());
         }
         self.begin()?;
         let records: Vec<_> = payloads.iter().map(|(sequence, time, it)| (*sequence, *time, &it[..])).collect();

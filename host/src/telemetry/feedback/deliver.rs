@@ -162,10 +162,7 @@ impl Deliverer {
             if !last && self.not_before > now() {
                 return Some(self.not_before);
             }
-            let batch = match self.batch() {
-                Ok(batch) => batch,
-                Err(error) => return self.pause(&format!("what is stored cannot be read: {error}")),
-            };
+            let batch = self.batch();
             if batch.is_empty() {
                 return if last { None } else { self.try_apart() };
             }
@@ -185,19 +182,21 @@ impl Deliverer {
         }
     }
 
-    /// The oldest records that have neither been told here nor set apart.
-    fn batch(&mut self) -> io::Result<Vec<Ready>> {
+    /// The oldest records that have neither been told here nor set apart. Those that cannot be read are set apart.
+    fn batch(&mut self) -> Vec<Ready> {
         let mut batch = Vec::new();
+        let mut unread = 0;
         let mut after = self.through;
         while batch.is_empty() {
-            let records = self.journal.pending(after, BATCH, BATCH_BYTES)?;
+            let records = self.journal.pending(after, BATCH, BATCH_BYTES);
             let Some(last) = records.last() else { break };
             after = Some(last.sequence);
             for it in records {
                 if !self.apart.contains_key(&it.sequence) && !self.done.contains(&it.sequence) {
-                    match Record::decode(&it.payload) {
+                    unread += usize::from(it.payload.is_none());
+                    match it.payload.as_deref().and_then(Record::decode) {
                         Some(record) => batch.push(Ready { sequence: it.sequence, record }),
-                        // Of a newer version, which may come back.
+                        // Of a newer version, which may come back; or unread, which may be readable later.
                         None => self.set_apart(it.sequence),
                     }
                 }
@@ -207,7 +206,10 @@ impl Deliverer {
                 }
             }
         }
-        Ok(batch)
+        if unread > 0 {
+            tracing::warn!(count = unread, "feedback that the disk cannot read is tried again later");
+        }
+        batch
     }
 
     /// Whether any of them could be delivered. Then the others are set apart.

@@ -194,7 +194,7 @@ fn tell_of_start(journal: &Journal) {
     if damage.foreign > 0 {
         tracing::error!(
             files = damage.foreign,
-            "files of feedback are of a newer version, or damaged, and are left alone"
+            "files of feedback are of a newer version, or cannot be read, and are left alone"
         );
     }
 }

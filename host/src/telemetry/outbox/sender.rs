@@ -13,7 +13,7 @@ use tokio::time::{sleep, sleep_until};
 
 use super::pace::Pace;
 use super::parcel::{Outcome, Parcel};
-use super::spool::Spool;
+use super::spool::{Look, Spool};
 use super::{Inner, Loss, State};
 use crate::clock;
 use crate::journal::Sequence;
@@ -63,8 +63,12 @@ impl Sender<'_> {
             if stop_at.is_some() && pause.is_some() {
                 return;
             }
+            let mut reread = None;
             while flights.len() < self.pace.flights(now) {
-                let Some((home, parcel)) = inner.take() else { break };
+                let Some((home, parcel)) = inner.take() else {
+                    reread = inner.spool.as_ref().and_then(Spool::reread_at);
+                    break;
+                };
                 flights.push(async move { (home, send(inner, &parcel).await, parcel) });
             }
             if flights.is_empty() && stop_at.is_some() {
@@ -77,6 +81,7 @@ impl Sender<'_> {
                 Some((home, outcome, parcel)) = flights.next() => self.settle(home, parcel, outcome).await,
                 () = inner.changed.notified() => {}
                 () = until(pause) => {}
+                () = until(reread) => {}
             }
         }
     }
@@ -184,8 +189,20 @@ impl Inner {
     /// The next parcel: the oldest of the spool, else of memory.
     fn take(&self) -> Option<(Home, Parcel)> {
         if let Some(spool) = &self.spool {
-            let (taken, expired) = spool.take();
-            self.ledger.lose(Loss::Expired, expired);
+            let Look { taken, lost, unread } = spool.take();
+            self.ledger.lose(Loss::Expired, lost);
+            if let Some(error) = unread {
+                let (exporter, signal) = (self.exporter, self.signal.as_str());
+                let error = &error as &dyn std::error::Error;
+                self.ledger.say(|| {
+                    tracing::warn!(
+                        exporter,
+                        signal,
+                        error,
+                        "spooled telemetry cannot be read, and is tried again later"
+                    );
+                });
+            }
             if let Some(taken) = taken {
                 return Some((Home::Spool(taken.sequence), taken.parcel));
             }

@@ -7,12 +7,12 @@ use std::collections::BTreeMap;
 use std::io;
 use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::{Buf, BufMut, Bytes};
 
 use super::parcel::{Parcel, Signal};
-use crate::clock::since_1970;
+use crate::clock::{now, since_1970};
 use crate::journal::{AppendError, Journal, Limits, OpenError, Sequence};
 
 /// How a parcel begins on disk: version, items, milliseconds since 1970.
@@ -21,6 +21,9 @@ const VERSION: u8 = 1;
 
 /// What is written down when the process ends is little.
 const CLOSE_PATIENCE: Duration = Duration::from_secs(1);
+
+/// How long a parcel is left in peace that the disk could not read: it may take seconds to say so.
+const REREAD: Duration = Duration::from_secs(30);
 
 #[derive(Debug)]
 pub(super) struct Spool {
@@ -35,6 +38,8 @@ pub(super) struct Spool {
 #[derive(Debug, Default)]
 struct Held {
     parcels: BTreeMap<Sequence, Place>,
+    /// Those that the disk could not read, and when it is asked again.
+    unread: BTreeMap<Sequence, Instant>,
     items: u64,
     bytes: u64,
 }
@@ -48,6 +53,16 @@ struct Place {
     bytes: u64,
     /// Whether it is being sent.
     flying: bool,
+}
+
+/// What came of a look for the next parcel.
+#[derive(Debug, Default)]
+pub(super) struct Look {
+    pub(super) taken: Option<Taken>,
+    /// Items that were too old, or damaged, and are gone.
+    pub(super) lost: u64,
+    /// Why the disk cannot read some, if it could read all until now.
+    pub(super) unread: Option<io::Error>,
 }
 
 /// What was taken out to be sent.
@@ -137,34 +152,39 @@ impl Spool {
     }
 
     /// The oldest parcel that is not being sent already; it counts as being sent until [`Spool::sent`] or
-    /// [`Spool::landed`]. Beside it how many items were too old, or could not be read, and are gone.
-    pub(super) fn take(&self) -> (Option<Taken>, u64) {
-        let mut lost = 0;
+    /// [`Spool::landed`]. One that the disk cannot read is passed over for a while: it may be readable later, and keeps back
+    /// none behind it.
+    pub(super) fn take(&self) -> Look {
+        let mut look = Look::default();
         loop {
-            let found = {
-                let mut held = self.lock();
-                let next = held.parcels.iter_mut().find(|(_, it)| !it.flying);
-                next.map(|(sequence, place)| {
-                    place.flying = true;
-                    (*sequence, *place)
-                })
-            };
-            let Some((sequence, place)) = found else { return (None, lost) };
+            let Some((sequence, place)) = self.lock().lift(now()) else { return look };
             let age = Duration::from_millis(since_1970().saturating_sub(place.time));
-            match self.read(sequence) {
-                Ok(Some(parcel)) if age <= self.longest => return (Some(Taken { sequence, parcel }), lost),
-                Ok(_) => {
-                    self.sent(sequence);
-                    lost += u64::from(place.items);
+            // First, so that what cannot be read does not stay for ever.
+            let read = if age > self.longest { Ok(None) } else { self.read(sequence) };
+            match read {
+                Ok(Some(parcel)) => {
+                    self.lock().unread.remove(&sequence);
+                    look.taken = Some(Taken { sequence, parcel });
+                    return look;
                 }
-                // It may be readable later.
+                Ok(None) => {
+                    self.sent(sequence);
+                    look.lost += u64::from(place.items);
+                }
                 Err(error) => {
-                    tracing::warn!(%error, "what waits to be sent cannot be read");
                     self.landed(sequence);
-                    return (None, lost);
+                    let mut held = self.lock();
+                    let is_first = held.unread.is_empty();
+                    held.unread.insert(sequence, now() + REREAD);
+                    look.unread = look.unread.or_else(|| is_first.then_some(error));
                 }
             }
         }
+    }
+
+    /// When the disk is asked again for a parcel that it could not read.
+    pub(super) fn reread_at(&self) -> Option<Instant> {
+        self.lock().unread.values().min().copied()
     }
 
     fn read(&self, sequence: Sequence) -> io::Result<Option<Parcel>> {
@@ -193,8 +213,10 @@ impl Spool {
         self.lock().parcels.values_mut().for_each(|place| place.flying = false);
     }
 
-    pub(super) fn is_empty(&self) -> bool {
-        self.lock().parcels.is_empty()
+    /// Whether it has anything that can be read.
+    pub(super) fn has_parcels(&self) -> bool {
+        let held = self.lock();
+        held.parcels.len() > held.unread.len()
     }
 
     pub(super) fn fill(&self) -> Fill {
@@ -219,7 +241,17 @@ impl Held {
         self.parcels.insert(sequence, place);
     }
 
+    /// The oldest parcel that can be sent now; it counts as being sent.
+    fn lift(&mut self, now: Instant) -> Option<(Sequence, Place)> {
+        let Self { parcels, unread, .. } = self;
+        let is_left = |sequence| unread.get(sequence).is_some_and(|time| *time > now);
+        let (sequence, place) = parcels.iter_mut().find(|(sequence, it)| !it.flying && !is_left(sequence))?;
+        place.flying = true;
+        Some((*sequence, *place))
+    }
+
     fn remove(&mut self, sequence: Sequence) {
+        self.unread.remove(&sequence);
         if let Some(place) = self.parcels.remove(&sequence) {
             self.items -= u64::from(place.items);
             self.bytes -= place.bytes;

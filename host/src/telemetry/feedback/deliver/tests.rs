@@ -11,6 +11,7 @@ use opentelemetry_sdk::trace::SpanData;
 
 use super::*;
 use crate::journal::Limits;
+use crate::journal::tests::medium::Medium;
 use crate::telemetry::feedback::Feedback;
 
 /// Longest time a test waits for what must come.
@@ -166,9 +167,9 @@ fn a_collector_that_was_away_gets_everything_and_the_same_spans() {
 fn a_batch_is_told_as_the_same_spans_each_time() {
     let (first, second) = (Collector::default(), Collector::default());
     let journal = journal(1);
-    let record = journal.pending(None, 1, 1).unwrap().remove(0);
+    let record = journal.pending(None, 1, 1).remove(0);
     for collector in [&first, &second] {
-        collector.tell(vec![Record::decode(&record.payload).unwrap().span().unwrap()], &[]).unwrap();
+        collector.tell(vec![Record::decode(record.payload.as_ref().unwrap()).unwrap().span().unwrap()], &[]).unwrap();
     }
     assert_eq!(first.lock().took, second.lock().took);
 }
@@ -207,6 +208,28 @@ fn a_record_of_another_version_stays_and_keeps_back_nothing_else() {
     let host = Host::start(Collector::default(), journal);
     host.wait_for(0..3);
     host.wait_until_pending(1);
+}
+
+#[test]
+fn what_the_disk_cannot_read_keeps_back_nothing_else_and_is_told_when_it_can() {
+    let medium = Medium::default();
+    let journal = Journal::on_medium(&medium, Limits { bytes: 1 << 24 }, &mut |_, _| {}).unwrap();
+    add(&journal, 0..1);
+    let (name, first) = (medium.names().remove(0), medium.length(0));
+    // The second record, and the first byte of the third.
+    add(&journal, 1..2);
+    medium.spoil(&name, first..medium.length(0) + 1);
+    add(&journal, 2..200);
+    let host = Host::start(Collector::default(), journal);
+    host.wait_for((0..200).filter(|n| ![1, 2].contains(n)));
+    host.wait_until_pending(2);
+    add(&host.journal, 200..205);
+    host.wait_for(200..205);
+    assert_eq!(host.delivery.error(), None);
+    assert!(host.journal.status().last_error.unwrap().ends_with("a record cannot be read: a sector cannot be read"));
+    medium.spoil_no_more();
+    host.wait_for(0..205);
+    host.wait_until_pending(0);
 }
 
 #[test]

@@ -19,7 +19,7 @@ fn open(folder: &TempDir, limit: u64) -> Spool {
 
 /// All that is there, the oldest first, without taking it away.
 fn all(spool: &Spool) -> Vec<u32> {
-    let all = std::iter::from_fn(|| spool.take().0).map(|it| it.parcel.items).collect();
+    let all = std::iter::from_fn(|| spool.take().taken).map(|it| it.parcel.items).collect();
     spool.all_landed();
     all
 }
@@ -31,7 +31,7 @@ fn what_was_kept_is_there_again_for_the_next_process() {
     for items in 1..=3 {
         assert_eq!(block_on(spool.keep(&parcel(items, 100))).unwrap(), 0);
     }
-    let first = spool.take().0.unwrap();
+    let first = spool.take().taken.unwrap();
     assert_eq!(first.parcel, parcel(1, 100));
     spool.sent(first.sequence);
     spool.close();
@@ -58,12 +58,12 @@ fn what_is_being_sent_is_not_taken_twice_and_does_not_make_room() {
     let spool = open(&folder, 1000);
     block_on(spool.keep(&parcel(1, 400))).unwrap();
     block_on(spool.keep(&parcel(2, 400))).unwrap();
-    let first = spool.take().0.unwrap();
+    let first = spool.take().taken.unwrap();
     assert_eq!(block_on(spool.keep(&parcel(3, 400))).unwrap(), 2);
-    assert_eq!(spool.take().0.unwrap().parcel.items, 3);
-    assert!(spool.take().0.is_none());
+    assert_eq!(spool.take().taken.unwrap().parcel.items, 3);
+    assert!(spool.take().taken.is_none());
     spool.landed(first.sequence);
-    assert_eq!(spool.take().0.unwrap().parcel.items, 1);
+    assert_eq!(spool.take().taken.unwrap().parcel.items, 1);
 }
 
 #[test]
@@ -74,9 +74,9 @@ fn what_is_too_old_goes_and_is_counted() {
     while since_1970() == spool.lock().parcels.values().next().unwrap().time {
         std::thread::yield_now();
     }
-    let (taken, lost) = spool.take();
-    assert!(taken.is_none());
-    assert_eq!((lost, spool.fill()), (7, Fill::default()));
+    let look = spool.take();
+    assert!(look.taken.is_none());
+    assert_eq!((look.lost, spool.fill()), (7, Fill::default()));
 }
 
 #[test]
@@ -97,6 +97,10 @@ fn a_wall_clock_that_is_set_by_hours_loses_nothing() {
 }
 
 impl Spool {
+    pub(in crate::telemetry::outbox) fn leaves_files_alone(&self) -> bool {
+        self.journal.status().damage.foreign > 0
+    }
+
     /// What is there, the oldest first.
     pub(in crate::telemetry::outbox) fn bodies(&self) -> Vec<Bytes> {
         let sequences: Vec<Sequence> = self.lock().parcels.keys().copied().collect();

@@ -171,6 +171,11 @@ impl Exporter {
         Ok((Self { outbox, found }, hand.expect("a journal was opened")))
     }
 
+    /// Whether the spool has files that could not be read when it was opened.
+    pub(crate) fn leaves_files_alone(&self) -> bool {
+        self.outbox.0.spool.as_ref().expect("it was given one").leaves_files_alone()
+    }
+
     pub(crate) async fn put(&self, spans: &[u32]) {
         self.outbox.put(spans, |_, spans| spans.chunks(PARCEL).map(parcel_of_numbers).collect()).await;
     }
