@@ -55,18 +55,9 @@ const GUESTS: &[(&str, &str, &str)] = &[
     ("nodes_calls_another", r#"{"node": "other"}"#, "grants: {nodes: [other]}"),
 ];
 
-/// Those of them that wait, for a time, for a turn, for a service or the disk: each has a moment at which it can be given up. The
-/// others may end before anybody looks.
-const WAITING: [&str; 8] = [
-    "run_slow",
-    "limits_loops_forever",
-    "limits_fills_memory",
-    "limits_calls_forever",
-    "llm_chats",
-    "llm_relays",
-    "http_raw",
-    "files_does",
-];
+/// Those of them that wait in any case, for a time, for a turn, for a service or the disk: each has a moment at which it can be
+/// given up. The others may end before anybody looks.
+const WAITING: [&str; 4] = ["run_slow", "limits_loops_forever", "http_raw", "files_does"];
 
 /// A host without a listener.
 struct Rig {
