@@ -16,9 +16,7 @@ const REFERENCE: &str = "[Error reference: https://platform.openai.com/docs/guid
 async fn check(service: &FakeService, expected: (u16, &str, &str), message: &str) {
     let collector = Collector::start();
     let base = service.origin();
-    let connection = format!("{{name: open_ai_connection, type: open_ai, api_key: {KEY}, base_url: '{base}/v1'}}");
-    let host = TestHost::flow("llm_node").connection_file("open_ai_connection", &connection).collector(&collector);
-    let host = host.start().await;
+    let host = TestHost::flow("llm_node").model_at(&base).collector(&collector).start().await;
     let reply = host.score(json!({"question": "hi"})).await;
     let exit = host.stop().await;
 
@@ -109,8 +107,7 @@ async fn a_service_that_is_not_there_is_named_by_its_connection() {
     let service = service(200, &json!({}));
     let base = service.origin();
     drop(service);
-    let connection = format!("{{name: open_ai_connection, type: open_ai, api_key: {KEY}, base_url: '{base}/v1'}}");
-    let host = TestHost::flow("llm_node").connection_file("open_ai_connection", &connection).start().await;
+    let host = TestHost::flow("llm_node").model_at(&base).start().await;
     let reply = host.score(json!({"question": "hi"})).await;
     let message = format!(
         "Exceed max retry times. OpenAI API hits APIConnectionError: connection \"open_ai_connection\" could not be \

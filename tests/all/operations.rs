@@ -1,5 +1,7 @@
 //! What a host may run short of: memory, file handles, somebody who reads its log; and starts that do not succeed.
 
+use std::fs;
+use std::os::unix::process::ExitStatusExt;
 use std::time::Instant;
 
 use harness::{Collector, HostBuilder, TestHost, eventually};
@@ -79,13 +81,15 @@ async fn output_that_nobody_reads_holds_up_nobody_and_what_is_missing_is_said() 
     // Traces are printed on standard output, and heads that are refused logged on standard error.
     let host = TestHost::flow("run_returns").env("WEIR_LOG", "debug").start().await;
     host.stop_reading();
-    while read(&host, "weir_log_lost_total").await == 0.0 {
+    eventually("lines to be lost", async || {
         for _ in 0..50 {
             let mut client = host.raw().await;
             client.send("GET /health HTTP/1.1\r\n\r\n").await;
             assert_eq!(client.answer().await.status, 400);
         }
-    }
+        read(&host, "weir_log_lost_total").await > 0.0
+    })
+    .await;
     for _ in 0..200 {
         host.score_with(&[], "a").await.assert_ok(json!({"text": "a"}));
     }
@@ -123,10 +127,14 @@ async fn a_signal_during_the_start_ends_it() {
         ["--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"].into_iter().fold(host, HostBuilder::arg)
     };
     let starting = host().start_verb("serve");
+    // Before that it may not have come to its own code.
+    let begun = async || fs::read_dir(cache.path()).is_ok_and(|mut files| files.next().is_some());
+    eventually("the start to have begun", begun).await;
     starting.terminate();
     let exit = starting.exit().await;
     // By the signal, or in order if it was faster than we.
-    assert!(matches!(exit.status.code(), None | Some(0)), "{:?}: {}", exit.status, exit.stderr);
+    let ended = (exit.status.signal(), exit.status.code());
+    assert!(matches!(ended, (Some(15), None) | (None, Some(0))), "{:?}: {}", exit.status, exit.stderr);
     // It leaves nothing that keeps the next one from its start.
     let next = host().start_verb("serve");
     next.wrote("listening on http://").await;

@@ -19,6 +19,7 @@ use crate::http::{Reply, Stream, open, send};
 use crate::model::{self, FakeModel};
 use crate::raw::RawClient;
 use crate::scenario;
+use crate::wait::eventually;
 use process::Process;
 pub use process::{Exit, compile_cache};
 
@@ -145,6 +146,26 @@ impl TestHost {
         send(self.address, request).await
     }
 
+    /// Waits until it has nothing to do: no request, no instance, no slot of the pool. Once a node has run: before, some of
+    /// this is not told.
+    pub async fn idle(&self) {
+        let watched = ["weir_request_running{", "weir_request_waiting{", "weir_instance_active", "weir_pool_slot{"];
+        eventually("places and instances to be free", async || {
+            let metrics = self.get_admin("/metrics").await;
+            let of = |name: &'static str| metrics.text().lines().filter(move |line| line.starts_with(name));
+            let is_free = |line: &str| line.contains("state=\"free\"") || line.ends_with(" 0");
+            watched.iter().all(|name| of(name).count() > 0 && of(name).all(is_free))
+        })
+        .await;
+    }
+
+    /// How many runs of nodes have had an instance so far.
+    pub async fn instances(&self) -> f64 {
+        let metrics = self.get_admin("/metrics").await;
+        let lines = metrics.text().lines().filter(|line| line.starts_with("weir_instantiation_duration_seconds_count"));
+        lines.filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok()).sum()
+    }
+
     /// Waits until the host has written this text to one of its outputs.
     pub async fn wrote(&self, text: &str) {
         self.process.wrote(text).await;
@@ -195,6 +216,11 @@ impl TestHost {
     /// How much memory it has, in bytes: its resident set.
     pub fn resident(&self) -> u64 {
         self.process.resident()
+    }
+
+    /// How many threads it has.
+    pub fn threads(&self) -> u64 {
+        self.process.threads()
     }
 
     /// How long its threads have run, together.
@@ -265,6 +291,15 @@ impl HostBuilder {
         let text = format!("name: {name}\ntype: open_ai\napi_key: {key}\nbase_url: {address}\nmodel: fake-model\n");
         self.connections.insert(name.to_owned(), text);
         self
+    }
+
+    /// Lets the connection [`CONNECTION`], of type `open_ai`, lead to a service at this address, which breaks in ways that a
+    /// model does not. It has the name `m` for requests that give none.
+    #[must_use]
+    pub fn model_at(self, origin: &str) -> Self {
+        let key = model::KEY;
+        let text = format!("{{name: {CONNECTION}, type: open_ai, api_key: {key}, base_url: '{origin}/v1', model: m}}");
+        self.connection_file(CONNECTION, &text)
     }
 
     /// Lets a connection of type `azure_open_ai` lead to this model.

@@ -151,12 +151,13 @@ async fn request(stream: &mut TcpStream) -> io::Result<()> {
         let mut piece = [0; 4096];
         let count = stream.read(&mut piece).await?;
         read.extend_from_slice(&piece[..count]);
-        let is_http = read.starts_with(b"POST ");
+        let is_http = read.first().is_some_and(u8::is_ascii_uppercase);
         let text = String::from_utf8_lossy(&read);
         let whole = text.split_once("\r\n\r\n").is_some_and(|(head, body)| {
-            let length =
-                head.lines().find_map(|line| line.to_ascii_lowercase().strip_prefix("content-length: ")?.parse().ok());
-            body.len() >= length.unwrap_or(0)
+            let head = head.to_ascii_lowercase();
+            let length = head.lines().find_map(|line| line.strip_prefix("content-length: ")?.parse().ok());
+            let in_chunks = head.lines().any(|line| line == "transfer-encoding: chunked");
+            body.len() >= length.unwrap_or(0) && (!in_chunks || body.ends_with("0\r\n\r\n"))
         });
         if count == 0 || whole || !is_http {
             return Ok(());

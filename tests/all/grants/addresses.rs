@@ -2,8 +2,10 @@
 //! witness.
 
 use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
-use harness::TestHost;
+use harness::{Collector, HostBuilder, Status, TestHost};
 use serde_json::{Value, json};
 
 use super::{DENIED, host, outcomes};
@@ -39,9 +41,9 @@ impl Canary {
         accepted
     }
 
-    async fn host(&self, grants: &str) -> TestHost {
+    fn host(&self, grants: &str) -> HostBuilder {
         let grants = grants.replace("PORT", &self.port.to_string());
-        host("http_raw", &format!("limits: {{timeout: 30s}}\ngrants: {{http: [{grants}]}}")).start().await
+        host("http_raw", &format!("limits: {{timeout: 30s}}\ngrants: {{http: [{grants}]}}"))
     }
 
     /// Asks for each scheme, authority and path; gives what came of it.
@@ -124,17 +126,27 @@ const HOSTS: [&str; 62] = [
 #[tokio::test]
 async fn no_spelling_of_a_private_address_is_reached_by_a_grant_for_every_host() {
     let canary = Canary::new();
-    let host = canary.host("'http://*:PORT', 'https://*:PORT'").await;
+    let collector = Collector::start();
+    let host = canary.host("'http://*:PORT', 'https://*:PORT'").collector(&collector).start().await;
+    let mut denied = 0;
     for scheme in ["http", "https"] {
         let places = HOSTS.map(|authority| (scheme, authority, "/"));
         for (authority, outcome) in HOSTS.iter().zip(canary.ask(&host, &places).await) {
             // What is no authority to begin with is refused where the guest sets it, or as a URL.
             let refused = [DENIED, "ErrorCode::HttpRequestUriInvalid", "authority"].contains(&outcome.as_str());
             assert!(refused, "{scheme}://{authority}: {outcome}");
+            denied += usize::from(outcome == DENIED);
         }
     }
     assert_eq!(canary.accepted(), []);
     host.stop().await;
+    // All of them are granted by what they are called: it is for where they lead that they are denied.
+    let spans = collector.spans();
+    let told = spans.iter().filter(|span| span.attributes.get("error.type") == Some(&json!("NotGranted")));
+    let told: Vec<_> = told.filter(|span| span.name == "http.request").map(|span| &span.status).collect();
+    let leads = |status: &&&Status| matches!(status, Status::Error(why) if why.contains("may not be reached"));
+    assert_eq!((told.iter().filter(leads).count(), told.len()), (denied, denied), "{told:?}");
+    assert!(denied > HOSTS.len(), "{denied} of twice as many are requests to begin with");
 }
 
 /// A granted address beside one that is not, in ways that two parsers could read differently.
@@ -185,9 +197,16 @@ const MIXED: [(&str, &str, &str); 40] = [
 async fn no_mixture_of_a_granted_address_and_another_reaches_the_other() {
     let canary = Canary::new();
     // The granted one hangs up on everybody.
-    let granted = canary.granted.try_clone().expect("a listener can be shared");
-    std::thread::spawn(move || while granted.accept().is_ok() {});
-    let host = canary.host("'http://127.0.0.2:PORT'").await;
+    let (granted, knocked) = (canary.granted.try_clone().expect("a listener can be shared"), Arc::default());
+    let counted: Arc<AtomicUsize> = Arc::clone(&knocked);
+    std::thread::spawn(move || {
+        while granted.accept().is_ok() {
+            counted.fetch_add(1, Ordering::SeqCst);
+        }
+    });
+    let host = canary.host("'http://127.0.0.2:PORT'").start().await;
+    canary.ask(&host, &[("http", "127.0.0.2:PORT", "/")]).await;
+    assert!(knocked.load(Ordering::SeqCst) > 0, "what is granted is reached");
     for (place, outcome) in MIXED.iter().zip(canary.ask(&host, &MIXED).await) {
         // Whether a request is the granted one's or nobody's, nothing of it has reached the other.
         assert!(!outcome.starts_with(|first: char| first.is_ascii_digit()), "{place:?}: {outcome}");
@@ -199,7 +218,7 @@ async fn no_mixture_of_a_granted_address_and_another_reaches_the_other() {
 #[tokio::test]
 async fn a_refusal_does_not_tell_whether_there_is_such_a_host() {
     let canary = Canary::new();
-    let host = canary.host("'https://api.example.com'").await;
+    let host = canary.host("'https://api.example.com'").start().await;
     // One that listens, one that does not, one that does not exist.
     let places = [
         ("http", "127.0.0.1:PORT", "/"),

@@ -5,8 +5,11 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
-use harness::{Collector, Status};
+use bytes::Bytes;
+use futures_util::future::join_all;
+use harness::{Act, Collector, FakeModel, FakeWire, Status};
 use serde_json::{Value, json};
 
 use super::{echo, host, outcomes, raw};
@@ -34,70 +37,95 @@ pub(crate) fn service(answer: impl Fn(&mut TcpStream) -> std::io::Result<()> + S
     origin
 }
 
-/// What becomes of a request to a service, and of one to a good one after it by the same node.
-async fn check(origin: &str, limits: &str, expected: &str) {
-    let good = echo();
-    let node = format!("limits: {{{limits}}}\ngrants: {{http: ['{origin}', '{}']}}", good.origin());
-    let collector = Collector::start();
-    let host = host("http_raw", &node).collector(&collector).start().await;
-    let reply = host.score(json!({"requests": [raw("GET", origin, "/")]})).await;
-    let told = match reply.status {
-        200 => reply.json()["answer"][0].as_str().unwrap_or_default().chars().take(80).collect(),
-        _ => reply.json()["error"]["innerError"]["code"].as_str().unwrap_or_default().to_owned(),
-    };
-    assert!(told.starts_with(expected), "{told:?}: {expected}");
-    // No place is taken by what has been given up: more than there are places.
-    let many: Value = (0..70).map(|_| raw("GET", &good.origin(), "/")).collect();
-    for part in many.as_array().expect("a list").chunks(30) {
-        assert_eq!(outcomes(&host, json!(part)).await, vec!["200 GET /"; part.len()]);
-    }
-    host.stop().await;
-    assert!(collector.spans().iter().all(|span| span.name != "http.request" || span.end >= span.start));
+/// So many ask at the same time: more than the requests that all runs of a node may have on their way.
+const MANY: usize = 65;
+
+/// What a request is told as whose guest has its head, and is ended while it reads on.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Left {
+    Fails,
+    /// The service has answered; or it has failed, if that is noticed first.
+    IsAnswered,
 }
 
-pub(super) const HEAD: &[u8] = b"HTTP/1.1 200 OK\r\ncontent-type: text/plain\r\n\r\n";
+/// What becomes of requests to a service that does this on each connection, at the same time, each by a run of its own: what
+/// the guest or the caller is told, and how they failed. A good service is asked after them by the same node.
+async fn check(act: Act, limits: &str, told: &str, failed: &[&str]) {
+    check_left(act, limits, told, failed, Left::Fails).await;
+}
+
+async fn check_left(act: Act, limits: &str, told: &str, failed: &[&str], left: Left) {
+    let (service, good) = (FakeWire::always(act.clone()), echo());
+    let node = format!("limits: {{{limits}}}\ngrants: {{http: ['{}', '{}']}}", service.origin(), good.origin());
+    let collector = Collector::start();
+    let host = host("http_raw", &node).env("WEIR_MAX_CONCURRENCY", "100").collector(&collector).start().await;
+    let asked = (0..MANY).map(|_| host.score(json!({"requests": [raw("GET", &service.origin(), "/")]})));
+    for reply in join_all(asked).await {
+        let outcome = match reply.status {
+            200 => reply.json()["answer"][0].as_str().unwrap_or_default().chars().take(80).collect(),
+            _ => reply.json()["error"]["innerError"]["code"].as_str().unwrap_or_default().to_owned(),
+        };
+        assert!(outcome.starts_with(told), "{outcome:?}: {told}");
+    }
+    // No place and no connection is taken by what has been given up.
+    assert_eq!(outcomes(&host, json!([raw("GET", &good.origin(), "/")])).await, ["200 GET /"]);
+    host.idle().await;
+    host.stop().await;
+    let calls = collector.metric("rpc_request").label("api_call", "http.request");
+    assert_eq!(calls.count(), MANY as u64 + 1);
+    let of = |kind: &str| calls.clone().label("exception", kind).count();
+    let failures: u64 = failed.iter().map(|kind| of(kind)).sum();
+    assert_eq!(failures + of(""), MANY as u64 + 1, "{calls:?}");
+    assert!(of("") == 1 || left == Left::IsAnswered, "{calls:?}");
+    let spans: Vec<_> = collector.spans().into_iter().filter(|span| span.name == "http.request").collect();
+    let red: Vec<_> = spans.iter().filter(|span| matches!(span.status, Status::Error(_))).collect();
+    assert!(red.iter().all(|span| failed.iter().any(|kind| span.attributes["error.type"] == *kind)), "{red:?}");
+    assert_eq!((red.len() as u64, spans.len()), (failures, MANY + 1));
+}
+
+fn text(text: impl Into<String>) -> Bytes {
+    text.into().into()
+}
+
+/// The head of an answer whose end is that of its connection.
+pub(super) const HEAD: &str = "HTTP/1.1 200 OK\r\ncontent-type: text/plain\r\n\r\n";
 
 #[tokio::test]
 async fn an_answer_without_end_is_cut() {
-    let endless = service(|stream| {
-        stream.write_all(HEAD)?;
-        loop {
-            stream.write_all(&[b'x'; 64 * 1024])?;
-        }
-    });
     // The guest reads until it fails, and then says what it has.
-    check(&endless, "timeout: 60s", "200 x").await;
+    let endless = Act::Flood(text(HEAD), text("x".repeat(64 * 1024)));
+    check(endless, "timeout: 60s, body: 256KiB", "200 x", &["Exhausted"]).await;
 }
 
 #[tokio::test]
 async fn a_head_without_end_is_no_answer() {
-    let endless = service(|stream| {
-        stream.write_all(b"HTTP/1.1 200 OK\r\n")?;
-        for n in 0.. {
-            write!(stream, "x-{n}: {}\r\n", "y".repeat(1000))?;
-        }
-        Ok(())
-    });
-    check(&endless, "timeout: 20s", "ErrorCode::").await;
-    let one = service(|stream| {
-        stream.write_all(b"HTTP/1.1 200 OK\r\nx: ")?;
-        loop {
-            stream.write_all(&[b'x'; 64 * 1024])?;
-        }
-    });
-    check(&one, "timeout: 20s", "ErrorCode::").await;
+    let head = "HTTP/1.1 200 OK\r\n";
+    let lines = Act::Flood(text(head), text(format!("x: {}\r\n", "y".repeat(1000))));
+    check(lines, "timeout: 60s", "ErrorCode::", &["Unavailable"]).await;
+    let one = Act::Flood(text(format!("{head}x: ")), text("x".repeat(64 * 1024)));
+    check(one, "timeout: 60s", "ErrorCode::", &["Unavailable"]).await;
 }
 
 #[tokio::test]
 async fn a_head_that_is_larger_than_it_may_be_is_no_answer() {
-    let large = service(|stream| {
-        stream.write_all(b"HTTP/1.1 200 OK\r\n")?;
-        for n in 0..90 {
-            write!(stream, "x-{n}: {}\r\n", "y".repeat(1000))?;
+    let lines: String = (0..90).map(|n| format!("x-{n}: {}\r\n", "y".repeat(1000))).collect();
+    let large = Act::Close(text(format!("HTTP/1.1 200 OK\r\n{lines}content-length: 2\r\n\r\nok")));
+    // A connection that is closed at once may be reset before all of it is read.
+    check(large, "timeout: 60s", "ErrorCode::", &["Exhausted", "Unavailable"]).await;
+    // One that stays open is not waited for, nor used again, since a byte is missing.
+    let open = service(move |stream| {
+        stream.write_all(format!("HTTP/1.1 200 OK\r\n{lines}content-length: 3\r\n\r\nok").as_bytes())?;
+        loop {
+            std::thread::park();
         }
-        stream.write_all(b"content-length: 2\r\n\r\nok")
     });
-    check(&large, "timeout: 20s", "ErrorCode::HttpResponseHeaderSectionSize(Some(65536))").await;
+    let host =
+        host("http_raw", &format!("grants: {{http: ['{open}']}}")).env("WEIR_MAX_CONCURRENCY", "100").start().await;
+    let asked = (0..MANY).map(|_| outcomes(&host, json!([raw("GET", &open, "/")])));
+    for told in join_all(asked).await {
+        assert_eq!(told, ["ErrorCode::HttpResponseHeaderSectionSize(Some(65536))"]);
+    }
+    host.stop().await;
 }
 
 #[tokio::test]
@@ -116,29 +144,12 @@ async fn a_guest_is_told_which_part_is_larger_than_it_may_be() {
 
 #[tokio::test]
 async fn an_answer_drop_by_drop_ends_with_the_nodes_time() {
-    let drip = service(|stream| {
-        stream.write_all(HEAD)?;
-        loop {
-            stream.write_all(b"x")?;
-            std::thread::park_timeout(std::time::Duration::from_millis(50));
-        }
-    });
-    check(&drip, "timeout: 700ms", "NodeTimeout").await;
-    let silent = service(|_| {
-        loop {
-            std::thread::park();
-        }
-    });
-    check(&silent, "timeout: 300ms", "NodeTimeout").await;
-
-    // A request and its node are out of time in the same moment. What the node makes of the one never hides the other.
-    let node = format!("limits: {{timeout: 300ms}}\ngrants: {{http: ['{silent}']}}");
-    let host = host("http_raw", &node).start().await;
-    let asked = (0..32).map(|_| host.score(json!({"requests": [raw("GET", &silent, "/")]})));
-    for reply in futures_util::future::join_all(asked).await {
-        assert_eq!(reply.json()["error"]["innerError"]["code"], "NodeTimeout");
-    }
-    host.stop().await;
+    // A request and its node are out of time in the same moment, and either may be noticed first. What the node makes of it never
+    // hides that.
+    let out_of_time = &["Timeout", "Cancelled"];
+    let drip = Act::Drip(text(HEAD), Duration::from_millis(50));
+    check_left(drip, "timeout: 2s", "NodeTimeout", out_of_time, Left::IsAnswered).await;
+    check(Act::Hold(Bytes::new()), "timeout: 2s", "NodeTimeout", out_of_time).await;
 }
 
 #[tokio::test]
@@ -150,8 +161,7 @@ async fn what_is_no_http_is_no_answer() {
         b"",
         b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\ncontent-length: 6\r\n\r\nhello!",
     ] {
-        let origin = service(move |stream| stream.write_all(garbage));
-        check(&origin, "timeout: 20s", "ErrorCode::").await;
+        check(Act::Close(Bytes::from_static(garbage)), "timeout: 60s", "ErrorCode::", &["Unavailable"]).await;
     }
 }
 
@@ -179,26 +189,26 @@ async fn a_run_makes_only_so_many_requests() {
 
 #[tokio::test]
 async fn a_run_has_only_so_many_requests_on_their_way() {
-    let (now, most) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
-    let (inside, highest) = (Arc::clone(&now), Arc::clone(&most));
-    // Each answer waits until four are there, or for a moment: more than three there never are.
-    let slow = service(move |stream| {
-        let here = inside.fetch_add(1, Ordering::SeqCst) + 1;
-        highest.fetch_max(here, Ordering::SeqCst);
-        let until = std::time::Instant::now() + std::time::Duration::from_millis(200);
-        while highest.load(Ordering::SeqCst) < 4 && std::time::Instant::now() < until {
-            std::thread::park_timeout(std::time::Duration::from_millis(10));
+    let model = FakeModel::replies("hello").gated().start();
+    let collector = Collector::start();
+    let node = format!("limits: {{timeout: 60s, requests_at_once: 3}}\ngrants: {{http: ['{}']}}", model.origin());
+    let host = host("http_raw", &node).collector(&collector).start().await;
+    let requests: Vec<_> = (0..15).map(|n| raw("GET", &model.origin(), &format!("/{n}"))).collect();
+    let asked = host.score(json!({"requests": requests, "at_once": true}));
+    let answering = async {
+        for answered in 0..15 {
+            // Three are there, or all that are left; none of them ends before it is let go, and a fourth does not come.
+            let there = (answered + 3).min(15);
+            model.requested(there).await;
+            let fourth = tokio::time::timeout(Duration::from_millis(50), model.requested(there + 1)).await;
+            assert!(fourth.is_err(), "four at a time");
+            model.release(1);
         }
-        inside.fetch_sub(1, Ordering::SeqCst);
-        stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\nconnection: close\r\n\r\nok")
-    });
-    let node = format!("limits: {{timeout: 30s, requests_at_once: 3}}\ngrants: {{http: ['{slow}']}}");
-    let host = host("http_raw", &node).start().await;
-    let requests: Vec<_> = (0..15).map(|n| raw("GET", &slow, &format!("/{n}"))).collect();
-    let reply = host.score(json!({"requests": requests, "at_once": true})).await;
-    reply.assert_ok(json!({"answer": vec!["200 ok"; 15]}));
+    };
+    let (reply, ()) = tokio::join!(asked, answering);
+    assert_eq!(reply.json()["answer"].as_array().map(Vec::len), Some(15), "{}", reply.text());
     host.stop().await;
-    assert_eq!(most.load(Ordering::SeqCst), 3);
+    assert_eq!(collector.metric("rpc_request").label("api_call", "http.request").count(), 15);
 }
 
 /// How many connections a run makes for three requests to one service under this grant.

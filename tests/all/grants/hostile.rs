@@ -1,18 +1,24 @@
 //! Guests that reach for what is not theirs, under the eyes that all hostile guests are under: whatever they try, their
 //! neighbours answer, and memory, descriptors and instances come back. What exactly they get is for the modules beside.
 
-use std::io::Write;
-
-use harness::Hostile;
+use bytes::Bytes;
+use harness::{Act, Aftermath, FakeWire, Hostile};
 use serde_json::{Value, json};
 
-use super::answers::{HEAD, service};
+use super::answers::HEAD;
 use super::files::NOT_GRANTED;
 use super::{DENIED, echo, raw};
 
 /// A guest that is given these inputs.
 fn bad(guest: &str, inputs: &Value, node: &str) -> Hostile {
     Hostile::guest_with(guest, &format!("inputs: {inputs}\n{node}"))
+}
+
+/// Each run was denied something of this capability so many times.
+#[track_caller]
+fn denied(after: &Aftermath, capability: &str, times: usize) {
+    let denials = after.collector.metric("weir.capability.denial").label("node", "bad");
+    assert_eq!(denials.label("capability", capability).count(), (times * after.runs) as u64);
 }
 
 #[tokio::test]
@@ -22,7 +28,8 @@ async fn knocking_at_addresses_that_are_not_granted() {
         ["127.0.0.1", "2130706433", "0x7f.1", "localhost", "[::1]", "[::ffff:7f00:1]", "169.254.169.254", "10.0.0.1"];
     let requests: Vec<_> = hosts.iter().map(|host| raw("GET", &format!("http://{host}:{port}"), "/")).collect();
     let grants = format!("grants: {{http: ['http://*:{port}']}}");
-    bad("http_raw", &json!({"requests": requests}), &grants).gives(json!(vec![DENIED; hosts.len()])).await;
+    let after = bad("http_raw", &json!({"requests": requests}), &grants).gives(json!(vec![DENIED; hosts.len()])).await;
+    denied(&after, "http", hosts.len());
 }
 
 #[tokio::test]
@@ -47,11 +54,8 @@ async fn writing_into_the_heads_of_requests() {
 
 #[tokio::test]
 async fn asking_who_never_answers() {
-    let silent = service(|_| {
-        loop {
-            std::thread::park();
-        }
-    });
+    let service = FakeWire::always(Act::Hold(Bytes::new()));
+    let silent = service.origin();
     let node = format!("limits: {{timeout: 300ms}}\ngrants: {{http: ['{silent}']}}");
     let message = "node \"bad\" did not finish within 300ms; raise `limits.timeout` of the node if it may take longer";
     let requests = json!({"requests": [raw("GET", &silent, "/")]});
@@ -60,12 +64,8 @@ async fn asking_who_never_answers() {
 
 #[tokio::test]
 async fn asking_who_never_ends() {
-    let endless = service(|stream| {
-        stream.write_all(HEAD)?;
-        loop {
-            stream.write_all(&[b'x'; 64 * 1024])?;
-        }
-    });
+    let service = FakeWire::always(Act::Flood(HEAD.into(), vec![b'x'; 64 * 1024].into()));
+    let endless = service.origin();
     let node = format!("grants: {{http: ['{endless}']}}");
     let aftermath = bad("http_raw", &json!({"requests": [raw("GET", &endless, "/")]}), &node);
     // The guest keeps the beginning, which ends with a whole piece of what it read.
@@ -98,7 +98,9 @@ async fn looking_for_a_way_out_of_a_folder() {
     ];
     let (steps, told): (Vec<_>, Vec<_>) = steps.into_iter().unzip();
     let bad = bad("files_does", &json!({"steps": steps}), "grants: {files: [data]}");
-    bad.host(|host| host.file("data/a.txt", "alpha")).gives(json!(told)).await;
+    let after = bad.host(|host| host.file("data/a.txt", "alpha")).gives(json!(told)).await;
+    // What is asked of no granted folder, the guest's own library refuses.
+    denied(&after, "files", 5);
 }
 
 #[tokio::test]
@@ -128,7 +130,8 @@ async fn asking_for_the_settings_of_others() {
     let keys = json!({"keys": ["PATH", "HOME", "OPENAI_API_KEY", "WEIR_API_KEY", "../secret"]});
     let bad = bad("config_reads", &keys, "").host(|host| host.env("OPENAI_API_KEY", "canary"));
     let nothing = json!({"PATH": null, "HOME": null, "OPENAI_API_KEY": null, "WEIR_API_KEY": null, "../secret": null});
-    bad.gives(json!({"values": nothing, "names": []})).await;
+    let after = bad.gives(json!({"values": nothing, "names": []})).await;
+    denied(&after, "config", 5);
 }
 
 #[tokio::test]

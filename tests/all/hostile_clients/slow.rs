@@ -52,7 +52,30 @@ async fn a_body_that_stops_or_drips_is_given_up() {
             );
             client.closed().await;
         }
+        // What comes byte by byte is no faster.
+        let mut client = host.raw().await;
+        client.send(format!("POST {path} HTTP/1.1\r\nHost: a\r\nContent-Length: 60000\r\n\r\n")).await;
+        let dripping = async {
+            loop {
+                client.send("x").await;
+                tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+            }
+        };
+        let over = eventually("the connection to be closed", async || host.sockets() <= sockets);
+        // The test's own connection is the only one.
+        eventually("the connection to be there", async || host.sockets() > sockets).await;
+        tokio::select! {
+            () = dripping => {}
+            () = over => {}
+        }
     }
+    let metrics = host.get_admin("/metrics").await;
+    let told = metrics.text().lines().filter(|line| {
+        line.starts_with("http_server_request_duration_seconds_count") && line.contains("status_code=\"408\"")
+    });
+    // Of both paths.
+    let told: Vec<_> = told.filter_map(|line| line.rsplit(' ').next()).collect();
+    assert_eq!(told, ["3", "3"], "{}", metrics.text());
     unharmed(host, sockets).await;
 }
 

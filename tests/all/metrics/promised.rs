@@ -5,6 +5,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use harness::{Collector, FakeModel, Form, TestHost};
 use http::StatusCode;
 use serde_json::json;
+use weir::boundary::Capability;
+use weir::boundary::error::{NodeError, NodeFailure};
+use weir::capability;
+use weir::capability::files::Files;
+use weir::capability::http::Http;
+use weir::capability::llm::Llm;
+use weir::capability::nodes::Nodes;
 use weir::telemetry::names::{self, metric, metric::Instrument, metric::Kind};
 
 use crate::readme;
@@ -124,6 +131,22 @@ fn the_readme_has_every_instrument_as_it_is() {
     let told = rows.iter().filter(|cells| cells.len() == 5).filter_map(|cells| readme::name(cells));
     let unknown: Vec<_> = told.filter(|name| metric::ALL.iter().all(|it| it.name != *name)).collect();
     assert!(unknown.is_empty(), "the README tells of metrics that there are not: {unknown:?}");
+}
+
+#[test]
+fn the_readme_has_every_kind_of_trap_that_is_a_limit_and_every_capability() {
+    use NodeFailure::{CallTooLarge, Calls, Cpu, Memory, Resources, Stack, Timeout};
+    let row = |label: &str| {
+        let rows = readme::rows().into_iter().find(|cells| cells.len() == 2 && readme::name(cells) == Some(label));
+        rows.expect("the README has this label").remove(1)
+    };
+    let limits = [Memory, Cpu, Calls, CallTooLarge, Resources, Stack, Timeout];
+    let limits = limits.map(|failure| NodeError::new(failure, "").trap().expect("a limit of the sandbox"));
+    let named = limits.map(|limit| format!("`{limit}`")).join(", ");
+    assert!(row("kind").ends_with(&format!("{named}, `stream_idle`")), "the README lacks {named}");
+    let granted = [Llm::NAME, Http::NAME, capability::config::Settings::NAME, Nodes::NAME, Files::NAME];
+    let named = granted.map(|name| format!("`{name}`")).join(", ");
+    assert_eq!(row("capability"), format!("as flows grant it: {named}"));
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use harness::{Collector, FakeModel, FakeService, KEY, Span, TestHost};
+use harness::{Collector, FakeModel, FakeService, Span, TestHost};
 use http::{Response, StatusCode};
 use serde_json::{Value, json};
 
@@ -40,10 +40,7 @@ async fn a_pause_that_a_service_asks_for_is_kept() {
     assert_eq!(span.attributes["http.request.resend_count"], json!(1));
     assert_eq!(span.attributes["weir.retry.asked"], json!(1.0));
     assert_eq!(span.attributes["weir.circuit.state"], json!("closed"));
-    let date = httpdate::fmt_http_date(std::time::SystemTime::now() + Duration::from_secs(3));
-    let (span, reply, _) = asked(&date).await;
-    reply.assert_ok(json!({"answer": "hi"}));
-    check_pause(&span, 0.001, 3.5);
+    assert!(span.end - span.start >= 1_000_000_000, "it was not kept: {} ns", span.end - span.start);
 }
 
 #[tokio::test]
@@ -59,11 +56,12 @@ async fn a_wish_that_makes_no_sense_is_none() {
 
 #[tokio::test]
 async fn a_pause_that_is_too_long_is_told_on() {
-    for (retry_after, told) in [("86400", "30"), ("31", "30"), ("99999999999999999999", "30")] {
+    let tomorrow = httpdate::fmt_http_date(std::time::SystemTime::now() + Duration::from_secs(86_400));
+    for retry_after in ["86400", "31", "99999999999999999999", &tomorrow] {
         let (span, reply, requests) = asked(retry_after).await;
         let error = &reply.json()["error"];
         assert_eq!((reply.status, &error["innerError"]["code"]), (503, &json!("UpstreamRateLimited")), "{error}");
-        assert_eq!(reply.header("retry-after"), Some(told), "{retry_after}");
+        assert_eq!(reply.header("retry-after"), Some("30"), "{retry_after}");
         assert_eq!(requests, 1, "{retry_after}");
         assert_eq!(span.attributes["weir.retry.stopped"], json!("asked"));
         assert_eq!(span.attributes.get("http.request.resend_count"), None);
@@ -125,9 +123,7 @@ fn failing(status: u16) -> FakeService {
 /// So many requests, some at a time, to a flow whose model is this service.
 async fn many(service: &FakeService, requests: usize, settings: &[(&str, &str)]) -> (Collector, Vec<Value>) {
     let collector = Collector::start();
-    let base = service.origin();
-    let connection = format!("{{name: open_ai_connection, type: open_ai, api_key: {KEY}, base_url: '{base}/v1'}}");
-    let host = TestHost::flow("llm_node").connection_file("open_ai_connection", &connection).collector(&collector);
+    let host = TestHost::flow("llm_node").model_at(&service.origin()).collector(&collector);
     let host = settings.iter().fold(host, |host, (name, value)| host.env(*name, *value)).start().await;
     let mut codes = Vec::new();
     for _ in 0..requests.div_ceil(10) {

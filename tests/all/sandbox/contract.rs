@@ -38,6 +38,14 @@ broken! {
 }
 
 #[tokio::test]
+async fn a_handle_is_used_once_and_until_its_end_and_for_what_it_is_of() {
+    for how in ["drops twice", "asks after its end", "reads an alarm"] {
+        let bad = Hostile::guest_with("handles_misuses", &format!("inputs: {{how: {how}}}"));
+        bad.ends(500, "GuestProtocolError", &format!("node \"bad\" {NOT_ITS_TYPE}")).await;
+    }
+}
+
+#[tokio::test]
 async fn members_that_are_named_twice_are_read_as_clients_read_them() {
     Hostile::guest("run_returns_twice_named").gives(json!({"b": 3, "a": 2})).await;
 }

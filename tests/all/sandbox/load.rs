@@ -35,14 +35,9 @@ async fn refused(bytes: &[u8], change: impl FnOnce(HostBuilder) -> HostBuilder, 
     let host = TestHost::written("refused", &flow(&["bad.wasm"])).file("bad.wasm", bytes);
     let exit = change(host).refuses().await;
     assert_eq!(exit.status.code(), Some(2), "{}", exit.stderr);
-    let said = unwrapped(&exit.stderr);
+    let said = exit.told();
     assert!(said.contains(says), "{said}");
     exit
-}
-
-/// What was told, without the breaks of lines that fit it to a terminal.
-fn unwrapped(text: &str) -> String {
-    text.split_whitespace().filter(|word| *word != "│").collect::<Vec<_>>().join(" ")
 }
 
 #[tokio::test]
@@ -62,7 +57,7 @@ async fn all_components_that_need_a_refused_proposal_are_told_at_once() {
     let host = proposals.iter().zip(&files).fold(host, |host, ((_, bytes), file)| host.file(file, bytes));
     let exit = host.refuses().await;
     assert_eq!(exit.status.code(), Some(2), "{}", exit.stderr);
-    let said = unwrapped(&exit.stderr);
+    let said = exit.told();
     for (proposal, _) in proposals {
         let sentence = format!("it needs the WebAssembly proposal `{proposal}`, which this host does not accept (");
         assert!(said.contains(&sentence), "{proposal}: {said}");
@@ -102,7 +97,7 @@ async fn compiled_code_is_taken_from_no_flow_folder() {
     refused(code, |host| host, "it is no WebAssembly").await;
     let named = TestHost::written("refused", &flow(&["bad.cwasm"])).file("bad.cwasm", code);
     let exit = named.refuses().await;
-    assert!(unwrapped(&exit.stderr).contains("bad.cwasm: expected a .wasm file"), "{}", exit.stderr);
+    assert!(exit.told().contains("bad.cwasm: expected a .wasm file"), "{}", exit.stderr);
 }
 
 #[tokio::test]
@@ -217,7 +212,7 @@ async fn who_is_served_does_not_feel_that_a_new_component_is_a_bomb() {
     assert!(count >= 10, "{count} requests in three seconds");
     host.score(json!({"text": "x"})).await.assert_ok(json!({"a": {"text": "x"}}));
     let exit = host.stop().await;
-    assert!(unwrapped(&exit.stderr).contains("it takes longer than 3s to compile"), "{}", exit.stderr);
+    assert!(exit.told().contains("it takes longer than 3s to compile"), "{}", exit.stderr);
 }
 
 /// A flow of a crate that was built: its component, and the lock with its digest.
@@ -256,7 +251,7 @@ async fn a_component_that_is_not_the_one_that_was_locked_is_not_loaded() {
     let host = built();
     flip(host.path());
     let exit = host.refuses().await;
-    assert!(unwrapped(&exit.stderr).contains(NOT_LOCKED), "{}", exit.stderr);
+    assert!(exit.told().contains(NOT_LOCKED), "{}", exit.stderr);
 }
 
 #[tokio::test]
@@ -270,5 +265,5 @@ async fn what_was_locked_is_served_on_when_its_file_has_changed() {
     host.score(json!({"text": "x"})).await.assert_ok(json!({"a": {"text": "x"}}));
     assert_eq!(host.get_admin("/readyz").await.status, 200);
     let exit = host.stop().await;
-    assert!(unwrapped(&exit.stderr).contains(NOT_LOCKED), "{}", exit.stderr);
+    assert!(exit.told().contains(NOT_LOCKED), "{}", exit.stderr);
 }

@@ -18,7 +18,7 @@ fn text(log: &Log) -> &str {
 #[tokio::test]
 async fn a_flood_of_lines_is_cut_and_one_record_says_how_much() {
     let node = "inputs: {lines: 1000000, bytes: 0}\nlimits: {log: 1MiB, cpu: 60s, timeout: 300s}";
-    let after = Hostile::guest_with("limits_logs_much", node).times(0).gives(json!("done")).await;
+    let after = Hostile::guest_with("limits_logs_much", node).times(1).gives(json!("done")).await;
     // They come in parcels, of which one may overtake another.
     let records = of_one_run(&after);
     let told: BTreeSet<_> = records.iter().map(text).collect();
@@ -32,7 +32,7 @@ async fn a_flood_of_lines_is_cut_and_one_record_says_how_much() {
 async fn a_flood_of_text_is_cut_and_one_record_says_how_much() {
     // 256 MiB in all.
     let node = "inputs: {lines: 0, bytes: 134217728}\nlimits: {cpu: 60s, timeout: 300s}";
-    let after = Hostile::guest_with("limits_logs_much", node).times(0).gives(json!("done")).await;
+    let after = Hostile::guest_with("limits_logs_much", node).times(1).gives(json!("done")).await;
     let records = of_one_run(&after);
     let told: usize = records.iter().map(|log| text(log).len()).sum();
     assert!((64 << 10..70 << 10).contains(&told), "{told}");

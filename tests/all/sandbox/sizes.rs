@@ -65,3 +65,14 @@ async fn headers_that_a_guest_makes_have_a_bound() {
     let message = "node \"bad\" made HTTP headers of more than 32 KiB";
     bad(35).ends(500, "GuestProtocolError", message).await;
 }
+
+#[tokio::test]
+async fn one_write_to_an_output_has_a_bound() {
+    for to_stderr in [false, true] {
+        let bad = |bytes: usize| {
+            Hostile::guest_with("log_writes_at_once", &format!("inputs: {{bytes: {bytes}, to_stderr: {to_stderr}}}"))
+        };
+        bad(65_536).gives(json!("done")).await;
+        bad(65_537).ends(500, "GuestProtocolError", "node \"bad\" wrote more than 64 KiB at once").await;
+    }
+}

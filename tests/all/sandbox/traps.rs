@@ -34,6 +34,7 @@ traps! {
     realloc_traps: "unreachable"
     realloc_calls_host: "cannot_leave_component"
     post_return_traps: "unreachable"
+    post_return_emits: "cannot_leave_component"
 }
 
 /// One test for each guest that never comes to an end, in a place where no program of a language would be.

@@ -197,11 +197,19 @@ impl Process {
 
     /// Its resident set, in bytes.
     pub(crate) fn resident(&self) -> u64 {
+        self.status("VmRSS:") << 10
+    }
+
+    pub(crate) fn threads(&self) -> u64 {
+        self.status("Threads:")
+    }
+
+    /// What Linux says of it under this name; of memory, in KiB.
+    fn status(&self, name: &str) -> u64 {
         let status = format!("/proc/{}/status", self.pid.as_raw_nonzero());
         let status = std::fs::read_to_string(status).expect("the process runs");
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("a process has memory");
-        let kib: u64 = line.trim_end_matches("kB").trim().parse().expect("a number of KiB");
-        kib << 10
+        let line = status.lines().find_map(|line| line.strip_prefix(name)).expect("it is told of each process");
+        line.trim_end_matches("kB").trim().parse().expect("a number")
     }
 
     pub(crate) fn limit_descriptors(&self, count: u64) {

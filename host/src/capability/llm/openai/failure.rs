@@ -282,7 +282,26 @@ fn said(class: &str, kind: CallErrorKind, detail: &str, end: &str) -> CallError 
 
 #[cfg(test)]
 mod tests {
+    use reqwest::dns::{Name, Resolve, Resolving};
+
     use super::*;
+
+    /// Knows no name.
+    struct Nowhere;
+
+    impl Resolve for Nowhere {
+        fn resolve(&self, _: Name) -> Resolving {
+            Box::pin(async { Err(io::Error::other("no such name").into()) })
+        }
+    }
+
+    #[tokio::test]
+    async fn a_name_that_does_not_exist_is_told_as_that() {
+        _ = rustls::crypto::ring::default_provider().install_default();
+        let client = reqwest::Client::builder().no_proxy().tls_certs_only([]).dns_resolver(Nowhere).build().unwrap();
+        let error = client.get("http://model.example/").send().await.unwrap_err();
+        assert_eq!(reason(&error), "the name of its host is not known");
+    }
 
     #[track_caller]
     fn check(status: u16, body: &str, kind: CallErrorKind, again: Again, message: &str) {
