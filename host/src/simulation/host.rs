@@ -408,7 +408,9 @@ impl Life {
             if !spooled.is_empty() {
                 world.tell(self.began.elapsed(), format_args!("{} spans are spooled for {number}", spooled.len()));
             }
-            world.spooled[number].extend(spooled);
+            // What an earlier process left without a word that it is safe may be lost by the disk that found it.
+            let first = world.next_span;
+            world.spooled[number].extend(spooled.into_iter().filter(|span| *span >= first));
             world.given_up[number] += exporter.lost(Loss::SpoolFull);
         }
         world.next_span = self.spans.next();
