@@ -16,12 +16,12 @@ pub static INSTANCES: Setting = Setting::new(
     "WEIR_MAX_INSTANCES",
     "1000",
     "how many runs of nodes have an instance at the same time, in the whole process; others wait for up to 1 s and are \
-     then refused; at most 10000",
+     then refused; at most 16000",
 );
 /// How many there are without a word of the operator.
 const DEFAULT: u32 = 1000;
 /// The most that may be asked for: the address space that slots are kept in is 4 GiB for each.
-const MAX: usize = 10_000;
+const MAX: usize = 16_000;
 /// Tables that one place has. Two are usual; a component with more takes more places.
 pub const TABLES: u32 = 4;
 /// Slots beyond all places: for components that are asked what they are when a flow is loaded, one for each load.

@@ -21,12 +21,12 @@ use crate::server::problem::Problem;
 use crate::setting::{self, Setting};
 use crate::telemetry::Refused;
 
-/// Flows mostly wait for models, so many more can run than there are cores. The most is about what the pool of instances
-/// has by default: of more that run, some would wait for one in vain. Clients that only wait in line need no more either.
+/// Flows mostly wait for models, so many more can run than there are cores. The most is about what the pool of instances can
+/// have: of more that run, some would wait for one in vain. By default it has a thousand, and nobody gets more without a word.
 pub static CONCURRENCY: Setting = Setting::optional(
     "WEIR_MAX_CONCURRENCY",
     "32 for each core",
-    "how many /score requests of a deployment run at the same time; at most 1024",
+    "how many /score requests of a deployment run at the same time; at most 16384",
 );
 /// Twice what a host of one core runs. A longer queue would only make more clients wait in vain.
 pub static QUEUE: Setting =
@@ -37,8 +37,10 @@ pub static QUEUE_WAIT: Setting =
 
 /// Requests of a deployment for each core, if nothing else is said.
 const CONCURRENCY_PER_CORE: usize = 32;
-/// The most a deployment may have. Also of the queue.
-pub const MAX_CONCURRENCY: usize = 1024;
+/// The most a deployment may have.
+pub const MAX_CONCURRENCY: usize = 16_384;
+/// The most it has without a word, and the longest queue: clients that only wait in line need no more.
+const MAX_QUEUE: usize = 1024;
 /// The longest that a request may wait for its place. More than is good for anybody, but deployment files ask for it.
 pub const MAX_QUEUE_WAIT: Duration = Duration::from_secs(60);
 /// The longest that a client is told to stay away, in seconds. Until then much may have changed.
@@ -61,7 +63,7 @@ impl Config {
         let concurrency = reader.optional(&CONCURRENCY, setting::count_within(1, MAX_CONCURRENCY));
         Self {
             concurrency: concurrency.unwrap_or_else(default_concurrency),
-            queue: reader.value(&QUEUE, setting::count_within(0, MAX_CONCURRENCY)),
+            queue: reader.value(&QUEUE, setting::count_within(0, MAX_QUEUE)),
             queue_wait: reader.value(&QUEUE_WAIT, setting::time_or_none_up_to(MAX_QUEUE_WAIT)),
         }
     }
@@ -75,7 +77,7 @@ impl Default for Config {
 
 fn default_concurrency() -> usize {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    (cores * CONCURRENCY_PER_CORE).min(MAX_CONCURRENCY)
+    (cores * CONCURRENCY_PER_CORE).min(MAX_QUEUE)
 }
 
 /// The places of one deployment. Clones share them.

@@ -133,13 +133,27 @@ impl Content {
     }
 }
 
+/// How much of a text is searched for secrets if little of it may be told, in bytes: with room for many that are longer than
+/// their masks.
+const SEARCHED: usize = 64 << 10;
+
+/// Longest secret, in bytes: a private key.
+const SECRET: usize = 4 << 10;
+
 /// The text, or as much of it as fits followed by a marker that says how long it was; its images are named, not shown, and
 /// its secrets are masked before it is cut.
+///
+/// Of a text that is far longer only the beginning is searched: searching costs, and in a call of a guest nobody else gets a turn
+/// meanwhile. What lies so near to the end of that that it could be a part of a secret is not told.
 pub(super) fn marked(redactor: &Redactor, text: &str, bytes: usize) -> Arc<str> {
-    let text = named(text);
-    let text = &*redactor.text(&text);
-    let head = cut(text, bytes);
-    if head.len() == text.len() { text.into() } else { format!("{head}… [{} bytes]", text.len()).into() }
+    let text = &*named(text);
+    let searched = cut(text, SEARCHED.max(bytes.saturating_mul(4)));
+    let masked = redactor.text(searched);
+    let (head, length) = match searched.len() == text.len() {
+        true => (cut(&masked, bytes), masked.len()),
+        false => (cut(&masked, bytes.min(masked.len().saturating_sub(SECRET))), text.len()),
+    };
+    if head.len() == length { head.into() } else { format!("{head}… [{length} bytes]").into() }
 }
 
 /// A short text from outside, without secrets.
@@ -174,6 +188,21 @@ mod tests {
         check("grün", 3, "gr… [5 bytes]");
         check("🦀🦀", 5, "🦀… [8 bytes]");
         check("🦀", 0, "… [4 bytes]");
+    }
+
+    #[test]
+    fn of_a_text_that_is_far_longer_nothing_is_told_that_could_be_a_part_of_a_secret() {
+        let redactor = Redactor::default();
+        let secret = "0123456789".repeat(SECRET / 10);
+        redactor.learn([secret.as_str()]);
+        let (x, long) = ("x".repeat(10), "x".repeat(1 << 20));
+        assert_eq!(&*marked(&redactor, &long, 10), "xxxxxxxxxx… [1048576 bytes]");
+        // Sixteen secrets, of which the last goes on beyond what is searched.
+        let secrets = secret.repeat(17);
+        let told = marked(&redactor, &format!("{x}{secrets}{long}"), 1000);
+        assert!(told.ends_with(" bytes]") && !told.contains("01"), "{told}");
+        let image = format!("data:image/png;base64,{}", "A".repeat(200_000));
+        assert!(marked(&redactor, &format!("{image} {long}"), 40).starts_with("data:image/png"));
     }
 
     #[test]

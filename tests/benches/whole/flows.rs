@@ -61,7 +61,7 @@ nodes:
 - name: chat
   type: llm
   source: {type: code, path: chat.jinja2}
-  inputs: {deployment_name: fake-model, max_tokens: 64, question: '${inputs.question}'}
+  inputs: {model: fake-model, max_tokens: 64, question: '${inputs.question}'}
   connection: open_ai_connection
   api: chat
 ";

@@ -9,6 +9,9 @@ use tokio::net::TcpStream;
 
 use crate::model;
 
+/// How a stream begins.
+const STATUS: &[u8] = b"HTTP/1.1 200 ";
+
 /// What came to all of them, sorted.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Streams {
@@ -52,6 +55,9 @@ async fn stream(address: SocketAddr, request: &str) -> std::io::Result<Streams> 
     loop {
         if stream.read_buf(&mut buffer).await? == 0 {
             return Ok(streams);
+        }
+        if read == 0 && buffer.len() >= STATUS.len() {
+            assert!(buffer.starts_with(STATUS), "{}", String::from_utf8_lossy(&buffer));
         }
         // Frames are small, and none of them is split by the host.
         let arrived = model::now();

@@ -17,10 +17,6 @@ use crate::telemetry::logs::{GuestLines, GuestLog};
 use crate::telemetry::names::{self, attribute, event};
 use crate::telemetry::{Redactor, Telemetry, propagation};
 
-/// How much of a text is looked at of which only [`bound::TEXT`] may be told, in bytes: with room for secrets that are longer
-/// than their masks.
-const LOOKED_AT: usize = 16 * bound::TEXT;
-
 /// A value that a guest gives.
 #[derive(Clone, Debug, PartialEq)]
 pub enum NoteValue {
@@ -257,26 +253,13 @@ impl NodeNotes {
     /// A note without secrets, and within its bounds.
     fn note(&self, key: String, value: NoteValue) -> KeyValue {
         let value = match value {
-            NoteValue::Text(text) => Value::String(self.told(&text).into()),
+            NoteValue::Text(text) => Value::String(marked(&self.redactor, &text, bound::TEXT).into()),
             other => other.whole(),
         };
         let mut note = KeyValue::new(key, value);
         // One that is named like a key is masked whole.
         self.redactor.attribute(&mut note);
         note
-    }
-
-    /// A text without secrets, as much of it as may be told. Of one that is far longer only the beginning is looked at, since
-    /// nobody else gets a turn meanwhile; what of that is left without secrets is told if it is longer than what any secret at
-    /// its end could be a part of.
-    fn told(&self, text: &str) -> Arc<str> {
-        let looked_at = cut(text, LOOKED_AT);
-        if looked_at.len() == text.len() {
-            return marked(&self.redactor, text, bound::TEXT);
-        }
-        let masked = self.redactor.text(looked_at);
-        let head = if masked.len() < 2 * bound::TEXT { "" } else { cut(&masked, bound::TEXT) };
-        format!("{head}… [{} bytes]", text.len()).into()
     }
 
     fn event(&self, name: String, attributes: Vec<KeyValue>) {
