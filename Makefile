@@ -8,7 +8,7 @@ SHELL := /bin/bash
 
 .PHONY: help
 help: ## Tell what can be made
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-7s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: setup
 setup: ## Install what is missing: rustfmt, clippy, the target wasm32-wasip2
@@ -54,3 +54,12 @@ fuzz: setup ## Search for texts that harm: TARGET=flow_yaml SECONDS=60; see test
 	mkdir -p tests/fuzz/target/corpus/$(TARGET)
 	cd tests/fuzz && cargo fuzz run --fuzz-dir . --sanitizer none $(TARGET) target/corpus/$(TARGET) corpus/$(TARGET) -- \
 		-max_total_time=$(SECONDS) -timeout=10 -rss_limit_mb=2048 -max_len=16384
+
+.PHONY: bench-parts
+bench-parts: setup ## Time the parts of a request, each beside plain Rust; ONLY=redaction for some
+	cargo bench --workspace --locked --bench parts -- $(ONLY)
+
+.PHONY: bench-counts
+bench-counts: setup ## Hold their instructions against tests/benches/counts.txt; ACCEPT=1 keeps them
+	@command -v valgrind >/dev/null || { echo "no valgrind on PATH; install it: apt-get install valgrind" >&2; exit 1; }
+	cargo bench --workspace --locked --bench counts -- $(if $(ACCEPT),--accept)

@@ -221,7 +221,8 @@ fn names(line: &str) -> impl Iterator<Item = &str> {
 /// Targets after the word `make` in code.
 pub(super) fn make_targets(document: &str) -> BTreeSet<String> {
     let after = ["`make ", "\nmake ", "$ make "].into_iter().flat_map(|marker| document.split(marker).skip(1));
-    let words = after.filter_map(|rest| rest.split(|character: char| !character.is_ascii_alphanumeric()).next());
+    let in_a_name = |character: char| character.is_ascii_alphanumeric() || character == '-';
+    let words = after.filter_map(|rest| rest.split(|character: char| !in_a_name(character)).next());
     words.filter(|word| !word.is_empty()).map(str::to_owned).collect()
 }
 
@@ -301,6 +302,12 @@ mod tests {
         assert_eq!(paths(document), BTreeSet::from(["sdk/", "wit/world.wit"].map(str::to_owned)));
         assert_eq!(make_targets(document), BTreeSet::from(["demo".to_owned()]));
         assert_eq!(variables("WEIR_BIN and `WEIR_`"), BTreeSet::from(["WEIR_BIN".to_owned()]));
+    }
+
+    #[test]
+    fn a_target_may_have_more_than_one_word() {
+        let targets = make_targets("`make bench-parts ONLY=x`, and\nmake lint\n");
+        assert_eq!(targets, ["bench-parts", "lint"].map(str::to_owned).into());
     }
 
     #[test]
