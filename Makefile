@@ -55,6 +55,13 @@ fuzz: setup ## Search for texts that harm: TARGET=flow_yaml SECONDS=60; see test
 	cd tests/fuzz && cargo fuzz run --fuzz-dir . --sanitizer none $(TARGET) target/corpus/$(TARGET) corpus/$(TARGET) -- \
 		-max_total_time=$(SECONDS) -timeout=10 -rss_limit_mb=2048 -max_len=16384
 
+.PHONY: bench
+bench: bench-parts bench-counts bench-whole ## All benchmarks; writes tests/benches/RESULTS.md
+
+.PHONY: bench-whole
+bench-whole: setup ## The whole host under load; ONLY="--quick streams" for a glance at some of it
+	cargo bench --workspace --locked --bench whole -- $(ONLY)
+
 .PHONY: bench-parts
 bench-parts: setup ## Time the parts of a request, each beside plain Rust; ONLY=redaction for some
 	cargo bench --workspace --locked --bench parts -- $(ONLY)

@@ -3,7 +3,7 @@
 
 use std::fmt;
 
-use super::value::{Json, View, view};
+use super::value::{Json, View, member, view};
 
 /// Longest reference, in bytes. Names and keys are far shorter; the bound is for flow files that nobody wrote by hand.
 const MAX_LENGTH: usize = 1024;
@@ -105,10 +105,12 @@ impl Path {
         if self.is_empty() {
             return Some(value.clone());
         }
-        let part = self.0.iter().try_fold(value.as_str(), |here, step| match (step, view(here)) {
-            (Step::Key(key), View::Object(members)) => members.get(key).map(|member| member.get()),
-            (Step::Index(index), View::List(items)) => items.get(*index).map(|item| item.get()),
-            _ => None,
+        let part = self.0.iter().try_fold(value.as_str(), |here, step| match step {
+            Step::Key(key) => member(here, key),
+            Step::Index(index) => match view(here) {
+                View::List(items) => items.get(*index).map(|item| item.get()),
+                _ => None,
+            },
         })?;
         Some(Json::part(part))
     }

@@ -1,12 +1,16 @@
 //! JSON values as they pass through a flow: checked once, then only handed on. Not which types inputs have: see
 //! types.rs; not what Python would make of them: see python.rs.
 
+mod member;
+
 use std::fmt;
 use std::sync::Arc;
 
 use indexmap::IndexMap;
 use serde::{Serialize, Serializer};
 use serde_json::value::RawValue;
+
+pub(super) use member::member;
 
 /// Deepest nesting of a value.
 ///
@@ -66,7 +70,9 @@ impl Json {
     }
 
     pub fn string(text: &str) -> Self {
-        Self::from(serde_json::Value::from(text))
+        let mut json = String::with_capacity(text.len() + 2);
+        push_string(&mut json, text);
+        Self(json.into())
     }
 
     /// An object of these members, in this order.
@@ -76,7 +82,7 @@ impl Json {
             if text.len() > 1 {
                 text.push(',');
             }
-            text.push_str(Self::string(key).as_str());
+            push_string(&mut text, key);
             text.push(':');
             text.push_str(value.as_str());
         }
@@ -121,6 +127,17 @@ impl Json {
     /// A part of a value that was checked, or text made by code that cannot get it wrong.
     pub(super) fn part(text: &str) -> Self {
         Self(text.into())
+    }
+}
+
+/// Writes a text as a JSON string. Most have nothing in them that is written otherwise.
+fn push_string(json: &mut String, text: &str) {
+    if text.bytes().any(|byte| byte < 0x20 || matches!(byte, b'"' | b'\\')) {
+        json.push_str(&serde_json::Value::from(text).to_string());
+    } else {
+        json.push('"');
+        json.push_str(text);
+        json.push('"');
     }
 }
 

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpSocket, TcpStream};
 
 /// When this process began to count.
 static EPOCH: LazyLock<Instant> = LazyLock::new(Instant::now);
@@ -38,22 +38,24 @@ pub(crate) struct Model {
 impl Model {
     pub(crate) fn start(manner: Manner) -> Self {
         LazyLock::force(&EPOCH);
-        let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
-        listener.set_nonblocking(true).expect("a listener can be asked");
-        let address = listener.local_addr().expect("an address");
+        let (tell, told) = std::sync::mpsc::channel();
         let (manner, waiting) = (Arc::new(Mutex::new(manner)), Arc::new(AtomicUsize::new(0)));
         let (its, counted) = (Arc::clone(&manner), Arc::clone(&waiting));
         std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
             runtime.block_on(async {
-                let listener = TcpListener::from_std(listener).expect("a listener");
+                let socket = TcpSocket::new_v4().expect("a socket");
+                socket.bind(([127, 0, 0, 1], 0).into()).expect("a port");
+                // Thousands come at the same moment.
+                let listener = socket.listen(16_384).expect("a listener");
+                tell.send(listener.local_addr().expect("an address")).expect("somebody waits");
                 loop {
                     let (stream, _) = listener.accept().await.expect("a connection");
                     tokio::spawn(talk(stream, Arc::clone(&its), Arc::clone(&counted)));
                 }
             });
         });
-        Self { address, manner, waiting }
+        Self { address: told.recv().expect("it listens"), manner, waiting }
     }
 
     /// How it answers from now on.

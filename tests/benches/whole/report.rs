@@ -30,6 +30,15 @@ pub(crate) struct Growth {
     pub(crate) says: String,
 }
 
+impl Row {
+    fn text(&self) -> String {
+        let Self { measure, target, values, unit, met } = self;
+        let rounds = values.iter().map(|it| shown(*it)).collect::<Vec<_>>().join(", ");
+        let met = met.map_or("–", |met| if met { "yes" } else { "**no**" });
+        format!("| {measure} | {target} | {} {unit} | {rounds} | {met} |", shown(median(values)))
+    }
+}
+
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Report {
     rows: Vec<Row>,
@@ -40,31 +49,35 @@ impl Report {
     /// A figure that must not be more than `most`.
     pub(crate) fn at_most(&mut self, measure: impl Into<String>, values: Vec<f64>, most: f64, unit: &'static str) {
         let met = Some(median(&values) <= most);
-        self.rows.push(Row { measure: measure.into(), target: format!("≤ {most} {unit}"), values, unit, met });
+        self.add(Row { measure: measure.into(), target: format!("≤ {most} {unit}"), values, unit, met });
     }
 
     /// A figure that must not be less than `least`.
     pub(crate) fn at_least(&mut self, measure: impl Into<String>, values: Vec<f64>, least: f64, unit: &'static str) {
         let met = Some(median(&values) >= least);
-        self.rows.push(Row { measure: measure.into(), target: format!("≥ {least} {unit}"), values, unit, met });
+        self.add(Row { measure: measure.into(), target: format!("≥ {least} {unit}"), values, unit, met });
     }
 
     /// A figure that others are made of.
     pub(crate) fn figure(&mut self, measure: impl Into<String>, values: Vec<f64>, unit: &'static str) {
-        self.rows.push(Row { measure: measure.into(), target: "–".to_owned(), values, unit, met: None });
+        self.add(Row { measure: measure.into(), target: "–".to_owned(), values, unit, met: None });
+    }
+
+    /// Whoever watches sees it at once: all of it takes minutes.
+    fn add(&mut self, row: Row) {
+        println!("{}", row.text());
+        self.rows.push(row);
     }
 
     pub(crate) fn grows(&mut self, growth: Growth) {
+        println!("{}: {}", growth.title, growth.says);
         self.growths.push(growth);
     }
 
     pub(crate) fn text(&self) -> String {
         let mut text = "| measure | target | median | rounds | met |\n| --- | --- | --- | --- | --- |\n".to_owned();
-        for Row { measure, target, values, unit, met } in &self.rows {
-            let rounds = values.iter().map(|it| shown(*it)).collect::<Vec<_>>().join(", ");
-            let met = met.map_or("–", |met| if met { "yes" } else { "**no**" });
-            let line = format!("| {measure} | {target} | {} {unit} | {rounds} | {met} |", shown(median(values)));
-            writeln!(text, "{line}").expect("a string takes all");
+        for row in &self.rows {
+            writeln!(text, "{}", row.text()).expect("a string takes all");
         }
         for growth in &self.growths {
             writeln!(text, "\n{}: {}", growth.title, growth.says).expect("a string takes all");
