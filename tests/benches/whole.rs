@@ -50,7 +50,7 @@ fn main() {
     let quick = arguments.iter().any(|it| it == "--quick");
     let effort = match quick {
         true => Effort { time: Duration::from_millis(300), rounds: 1, full: false },
-        false => Effort { time: Duration::from_secs(3), rounds: 3, full: true },
+        false => Effort { time: Duration::from_secs(1), rounds: 3, full: true },
     };
     let named: Vec<&str> = arguments.iter().map(String::as_str).filter(|it| !it.starts_with('-')).collect();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
