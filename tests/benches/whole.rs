@@ -27,6 +27,8 @@ mod report;
 mod sink;
 #[path = "whole/streams.rs"]
 mod streams;
+#[path = "whole/wire.rs"]
+mod wire;
 
 use std::time::Duration;
 

@@ -302,14 +302,21 @@ impl Bench {
         self.report.grows(Growth { file: "payload.svg", title, axes: ("KiB", "ms"), series, says });
     }
 
-    /// Flows that one host serves, each of the same component.
+    /// Flows that one host serves as deployments of an endpoint, each of the same component.
     async fn growth_of_flows(&mut self) {
         let (mut memory, mut time) = (Vec::new(), Vec::new());
         for count in [1, 10, 50, 100] {
             let chain = flows::chain(Guest::Rust, 1);
             let names: Vec<String> = (0..count).map(|flow| format!("flow{flow}")).collect();
             let laid: Vec<(&str, &str)> = names.iter().map(|name| (name.as_str(), chain.as_str())).collect();
-            let host = TestHost::laid(&laid, &[], ".").env("OTEL_EXPORTER_OTLP_ENDPOINT", self.sink.origin());
+            let first = format!("name: chat\ntraffic: {{{}: 100}}\n", names[0]);
+            let mut files: Vec<(String, String)> = vec![("endpoint.yaml".to_owned(), first)];
+            files.extend(names.iter().map(|name| {
+                (format!("{name}.yaml"), format!("name: {name}\nendpoint_name: chat\nmodel: {{path: {name}}}\n"))
+            }));
+            let files: Vec<(&str, &str)> = files.iter().map(|(name, text)| (name.as_str(), text.as_str())).collect();
+            let host = TestHost::laid(&laid, &files, "endpoint.yaml");
+            let host = host.env("OTEL_EXPORTER_OTLP_ENDPOINT", self.sink.origin());
             let began = Instant::now();
             let host = host.start().await;
             time.push((count as f64, began.elapsed().as_secs_f64() * 1e3));

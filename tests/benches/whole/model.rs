@@ -7,8 +7,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpSocket, TcpStream};
+
+use crate::wire;
 
 /// When this process began to count.
 static EPOCH: LazyLock<Instant> = LazyLock::new(Instant::now);
@@ -81,24 +83,8 @@ async fn talk(mut stream: TcpStream, manner: Arc<Mutex<Manner>>, waiting: Arc<At
     stream.set_nodelay(true)?;
     let mut buffer = Vec::new();
     loop {
-        let head = loop {
-            if let Some(end) = buffer.windows(4).position(|it| it == b"\r\n\r\n") {
-                break end + 4;
-            }
-            if stream.read_buf(&mut buffer).await? == 0 {
-                return Ok(());
-            }
-        };
-        let text = String::from_utf8_lossy(&buffer[..head]).to_ascii_lowercase();
-        let length = text.lines().find_map(|line| line.strip_prefix("content-length:")?.trim().parse().ok());
-        let length: usize = length.expect("a client says how long its body is");
-        while buffer.len() < head + length {
-            if stream.read_buf(&mut buffer).await? == 0 {
-                return Ok(());
-            }
-        }
-        let streams = String::from_utf8_lossy(&buffer[head..head + length]).contains("\"stream\":true");
-        buffer.drain(..head + length);
+        let Some(body) = wire::body(&mut stream, &mut buffer).await? else { return Ok(()) };
+        let streams = String::from_utf8_lossy(&body).contains("\"stream\":true");
 
         let Manner { delay, words, pause } = *manner.lock().expect("nobody panics while holding it");
         waiting.fetch_add(1, Ordering::Relaxed);

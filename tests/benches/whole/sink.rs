@@ -4,8 +4,10 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpListener, TcpStream};
+
+use crate::wire;
 
 /// Runs on a thread of its own. It ends with the process.
 #[derive(Clone)]
@@ -46,27 +48,11 @@ impl Sink {
 /// Requests of one connection, whose bodies say how long they are.
 async fn take(mut stream: TcpStream, bytes: Arc<AtomicU64>) -> std::io::Result<()> {
     let mut buffer = Vec::with_capacity(64 << 10);
-    loop {
-        let head = loop {
-            if let Some(end) = buffer.windows(4).position(|it| it == b"\r\n\r\n") {
-                break end + 4;
-            }
-            if stream.read_buf(&mut buffer).await? == 0 {
-                return Ok(());
-            }
-        };
-        let text = String::from_utf8_lossy(&buffer[..head]).to_ascii_lowercase();
-        let length = text.lines().find_map(|line| line.strip_prefix("content-length:")?.trim().parse().ok());
-        let length: usize = length.expect("an exporter says how long its body is");
-        while buffer.len() < head + length {
-            if stream.read_buf(&mut buffer).await? == 0 {
-                return Ok(());
-            }
-        }
-        bytes.fetch_add(length as u64, Ordering::Relaxed);
-        buffer.drain(..head + length);
+    while let Some(body) = wire::body(&mut stream, &mut buffer).await? {
+        bytes.fetch_add(body.len() as u64, Ordering::Relaxed);
         stream
             .write_all(b"HTTP/1.1 200 OK\r\ncontent-type: application/x-protobuf\r\ncontent-length: 0\r\n\r\n")
             .await?;
     }
+    Ok(())
 }
