@@ -125,6 +125,9 @@ async fn clients_that_leave_at_any_moment_leave_nothing_behind() {
 #[tokio::test]
 async fn a_host_without_descriptors_waits_for_some_and_still_answers_its_probes() {
     let host = start(&[]).await;
+    // Answered by both listeners: what they keep open is open.
+    host.score_with(&[], "first").await.assert_ok(json!({"text": "first"}));
+    assert_eq!(host.get_admin("/livez").await.status, 200);
     let sockets = host.sockets();
     host.limit_descriptors(host.descriptors() as u64 + 3);
     // The system completes these connections, whether they are accepted or not.
