@@ -5,13 +5,16 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::future::poll_fn;
+use std::panic::resume_unwind;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use futures_util::stream::{self, StreamExt};
+use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 use tokio::task::{Id, JoinError, JoinSet};
 use tokio::time::timeout_at;
+use tokio_util::task::AbortOnDropHandle;
 
 use crate::boundary::Origin;
 use crate::boundary::error::{NodeError, NodeFailure};
@@ -25,12 +28,13 @@ use crate::scheduler::{NODE_CONCURRENCY, Nodes, ReplyMode, Runner};
 use crate::telemetry::{FlowSpan, Hold};
 
 /// One request on its way through a flow. Dropping it ends its tasks.
-pub struct Drive<'r> {
-    runner: &'r Runner,
+pub struct Drive {
+    nodes: Arc<dyn Nodes>,
+    guests: Handle,
     request: Running,
 }
 
-/// What goes on without the runner once a stream has begun.
+/// What goes on by itself once a stream has begun: nothing more is started then.
 struct Running {
     flow: Arc<Flow>,
     plan: Plan,
@@ -54,24 +58,45 @@ struct Live {
     first: Option<Json>,
 }
 
-impl<'r> Drive<'r> {
-    pub fn new(runner: &'r Runner, plan: Plan, origin: Origin, reply: ReplyMode) -> Self {
+impl Drive {
+    pub fn new(runner: &Runner, plan: Plan, origin: Origin, reply: ReplyMode) -> Self {
         let candidates = match reply {
             ReplyMode::Whole => Vec::new(),
             ReplyMode::Stream => runner.flow.stream_candidates(),
         };
         let live = candidates.into_iter().map(|(node, output)| Live::new(node, output)).collect();
         let (tasks, nodes, waiting) = (JoinSet::new(), HashMap::new(), VecDeque::new());
-        Self { runner, request: Running { flow: runner.flow.clone(), plan, origin, tasks, nodes, waiting, live } }
+        let request = Running { flow: runner.flow.clone(), plan, origin, tasks, nodes, waiting, live };
+        Self { nodes: runner.nodes.clone(), guests: runner.guests.clone(), request }
     }
 
-    /// Runs until the reply can begin.
-    pub async fn run(mut self, span: FlowSpan) -> Result<Outcome, Failure> {
+    /// Runs until the reply can begin. Dropping the future gives the request up.
+    ///
+    /// Where guests run: a node then begins on the thread that knows it is ready, and its end is known where it ended. From
+    /// the threads of sockets each node would wake a thread to begin and another to end, which costs more than the node.
+    pub async fn run(self, span: FlowSpan) -> Result<Outcome, Failure> {
+        let guests = self.guests.clone();
+        // A task that is aborted goes on for a moment, in which it has the flow's span open.
+        let hold = Hold::of(&self.request.origin.parent);
+        let task = async move {
+            let _hold = hold;
+            self.conduct(span).await
+        };
+        #[expect(clippy::disallowed_methods, reason = "it ends with its request, and carries its origin")]
+        let task = AbortOnDropHandle::new(guests.spawn(task));
+        task.await.unwrap_or_else(|error| match error.try_into_panic() {
+            Ok(panic) => resume_unwind(panic),
+            // The threads of guests end, and with them the host.
+            Err(_) => Err(Failure::Stuck),
+        })
+    }
+
+    async fn conduct(mut self, span: FlowSpan) -> Result<Outcome, Failure> {
         let deadline = self.request.origin.deadline.into();
         let begun = timeout_at(deadline, self.advance()).await.unwrap_or(Err(Failure::Timeout));
         match begun.and_then(|stream| Ok((self.request.outputs(stream.as_ref())?, stream))) {
             Ok((outputs, None)) => {
-                let reply = self.runner.flow.reply(&outputs);
+                let reply = self.request.flow.reply(&outputs);
                 span.finish(reply.as_str());
                 Ok(Outcome::Whole(Whole { reply, outputs, collected: self.request.plan.collected() }))
             }
@@ -100,18 +125,18 @@ impl<'r> Drive<'r> {
     }
 
     fn start_ready(&mut self) -> Result<(), Failure> {
-        let (runner, request) = (self.runner, &mut self.request);
+        let request = &mut self.request;
         for step in request.plan.ready()? {
             match step {
                 Step::Run { node, inputs } => request.waiting.push_back((node, inputs)),
                 Step::Bypass { node } => {
-                    request.origin.telemetry.node_bypassed(&request.origin.flow, &runner.flow.node(node).id);
+                    request.origin.telemetry.node_bypassed(&request.origin.flow, &request.flow.node(node).id);
                 }
             }
         }
         while request.tasks.len() < NODE_CONCURRENCY {
             let Some((node, inputs)) = request.waiting.pop_front() else { break };
-            request.start(runner, node, inputs);
+            request.start(self.nodes.clone(), &self.guests, node, inputs);
         }
         Ok(())
     }
@@ -137,10 +162,10 @@ impl Live {
 }
 
 impl Running {
-    fn start(&mut self, runner: &Runner, node: NodeIndex, inputs: Json) {
+    fn start(&mut self, nodes: Arc<dyn Nodes>, guests: &Handle, node: NodeIndex, inputs: Json) {
         let live = self.live.iter_mut().find(|live| live.node == node).and_then(|live| live.outlet.take());
         let outlet = live.unwrap_or_else(Unbounded::kept);
-        let (nodes, origin) = (runner.nodes.clone(), self.origin.clone());
+        let origin = self.origin.clone();
         // A task that is aborted goes on for a moment, in which it may open the node's span.
         let hold = Hold::of(&origin.parent);
         let task = async move {
@@ -148,7 +173,7 @@ impl Running {
             Nodes::run(&*nodes, node, inputs, origin, outlet).await
         };
         #[expect(clippy::disallowed_methods, reason = "the one place where nodes become tasks")]
-        let task = self.tasks.spawn_on(task, &runner.guests);
+        let task = self.tasks.spawn_on(task, guests);
         self.nodes.insert(task.id(), node);
     }
 
