@@ -248,8 +248,10 @@ impl Members {
             return Ok(None);
         }
         let names: Vec<&str> = text.split(',').map(str::trim).filter(|name| !name.is_empty()).collect();
-        match names.iter().find(|name| !name.chars().all(|c| c.is_ascii_alphanumeric() || "_-".contains(c))) {
-            Some(name) => Err(format!("{name:?} is no name; write letters, digits, `_` and `-`, such as api_key")),
+        match names.iter().find(|name| !members::is_name(name)) {
+            Some(name) => {
+                Err(format!("{name:?} is no name; write up to 64 letters, digits, `_` and `-`, such as api_key"))
+            }
             None => Ok(Self::new(&names)),
         }
     }

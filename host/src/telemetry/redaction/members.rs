@@ -6,41 +6,38 @@
 use std::borrow::Cow;
 use std::collections::BTreeSet;
 
-use regex::Regex;
-
 use crate::secret::MASK;
 
-/// The names, and how they are found.
+/// Longest name that is looked for, in bytes.
+const NAME: usize = 64;
+
+/// The names that are looked for.
 #[derive(Clone, Debug)]
-pub(super) struct Members {
-    /// In lower case, without `_` and `-`.
-    names: BTreeSet<String>,
-    /// The name in its quotes, however often they were escaped, and the colon.
-    head: Regex,
-}
+pub(super) struct Members(BTreeSet<Vec<u8>>);
 
 impl Members {
     /// None if there are no names.
     pub(super) fn new(names: &[&str]) -> Option<Self> {
-        let any: Vec<String> = names.iter().map(|name| name.replace(['_', '-'], "[_-]?")).collect();
-        let names: BTreeSet<String> = names.iter().map(|name| plain(name)).collect();
-        let head = Regex::new(&format!(r#"(?i)"(?:{})\\*"\s*:\s*"#, any.join("|")));
-        let head = head.expect("letters, digits and what stands between them are a regular expression");
-        (!names.is_empty()).then_some(Self { names, head })
+        let names: BTreeSet<Vec<u8>> =
+            names.iter().filter_map(|name| Some(Plain::of(name)?.as_bytes().to_vec())).collect();
+        (!names.is_empty()).then_some(Self(names))
     }
 
     /// Whether this is one of the names.
     pub(super) fn has(&self, name: &str) -> bool {
-        name.len() <= 64 && self.names.contains(&plain(name))
+        Plain::of(name).is_some_and(|name| self.0.contains(name.as_bytes()))
     }
 
     /// The text with the values of all such members masked. JSON stays JSON.
+    ///
+    /// All that is told passes here, so the text is read once, for its colons, and only around those is anything else looked at.
     pub(super) fn masked<'t>(&self, text: &'t str) -> Cow<'t, str> {
         let (mut told, mut copied, mut at) = (String::new(), 0, 0);
-        while let Some(head) = self.head.find_at(text, at) {
-            let depth = backslashes_before(text, head.start());
-            at = head.end();
-            if let Some(value) = value(text, at, depth) {
+        while let Some(colon) = text[at..].find(':').map(|it| at + it) {
+            at = colon + 1;
+            let Some(depth) = self.named_before(&text[copied..colon]) else { continue };
+            let start = text.len() - text[at..].trim_start().len();
+            if let Some(value) = value(text, start, depth) {
                 told.push_str(&text[copied..value.start]);
                 let quote = format!("{}\"", "\\".repeat(depth));
                 told.push_str(&quote);
@@ -55,10 +52,46 @@ impl Members {
         told.push_str(&text[copied..]);
         Cow::Owned(told)
     }
+
+    /// Whether what stands before a colon ends with one of the names in quotes: how often these were escaped.
+    fn named_before(&self, text: &str) -> Option<usize> {
+        let quoted = text.trim_end().strip_suffix('"')?.trim_end_matches('\\');
+        let named = quoted.bytes().rev().take(NAME).take_while(|it| is_of_a_name(*it)).count();
+        let (before, name) = quoted.split_at(quoted.len() - named);
+        let opening = before.strip_suffix('"')?;
+        self.has(name).then(|| backslashes_before(opening, opening.len()))
+    }
 }
 
-fn plain(name: &str) -> String {
-    name.chars().filter(|c| !"_-".contains(*c)).map(|c| c.to_ascii_lowercase()).collect()
+/// A name in lower case, without `_` and `-`.
+struct Plain {
+    bytes: [u8; NAME],
+    length: usize,
+}
+
+impl Plain {
+    /// None if it is longer than any that is looked for.
+    fn of(name: &str) -> Option<Self> {
+        let mut plain = Self { bytes: [0; NAME], length: 0 };
+        for byte in name.bytes().filter(|it| !b"_-".contains(it)) {
+            *plain.bytes.get_mut(plain.length)? = byte.to_ascii_lowercase();
+            plain.length += 1;
+        }
+        Some(plain)
+    }
+
+    fn as_bytes(&self) -> &[u8] {
+        &self.bytes[..self.length]
+    }
+}
+
+/// Whether members can have this name and be found.
+pub(super) fn is_name(name: &str) -> bool {
+    name.len() <= NAME && name.bytes().all(is_of_a_name)
+}
+
+fn is_of_a_name(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"_-".contains(&byte)
 }
 
 /// How many backslashes stand right before a place: so often were the quotes escaped.

@@ -85,7 +85,7 @@ fn what_is_wrong_is_told_all_at_once() {
         [
             "WEIR_REDACT_PATTERNS: \"a(\" is no regular expression: unclosed group; \
              \"b*\" matches even where there is nothing; let it ask for a sign at least",
-            "WEIR_REDACT_KEYS: \"api key\" is no name; write letters, digits, `_` and `-`, such as api_key",
+            "WEIR_REDACT_KEYS: \"api key\" is no name; write up to 64 letters, digits, `_` and `-`, such as api_key",
         ]
     );
 }
