@@ -22,6 +22,10 @@ const TICK: Duration = Duration::from_millis(5);
 const KEEP_RESIDENT: usize = 2 << 20;
 const KEEP_RESIDENT_WITHOUT_PAGEMAP: usize = 64 << 10;
 
+/// What stays resident of a slot's table. A table that was given back has to be mapped anew entry by entry, and each of
+/// that tells all other threads: for a guest of the SDK two thirds of what its instance costs.
+const TABLE_KEEP_RESIDENT: usize = 64 << 10;
+
 /// Functions that are told of where a guest was when it trapped.
 const FRAMES: usize = 16;
 
@@ -114,7 +118,7 @@ fn pool(places: u32, pagemap_scan: Enabled, keep_resident: usize) -> PoolingAllo
         .max_component_instance_size(METADATA)
         .max_unused_warm_slots(100)
         .decommit_batch_size(1)
-        .table_keep_resident(0)
+        .table_keep_resident(TABLE_KEEP_RESIDENT)
         .async_stack_keep_resident(0)
         .pagemap_scan(pagemap_scan)
         .linear_memory_keep_resident(keep_resident);

@@ -6,6 +6,8 @@
 use std::borrow::Cow;
 use std::collections::BTreeSet;
 
+use memchr::memchr;
+
 use crate::secret::MASK;
 
 /// Longest name that is looked for, in bytes.
@@ -33,7 +35,7 @@ impl Members {
     /// All that is told passes here, so the text is read once, for its colons, and only around those is anything else looked at.
     pub(super) fn masked<'t>(&self, text: &'t str) -> Cow<'t, str> {
         let (mut told, mut copied, mut at) = (String::new(), 0, 0);
-        while let Some(colon) = text[at..].find(':').map(|it| at + it) {
+        while let Some(colon) = memchr(b':', &text.as_bytes()[at..]).map(|it| at + it) {
             at = colon + 1;
             let Some(depth) = self.named_before(&text[copied..colon]) else { continue };
             let start = text.len() - text[at..].trim_start().len();
