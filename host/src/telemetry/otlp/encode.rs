@@ -3,6 +3,9 @@
 //! A message is split by its items (spans, points of metrics, log records), whatever group they stand in; each part says
 //! again of which resource and scope its items are. An item is never split.
 
+mod spans;
+mod wire;
+
 use std::mem;
 
 use bytes::Bytes;
@@ -15,12 +18,11 @@ use opentelemetry_proto::tonic::metrics::v1::{
     ExponentialHistogram, Gauge, Histogram, Metric, ResourceMetrics, ScopeMetrics, Sum, Summary,
 };
 use opentelemetry_proto::tonic::resource::v1::Resource;
-use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, ScopeSpans, Span};
+use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, ScopeSpans};
 use opentelemetry_sdk::metrics::data;
 use opentelemetry_sdk::trace::SpanData;
 use prost::Message;
 
-use super::super::names::attribute;
 use super::super::outbox::parcel::{Log, PARCEL_BYTES, Parcel, Signal};
 
 /// Makes parcels of what one resource tells.
@@ -35,23 +37,9 @@ impl Encoder {
         Self { resource: resource.into(), schema_url: resource.schema_url().unwrap_or_default().to_owned() }
     }
 
-    pub fn spans(&self, spans: &[SpanData]) -> Vec<Parcel> {
-        let mut scope_spans: Vec<ScopeSpans> = Vec::new();
-        for span in spans {
-            let mut told: Span = span.clone().into();
-            // Its trace state says it by OpenTelemetry's own name.
-            told.attributes.retain(|it| it.key != attribute::SAMPLE_RATE);
-            let (scope, schema_url) = ((&span.instrumentation_scope, None).into(), &span.instrumentation_scope);
-            let schema_url = schema_url.schema_url().unwrap_or_default();
-            let scope = Some(scope);
-            match scope_spans.iter_mut().find(|group| group.scope == scope && group.schema_url == schema_url) {
-                Some(group) => group.spans.push(told),
-                None => scope_spans.push(ScopeSpans { scope, schema_url: schema_url.to_owned(), spans: vec![told] }),
-            }
-        }
-        let (resource, schema_url) = (Some(self.resource.clone()), self.schema_url.clone());
-        let resource_spans = vec![ResourceSpans { resource, schema_url, scope_spans }];
-        parcels(Signal::Traces, ExportTraceServiceRequest { resource_spans })
+    pub fn spans(&self, told: &[SpanData]) -> Vec<Parcel> {
+        let common = spans::Common { resource: &self.resource.encode_to_vec(), schema_url: &self.schema_url };
+        spans::parcels(&common, told)
     }
 
     pub(super) fn logs(&self, logs: &[Log]) -> Vec<Parcel> {

@@ -1,10 +1,10 @@
 use std::collections::BTreeSet;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use opentelemetry::logs::{AnyValue, LogRecord, Logger, LoggerProvider};
 use opentelemetry::metrics::MeterProvider;
-use opentelemetry::trace::{SpanContext, SpanId, SpanKind, Status, TraceFlags, TraceId, TraceState};
-use opentelemetry::{InstrumentationScope, KeyValue};
+use opentelemetry::trace::{Event, Link, SpanContext, SpanId, SpanKind, Status, TraceFlags, TraceId, TraceState};
+use opentelemetry::{Array, InstrumentationScope, KeyValue, Value};
 use opentelemetry_proto::tonic::metrics::v1::metric::Data;
 use opentelemetry_proto::tonic::trace::v1::Span;
 use opentelemetry_sdk::Resource as SdkResource;
@@ -65,6 +65,70 @@ fn a_batch_that_fits_is_one_parcel_and_nothing_is_none() {
     let [parcel] = parcels.as_slice() else { panic!("{parcels:?}") };
     assert_eq!((parcel.signal, parcel.items), (Signal::Traces, 3));
     assert_eq!(read(parcel), [("a".to_owned(), 1), ("a".to_owned(), 3), ("b".to_owned(), 2)]);
+}
+
+/// The same spans, once more through the messages of opentelemetry-proto.
+#[test]
+fn spans_are_told_as_the_library_would_tell_them() {
+    let texts = |bytes: &[usize]| bytes.iter().map(|bytes| "é".repeat(*bytes)).collect::<Vec<_>>();
+    let values: Vec<Value> = vec![
+        "".into(),
+        "x".repeat(127).into(),
+        "x".repeat(128).into(),
+        "x".repeat(20_000).into(),
+        true.into(),
+        false.into(),
+        0_i64.into(),
+        (-1_i64).into(),
+        i64::MAX.into(),
+        0.0.into(),
+        (-1.5).into(),
+        f64::NAN.into(),
+        Value::Array(Array::Bool(vec![true, false])),
+        Value::Array(Array::I64(vec![0, -7])),
+        Value::Array(Array::F64(vec![])),
+        Value::Array(Array::F64(vec![0.0, 2.5])),
+        Value::Array(Array::String(texts(&[0, 1, 100]).into_iter().map(Into::into).collect())),
+    ];
+    let all: Vec<KeyValue> = values.into_iter().map(|value| KeyValue::new("key", value)).collect();
+    let state = TraceState::from_key_value([("vendor", "a"), ("ot", "th:c")]).unwrap();
+    let linked = SpanContext::new(TraceId::from(9_u128), SpanId::from(9), TraceFlags::NOT_SAMPLED, true, state.clone());
+
+    let plain = span(1, "a", 0);
+    let mut full = span(2, "a", 200);
+    full.span_context = SpanContext::new(TraceId::from(u128::MAX), SpanId::from(2), TraceFlags::SAMPLED, false, state);
+    (full.parent_span_id, full.parent_span_is_remote) = (SpanId::from(1), true);
+    (full.start_time, full.end_time) = (SystemTime::now(), SystemTime::now());
+    (full.attributes, full.dropped_attributes_count) = (all.clone(), 300);
+    for (name, attributes) in [("first", all.clone()), ("", Vec::new())] {
+        full.events.events.push(Event::new(name, SystemTime::now(), attributes, 1));
+    }
+    full.events.dropped_count = 2;
+    full.links.links.push(Link::new(linked, all, 3));
+    full.links.dropped_count = 4;
+    full.status = Status::error("it failed");
+    let mut spans = vec![plain, full];
+    for (kind, status) in [
+        (SpanKind::Server, Status::Unset),
+        (SpanKind::Client, Status::error("")),
+        (SpanKind::Producer, Status::Ok),
+        (SpanKind::Consumer, Status::Ok),
+    ] {
+        let mut span = span(3, "a", 1);
+        (span.span_kind, span.status, span.start_time) =
+            (kind, status, SystemTime::UNIX_EPOCH - Duration::from_secs(1));
+        spans.push(span);
+    }
+
+    let parcel = encoder().spans(&spans).remove(0);
+    let mut message = ExportTraceServiceRequest::decode(parcel.body).unwrap();
+    let group = message.resource_spans.remove(0).scope_spans.remove(0);
+    let expected: Vec<Span> = spans.into_iter().map(Into::into).collect();
+    // As texts: one NaN is not another.
+    for (told, expected) in group.spans.iter().zip(&expected) {
+        assert_eq!(format!("{told:?}"), format!("{expected:?}"));
+    }
+    assert_eq!(group.spans.len(), expected.len());
 }
 
 #[test]
