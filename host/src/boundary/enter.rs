@@ -7,7 +7,9 @@ use std::sync::Arc;
 
 use futures_util::StreamExt;
 use opentelemetry::context::FutureExt as _;
+use tokio::runtime::Handle;
 use tokio::time::timeout_at;
+use tokio_util::task::AbortOnDropHandle;
 
 use crate::bindings::Chunks;
 use crate::boundary::bounds::{Bounds, Calls};
@@ -36,8 +38,8 @@ pub struct Entry {
     pub grants: Arc<Grants>,
     pub outlet: Unbounded,
     pub bounds: Bounds,
-    /// Where the calls of the guest run.
-    pub io: tokio::runtime::Handle,
+    /// Where the calls of the guest run, and streams that it hands on.
+    pub io: Handle,
 }
 
 /// What a guest's `run` gave.
@@ -78,6 +80,7 @@ where
     let deadline = above.min(began + bounds.timeout);
     let (telemetry, flow) = (origin.telemetry.clone(), origin.flow.clone());
     let denials = Denials::new(telemetry, flow, node.clone(), span.notes(), grants.denials());
+    let sockets = io.clone();
     let node_run = NodeRun {
         node: node.clone(),
         origin,
@@ -102,7 +105,7 @@ where
         fits(&node, &inputs, bounds.input)?;
         tokio::select! {
             biased;
-            answer = async { settle(&node, run(node_run).await?, &outlet, bounds.output).await } => answer,
+            answer = async { settle(&node, run(node_run).await?, &outlet, bounds.output, &sockets).await } => answer,
             () = outlet.fallen_silent() => Err(silent(&node, &bounds)),
         }
     };
@@ -135,7 +138,13 @@ where
 }
 
 /// Makes one value of an answer, and holds it against the contract.
-async fn settle(node: &NodeId, answer: Answer, outlet: &Outlet, max: usize) -> Result<Json, NodeError> {
+async fn settle(
+    node: &NodeId,
+    answer: Answer,
+    outlet: &Outlet,
+    max: usize,
+    sockets: &Handle,
+) -> Result<Json, NodeError> {
     match answer {
         Answer::Value(_) | Answer::Relayed(_) if outlet.has_emitted() => {
             Err(broken(node, "returned something else after it had emitted chunks; return `emitted`"))
@@ -152,14 +161,23 @@ async fn settle(node: &NodeId, answer: Answer, outlet: &Outlet, max: usize) -> R
             .map_err(|error| broken(node, &format!("returned text that is not JSON: {error}{}", hint(&value)))),
         Answer::Emitted => Ok(outlet.joined()),
         Answer::Relayed(chunks) => {
-            relay(node, chunks, outlet).await?;
+            let relayed = relay(node.clone(), chunks, outlet.clone()).with_current_context();
+            #[expect(
+                clippy::disallowed_methods,
+                reason = "the guest has ended: from one socket to the other no chunk waits for threads of guests"
+            )]
+            let task = AbortOnDropHandle::new(sockets.spawn(relayed));
+            task.await.unwrap_or_else(|error| {
+                tracing::error!(%node, %error, "the relay of a stream ended");
+                Err(NodeError::new(NodeFailure::Host, "internal error"))
+            })?;
             Ok(outlet.joined())
         }
     }
 }
 
 /// Passes a host stream on, chunk by chunk, without the guest.
-async fn relay(node: &NodeId, mut chunks: Chunks, outlet: &Outlet) -> Result<(), NodeError> {
+async fn relay(node: NodeId, mut chunks: Chunks, outlet: Outlet) -> Result<(), NodeError> {
     while let Some(chunk) = chunks.0.next().await {
         let chunk = chunk.map_err(|error| upstream(CallError::from(error)))?;
         match outlet.emit(&chunk).await {
@@ -174,7 +192,7 @@ async fn relay(node: &NodeId, mut chunks: Chunks, outlet: &Outlet) -> Result<(),
                     ),
                 ));
             }
-            Err(error) => return Err(broken(node, &format!("relayed a chunk that is not JSON: {error}"))),
+            Err(error) => return Err(broken(&node, &format!("relayed a chunk that is not JSON: {error}"))),
         }
     }
     Ok(())
