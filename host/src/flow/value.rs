@@ -7,6 +7,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use indexmap::IndexMap;
+use memchr::memchr2;
 use serde::{Serialize, Serializer};
 use serde_json::value::RawValue;
 
@@ -77,7 +78,11 @@ impl Json {
 
     /// An object of these members, in this order.
     pub fn object<'a>(members: impl IntoIterator<Item = (&'a str, &'a Json)>) -> Self {
-        let mut text = String::from("{");
+        let members: Vec<_> = members.into_iter().collect();
+        // With two quotes, a colon and a comma; a key that must be escaped makes it grow.
+        let length = members.iter().map(|(key, value)| key.len() + value.as_str().len() + 4).sum::<usize>();
+        let mut text = String::with_capacity(length + 2);
+        text.push('{');
         for (key, value) in members {
             if text.len() > 1 {
                 text.push(',');
@@ -219,14 +224,16 @@ fn check_readable(json: &[u8], max_depth: usize) -> Result<(), NotJson> {
 }
 
 fn end_of_string(json: &[u8], mut at: usize) -> Result<usize, NotJson> {
-    loop {
-        match json[at] {
-            b'"' => return Ok(at + 1),
-            b'\\' if json[at + 1] == b'u' => at = end_of_escape(json, at)?,
-            b'\\' => at += 2,
-            _ => at += 1,
+    // Within JSON that was read every string ends.
+    while let Some(next) = memchr2(b'"', b'\\', &json[at..]) {
+        at += next;
+        match (json[at], json.get(at + 1)) {
+            (b'"', _) => return Ok(at + 1),
+            (_, Some(b'u')) => at = end_of_escape(json, at)?,
+            _ => at += 2,
         }
     }
+    Ok(json.len())
 }
 
 /// `\uXXXX`, or a pair of them for a character outside the basic plane.

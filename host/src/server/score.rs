@@ -32,6 +32,8 @@ pub(super) async fn score(
     deployment.admission.check()?;
     let body = app.bodies.score(&headers, body).await?;
     let inputs = Inputs::decode(flow, &body)?.find_images(flow)?;
+    // Both hold on to what was read from the socket, and the flow may wait for a model.
+    drop((headers, body));
     let permit = deployment.admission.enter().await?;
     let inputs = deployment.images.load(inputs).await?;
     let reply = match form {

@@ -18,6 +18,9 @@ use super::wire::Fields;
 use crate::telemetry::names::attribute;
 use crate::telemetry::outbox::parcel::{PARCEL_BYTES, Parcel, Signal};
 
+/// What a span of a small request takes, in bytes.
+const USUAL: usize = 2 << 10;
+
 /// What all spans of a request have in common.
 pub(super) struct Common<'a> {
     /// A `Resource`.
@@ -40,7 +43,7 @@ pub(super) fn parcels(common: &Common<'_>, spans: &[SpanData]) -> Vec<Parcel> {
     for span in spans {
         let scope = &span.instrumentation_scope;
         let found = groups.iter().position(|group| group.scope == scope).unwrap_or_else(|| {
-            groups.push(Group { scope, spans: Vec::new(), ends: Vec::new() });
+            groups.push(Group { scope, spans: Vec::with_capacity(spans.len() * USUAL), ends: Vec::new() });
             groups.len() - 1
         });
         groups[found].push(span);
