@@ -236,6 +236,9 @@ fn replace(flow: &Flow, inputs: Inputs, put: Put<'_>) -> Result<Inputs, InputErr
 /// A text as prompties write images, `data:image/png;path: cat.png` (or `url`, `base64`), as the object it stands for:
 /// `{"data:image/png;path": "cat.png"}`.
 fn image_of_text(value: &Json) -> Option<Json> {
+    if value.is_plain_string() && !value.as_str().starts_with("\"data:image/") {
+        return None;
+    }
     let text = value.as_text()?;
     let (kind, content) = text.strip_prefix("data:image/")?.split_once(':')?;
     let (_, form) = kind.split_once(';')?;

@@ -6,7 +6,7 @@ use indexmap::IndexMap;
 use super::images::ImageError;
 use super::python;
 use super::types::Type;
-use super::value::Json;
+use super::value::{Json, Parsed};
 use super::{Flow, Input};
 
 /// Deepest nesting of a request body. Answers of models may go deeper; what a client sends has no reason to.
@@ -122,14 +122,12 @@ impl Inputs {
 fn given(flow: &Flow, body: &[u8]) -> Result<IndexMap<String, Json>, InputError> {
     let body = body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body);
     let text = std::str::from_utf8(body).map_err(|_| InputError::NotText)?;
-    let value = match Json::parse_within(text, MAX_DEPTH) {
-        Ok(value) => value,
-        Err(problem) => return not_json(flow, text, problem.to_string()),
-    };
-    if value.is_null() {
-        return Ok(IndexMap::new());
+    match Json::parse_members(text, MAX_DEPTH) {
+        Ok(Parsed::Object(members)) => Ok(members),
+        Ok(Parsed::Null) => Ok(IndexMap::new()),
+        Ok(Parsed::Other) => Err(InputError::NotAnObject { inputs: flow.inputs().keys().cloned().collect() }),
+        Err(problem) => not_json(flow, text, problem.to_string()),
     }
-    value.members().ok_or_else(|| InputError::NotAnObject { inputs: flow.inputs().keys().cloned().collect() })
 }
 
 fn not_json(flow: &Flow, text: &str, problem: String) -> Result<IndexMap<String, Json>, InputError> {

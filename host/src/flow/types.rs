@@ -67,6 +67,7 @@ impl Type {
             Self::Int => to_int(value),
             Self::Double => return to_double(value).map_err(|refusal| refusal.of(self, input)),
             Self::Bool => to_bool(value),
+            Self::String if value.is_plain_string() => Some(value.clone()),
             Self::String => Some(Json::string(&python::str(value))),
             Self::List => return to_list(input, value),
             Self::Object => Some(to_object(value)),

@@ -7,7 +7,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use indexmap::IndexMap;
-use memchr::memchr2;
+use memchr::{memchr, memchr2};
 use serde::{Serialize, Serializer};
 use serde_json::value::RawValue;
 
@@ -35,6 +35,13 @@ pub struct Json(Arc<str>);
 #[error("{0}")]
 pub struct NotJson(String);
 
+/// What a text was that should be an object.
+pub enum Parsed {
+    Null,
+    Object(IndexMap<String, Json>),
+    Other,
+}
+
 /// One level of a value.
 pub(super) enum View<'a> {
     Null,
@@ -61,9 +68,17 @@ impl Json {
     /// # Errors
     /// The same.
     pub fn parse_within(text: &str, depth: usize) -> Result<Self, NotJson> {
-        let raw: &RawValue = serde_json::from_str(text).map_err(|error| NotJson(error.to_string()))?;
-        check_readable(raw.get().as_bytes(), depth.min(MAX_DEPTH))?;
-        Ok(Self(raw.get().into()))
+        checked(text, depth).map(Self::part)
+    }
+
+    /// The members of text that should be one JSON object: [`Json::parse_within`] and [`Json::members`] without a copy of the
+    /// whole in between.
+    ///
+    /// # Errors
+    /// If the text is not JSON, or breaks one of the promises of this type.
+    pub fn parse_members(text: &str, depth: usize) -> Result<Parsed, NotJson> {
+        let text = checked(text, depth)?;
+        Ok(if text == "null" { Parsed::Null } else { members(text).map_or(Parsed::Other, Parsed::Object) })
     }
 
     pub fn null() -> Self {
@@ -105,6 +120,11 @@ impl Json {
         &self.0
     }
 
+    /// Whether this is a string that stands there as it is read: nothing in it is escaped.
+    pub(super) fn is_plain_string(&self) -> bool {
+        self.0.starts_with('"') && memchr(b'\\', self.0.as_bytes()).is_none()
+    }
+
     pub fn is_null(&self) -> bool {
         &*self.0 == "null"
     }
@@ -119,10 +139,7 @@ impl Json {
 
     /// The members of an object, in order; none for every other value.
     pub fn members(&self) -> Option<IndexMap<String, Json>> {
-        match self.view() {
-            View::Object(members) => Some(members.into_iter().map(|(key, raw)| (key, Self::part(raw.get()))).collect()),
-            _ => None,
-        }
+        members(&self.0)
     }
 
     pub(super) fn view(&self) -> View<'_> {
@@ -135,9 +152,27 @@ impl Json {
     }
 }
 
+/// The JSON value within the blanks of a text.
+fn checked(text: &str, depth: usize) -> Result<&str, NotJson> {
+    let raw: &RawValue = serde_json::from_str(text).map_err(|error| NotJson(error.to_string()))?;
+    check_readable(raw.get().as_bytes(), depth.min(MAX_DEPTH))?;
+    Ok(raw.get())
+}
+
+fn members(text: &str) -> Option<IndexMap<String, Json>> {
+    match view(text) {
+        View::Object(members) => Some(members.into_iter().map(|(key, raw)| (key, Json::part(raw.get()))).collect()),
+        _ => None,
+    }
+}
+
 /// Writes a text as a JSON string. Most have nothing in them that is written otherwise.
 fn push_string(json: &mut String, text: &str) {
-    if text.bytes().any(|byte| byte < 0x20 || matches!(byte, b'"' | b'\\')) {
+    // Without a way out in the middle, so that many are looked at at once.
+    let is_escaped = |chunk: &[u8]| {
+        chunk.iter().fold(false, |found, byte| found | (*byte < 0x20) | (*byte == b'"') | (*byte == b'\\'))
+    };
+    if text.as_bytes().chunks(256).any(is_escaped) {
         json.push_str(&serde_json::Value::from(text).to_string());
     } else {
         json.push('"');
