@@ -15,19 +15,33 @@ const NAME: usize = 64;
 
 /// The names that are looked for.
 #[derive(Clone, Debug)]
-pub(super) struct Members(BTreeSet<Vec<u8>>);
+pub(super) struct Members {
+    names: BTreeSet<Vec<u8>>,
+    /// By the bytes with which a name may begin, as it is written: most are told from ours by that.
+    begins: [bool; 256],
+}
 
 impl Members {
     /// None if there are no names.
     pub(super) fn new(names: &[&str]) -> Option<Self> {
-        let names: BTreeSet<Vec<u8>> =
-            names.iter().filter_map(|name| Some(Plain::of(name)?.as_bytes().to_vec())).collect();
-        (!names.is_empty()).then_some(Self(names))
+        let plain = |name: &&str| Some(Plain::of(name.as_bytes())?.as_bytes().to_vec());
+        let names: BTreeSet<Vec<u8>> = names.iter().filter_map(plain).collect();
+        let mut begins = [false; 256];
+        for first in names.iter().filter_map(|name| name.first()).chain(b"_-") {
+            begins[usize::from(*first)] = true;
+            begins[usize::from(first.to_ascii_uppercase())] = true;
+        }
+        (!names.is_empty()).then_some(Self { names, begins })
     }
 
     /// Whether this is one of the names.
     pub(super) fn has(&self, name: &str) -> bool {
-        Plain::of(name).is_some_and(|name| self.0.contains(name.as_bytes()))
+        self.has_bytes(name.as_bytes())
+    }
+
+    fn has_bytes(&self, name: &[u8]) -> bool {
+        name.first().is_some_and(|first| self.begins[usize::from(*first)])
+            && Plain::of(name).is_some_and(|name| self.names.contains(name.as_bytes()))
     }
 
     /// The text with the values of all such members masked. JSON stays JSON.
@@ -37,7 +51,7 @@ impl Members {
         let (mut told, mut copied, mut at) = (String::new(), 0, 0);
         while let Some(colon) = memchr(b':', &text.as_bytes()[at..]).map(|it| at + it) {
             at = colon + 1;
-            let Some(depth) = self.named_before(&text[copied..colon]) else { continue };
+            let Some(depth) = self.named_before(&text.as_bytes()[copied..colon]) else { continue };
             let start = text.len() - text[at..].trim_start().len();
             if let Some(value) = value(text, start, depth) {
                 told.push_str(&text[copied..value.start]);
@@ -56,12 +70,12 @@ impl Members {
     }
 
     /// Whether what stands before a colon ends with one of the names in quotes: how often these were escaped.
-    fn named_before(&self, text: &str) -> Option<usize> {
-        let quoted = text.trim_end().strip_suffix('"')?.trim_end_matches('\\');
-        let named = quoted.bytes().rev().take(NAME).take_while(|it| is_of_a_name(*it)).count();
-        let (before, name) = quoted.split_at(quoted.len() - named);
-        let opening = before.strip_suffix('"')?;
-        self.has(name).then(|| backslashes_before(opening, opening.len()))
+    fn named_before(&self, text: &[u8]) -> Option<usize> {
+        let quoted = text.trim_ascii_end().strip_suffix(b"\"")?;
+        let end = quoted.len() - backslashes_before(quoted, quoted.len());
+        let opening = quoted[..end].iter().rposition(|it| !is_of_a_name(*it))?;
+        let is_ours = quoted[opening] == b'"' && self.has_bytes(&quoted[opening + 1..end]);
+        is_ours.then(|| backslashes_before(quoted, opening))
     }
 }
 
@@ -73,9 +87,9 @@ struct Plain {
 
 impl Plain {
     /// None if it is longer than any that is looked for.
-    fn of(name: &str) -> Option<Self> {
+    fn of(name: &[u8]) -> Option<Self> {
         let mut plain = Self { bytes: [0; NAME], length: 0 };
-        for byte in name.bytes().filter(|it| !b"_-".contains(it)) {
+        for byte in name.iter().filter(|it| !b"_-".contains(it)) {
             *plain.bytes.get_mut(plain.length)? = byte.to_ascii_lowercase();
             plain.length += 1;
         }
@@ -93,12 +107,12 @@ pub(super) fn is_name(name: &str) -> bool {
 }
 
 fn is_of_a_name(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || b"_-".contains(&byte)
+    byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-'
 }
 
 /// How many backslashes stand right before a place: so often were the quotes escaped.
-fn backslashes_before(text: &str, at: usize) -> usize {
-    text.as_bytes()[..at].iter().rev().take_while(|byte| **byte == b'\\').count()
+fn backslashes_before(text: &[u8], at: usize) -> usize {
+    text[..at].iter().rev().take_while(|byte| **byte == b'\\').count()
 }
 
 /// Where the value that begins here stands; none if it tells nothing: `null`, `true`, nothing at all.
@@ -129,7 +143,7 @@ fn opening(rest: &str, depth: usize) -> Option<usize> {
 fn closing(text: &str, at: usize, depth: usize) -> usize {
     let mut from = at;
     while let Some(quote) = text[from..].find('"').map(|it| from + it) {
-        let run = backslashes_before(&text[at..quote], quote - at);
+        let run = backslashes_before(&text.as_bytes()[at..quote], quote - at);
         // A backslash of the string itself is twice as many, one level up; so what is left over belongs to the quote.
         if run % (2 * (depth + 1)) == depth {
             return quote + 1;
