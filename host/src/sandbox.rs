@@ -29,7 +29,7 @@ use tokio_util::task::AbortOnDropHandle;
 use crate::bindings::handler;
 use crate::boundary::enter::{Answer, Entry, enter};
 use crate::boundary::error::{CallError, CallErrorKind, NodeError};
-use crate::boundary::facts::NodeFacts;
+use crate::boundary::facts::{Hold, NodeFacts};
 use crate::boundary::grants::Grants;
 use crate::boundary::outlet::Unbounded;
 use crate::boundary::{NodeRun, Origin, Siblings};
@@ -171,7 +171,10 @@ impl Siblings for Nodes {
                 ));
             };
             let (nodes, threads) = (Arc::clone(&self), self.threads.clone());
+            // A task that is aborted goes on for a moment, in which it may open the node's span.
+            let hold = Hold::of(&origin.parent);
             let run = async move {
+                let _hold = hold;
                 let invalid = |message: String| CallError::new(CallErrorKind::InvalidRequest, message);
                 let given = Json::parse(&inputs).map_err(|error| invalid(format!("inputs: {error}")))?;
                 let node = nodes.flow.node(index);
