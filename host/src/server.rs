@@ -30,6 +30,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use anyhow::Context as _;
+use axum::extract::{Request, State};
+use axum::middleware::Next;
+use axum::response::{IntoResponse as _, Response};
 use axum::routing::{get, post};
 use axum::{Router, middleware};
 use tokio::net::TcpListener;
@@ -183,40 +186,50 @@ fn bind(addr: SocketAddr) -> anyhow::Result<TcpListener> {
 
 /// The routes a client sees.
 fn public_routes(app: Arc<App>) -> Router {
-    let score = post(score::score)
-        // Inside the edge, so that it sees how they ended. The inner one first: a handler that panics was not cancelled.
-        .layer(middleware::from_fn(caught::catch))
-        .layer(middleware::from_fn_with_state(app.draining.clone(), drain::cancel))
-        // Before anything of the body is read; and inside the edge, since a refused caller is counted too.
-        .layer(middleware::from_fn_with_state(app.clone(), access::score))
-        // Outermost: everything below is inside the request span.
-        .layer(middleware::from_fn_with_state(app.clone(), edge::edge))
-        .layer(middleware::from_fn(cors::private));
-    let feedback = post(feedback::feedback)
-        .layer(middleware::from_fn_with_state(app.clone(), access::feedback))
-        .layer(middleware::from_fn(cors::private));
-    // Tells what a flow is for, and is no smaller a secret than what it answers. The page itself tells nothing.
-    let swagger = get(swagger::swagger).layer(middleware::from_fn_with_state(app.clone(), access::key));
     let routes = Router::new()
-        .route("/score", score)
-        .route("/feedback", feedback)
+        .route("/score", post(score))
+        .route("/feedback", post(feedback))
         .route("/health", get(probes::health))
         .route("/version", get(probes::version))
-        .route("/swagger.json", swagger)
+        .route("/swagger.json", get(swagger))
         .route("/", get(page::page))
         .fallback(Problem::no_such_route)
         .method_not_allowed_fallback(Problem::no_such_method)
         .with_state(app.clone());
-    Router::new()
-        // As one service, so that what follows is around the router: it sees every answer, also to what has no route, and
-        // with the `Allow` that the router sets on its way out.
-        .fallback_service(routes)
-        // The edge asks for it.
-        .layer(middleware::from_fn(request_id::assign))
-        // Outside of nearly everything, so that a page can read whatever the answer is.
-        .layer(middleware::from_fn_with_state(app.clone(), cors::cors))
-        // Outermost: every request is measured, whatever becomes of it.
-        .layer(middleware::from_fn_with_state(app, edge::measure))
+    // As one service, so that what is around the router sees every answer, also to what has no route, and with the `Allow`
+    // that the router sets on its way out.
+    Router::new().fallback_service(routes).layer(middleware::from_fn_with_state(app, every))
+}
+
+/// Every request: measured, whatever becomes of it; readable for pages, whatever the answer is; and named, as the edge wants it.
+///
+/// Steps are called by those before them, and are no layers each, of which every one would clone and box all that follow.
+async fn every(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
+    let named = |request| request_id::assign(request, |request| next.run(request));
+    let readable = |request| cors::cors(&app.access.origins, request, named);
+    edge::measure(&app, request, readable).await
+}
+
+/// `POST /score`: all is inside the request span. Nothing of the body is read before the caller is known, and whom it refuses is
+/// counted as well. A handler that panics was not cancelled, and the edge sees how either ended.
+async fn score(State(app): State<Arc<App>>, request: Request) -> Response {
+    let answer = |request| async { score::score(&app, request).await.into_response() };
+    let cancelled = |request| drain::cancel(app.draining.clone(), caught::caught(answer(request)));
+    let admitted = |request| access::score(&app, request, cancelled);
+    cors::private(edge::edge(&app, request, admitted).await)
+}
+
+/// `POST /feedback`: for callers, and for whoever has been given a token.
+async fn feedback(State(app): State<Arc<App>>, request: Request) -> Response {
+    let answer = |request| async { feedback::feedback(app.clone(), request).await.into_response() };
+    cors::private(access::feedback(&app, request, answer).await)
+}
+
+/// `GET /swagger.json`: tells what a flow is for, and is no smaller a secret than what it answers. The page itself tells
+/// nothing.
+async fn swagger(State(app): State<Arc<App>>, request: Request) -> Response {
+    let document = async |request: Request| swagger::swagger(&app, request.headers()).into_response();
+    access::key(&app, request, document).await
 }
 
 /// The routes an operator sees.

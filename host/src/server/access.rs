@@ -4,11 +4,9 @@
 //! that costs: who is refused has had no body read, holds no place among the running requests, and has run nothing.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use axum::extract::{Request, State};
-use axum::middleware::Next;
+use axum::extract::Request;
 use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, StatusCode, header};
 
@@ -66,9 +64,12 @@ impl Access {
 pub(super) struct Stranger;
 
 /// For `/score`: a key, and not too often by one key.
-pub(super) async fn score(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
+pub(super) async fn score<F>(app: &App, request: Request, next: impl FnOnce(Request) -> F) -> Response
+where
+    F: Future<Output = Response>,
+{
     let now = Instant::now();
-    let admitted = identify(&app, &request, now).and_then(|caller| match caller {
+    let admitted = identify(app, &request, now).and_then(|caller| match caller {
         Caller::Key(key) => {
             app.access.score.take(key, now).map_err(|wait| Refusal::TooOften("requests to /score", wait))
         }
@@ -79,12 +80,15 @@ pub(super) async fn score(State(app): State<Arc<App>>, request: Request, next: N
 }
 
 /// For `/feedback`: a key or a token, and not too often by one caller or all of them.
-pub(super) async fn feedback(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
+pub(super) async fn feedback<F>(app: &App, request: Request, next: impl FnOnce(Request) -> F) -> Response
+where
+    F: Future<Output = Response>,
+{
     let now = Instant::now();
-    let caller = if app.access.auth.is_required() && has_token(&app, &request) {
+    let caller = if app.access.auth.is_required() && has_token(app, &request) {
         Ok(Caller::Source(source(&request)))
     } else {
-        identify(&app, &request, now)
+        identify(app, &request, now)
     };
     let admitted = caller.and_then(|caller| {
         app.access.feedback.take(caller, now).map_err(|wait| Refusal::TooOften("requests to /feedback", wait))
@@ -93,8 +97,11 @@ pub(super) async fn feedback(State(app): State<Arc<App>>, request: Request, next
 }
 
 /// For a route that asks for a key and is otherwise cheap.
-pub(super) async fn key(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
-    let admitted = identify(&app, &request, Instant::now()).map(drop);
+pub(super) async fn key<F>(app: &App, request: Request, next: impl FnOnce(Request) -> F) -> Response
+where
+    F: Future<Output = Response>,
+{
+    let admitted = identify(app, &request, Instant::now()).map(drop);
     pass(admitted, request, next).await
 }
 
@@ -134,7 +141,10 @@ fn has_token(app: &App, request: &Request) -> bool {
     token.is_some_and(|token| app.feedback_tokens.verify(token).is_ok())
 }
 
-async fn pass(admitted: Result<(), Refusal>, mut request: Request, next: Next) -> Response {
+async fn pass<F>(admitted: Result<(), Refusal>, mut request: Request, next: impl FnOnce(Request) -> F) -> Response
+where
+    F: Future<Output = Response>,
+{
     if let Err(refusal) = admitted {
         return refusal.into_response();
     }
@@ -143,7 +153,7 @@ async fn pass(admitted: Result<(), Refusal>, mut request: Request, next: Next) -
     if let Some(Astray(problem)) = request.extensions_mut().remove() {
         return problem.into_response();
     }
-    next.run(request).await
+    next(request).await
 }
 
 fn source(request: &Request) -> Source {

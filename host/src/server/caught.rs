@@ -3,8 +3,6 @@
 use std::panic::AssertUnwindSafe;
 use std::task::Poll;
 
-use axum::extract::Request;
-use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 use futures_util::FutureExt as _;
 
@@ -25,9 +23,4 @@ pub(super) fn caught_poll<T>(poll: impl FnOnce() -> Poll<T>) -> Result<Poll<T>, 
         tracing::error!("the body of a reply panicked");
         Problem::internal()
     })
-}
-
-/// [`caught`] as a layer. Inside of the edge, so that it sees the failure and not a client that went away.
-pub(super) async fn catch(request: Request, next: Next) -> Response {
-    caught(next.run(request)).await
 }

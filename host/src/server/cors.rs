@@ -3,10 +3,7 @@
 //! As in the original every page may call, unless the operator names those that may. No cookie is ever asked for or
 //! looked at, so a page can do no more than any program that reaches the host; a key it must have from its user.
 
-use std::sync::Arc;
-
-use axum::extract::{Request, State};
-use axum::middleware::Next;
+use axum::extract::Request;
 use axum::response::{IntoResponse, Response};
 use http::header::{
     ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,
@@ -15,7 +12,6 @@ use http::header::{
 };
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri};
 
-use crate::server::App;
 use crate::setting::{Reader, Setting};
 
 pub static CORS_ORIGINS: Setting = Setting::new(
@@ -88,15 +84,18 @@ fn origin(text: &str) -> Result<HeaderValue, String> {
 ///
 /// Around the router and not within it: what is allowed on a path, the router says in the `Allow` of its refusal, and
 /// nowhere before. Outside of keys, which a browser does not send with the request by which it asks for leave.
-pub(super) async fn cors(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
+pub(super) async fn cors<F>(origins: &Origins, request: Request, next: impl FnOnce(Request) -> F) -> Response
+where
+    F: Future<Output = Response>,
+{
     let origin = request.headers().get(ORIGIN).cloned();
     let asked = (*request.method() == Method::OPTIONS).then(|| request.headers().clone());
-    let response = next.run(request).await;
+    let response = next(request).await;
     let mut response = match asked {
         Some(asked) => options(response, &asked),
         None => response,
     };
-    allow(&app.access.origins, origin.as_ref(), response.headers_mut());
+    allow(origins, origin.as_ref(), response.headers_mut());
     response
 }
 
@@ -141,8 +140,7 @@ fn allow(origins: &Origins, asking: Option<&HeaderValue>, headers: &mut HeaderMa
 }
 
 /// For answers that hold what people said: no cache keeps them, and no browser takes them for a page.
-pub(super) async fn private(request: Request, next: Next) -> Response {
-    let mut response = next.run(request).await;
+pub(super) fn private(mut response: Response) -> Response {
     response.headers_mut().insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     response

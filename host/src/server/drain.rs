@@ -8,8 +8,6 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use axum::body::{Body, Bytes};
-use axum::extract::{Request, State};
-use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 use futures_util::future::BoxFuture;
 use http::header;
@@ -174,11 +172,11 @@ impl Draining {
 
 /// Gives requests up when the time for them to finish is over: a whole answer becomes 503, a stream ends with an error.
 /// Inside of the edge, which so sees how they ended.
-pub async fn cancel(State(mut draining): State<Draining>, request: Request, next: Next) -> Response {
+pub async fn cancel(mut draining: Draining, answer: impl Future<Output = Response>) -> Response {
     let cancelled = draining.clone();
     tokio::select! {
         biased;
-        response = next.run(request) => cancellable(response, cancelled),
+        response = answer => cancellable(response, cancelled),
         () = draining.reach(Phase::Cancelling) => Problem::draining().into_response(),
     }
 }

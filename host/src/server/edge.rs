@@ -6,8 +6,7 @@ mod watched;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
-use axum::extract::{Request, State};
-use axum::middleware::Next;
+use axum::extract::Request;
 use axum::response::Response;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Version};
 use opentelemetry::context::FutureExt as _;
@@ -80,7 +79,10 @@ impl Served {
 }
 
 /// Measures a request of any route, to the last byte of its answer.
-pub async fn measure(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
+pub(super) async fn measure<F>(app: &App, request: Request, next: impl FnOnce(Request) -> F) -> Response
+where
+    F: Future<Output = Response>,
+{
     let version = match request.version() {
         Version::HTTP_10 => "1.0",
         _ => "1.1",
@@ -88,13 +90,16 @@ pub async fn measure(State(app): State<Arc<App>>, request: Request, next: Next) 
     let route = ROUTES.into_iter().find(|route| *route == request.uri().path());
     let timer = Some(app.telemetry.http_request(request.method().as_str(), version));
     let mut timed = Timed { timer, route, status: None };
-    let response = next.run(request).await;
+    let response = next(request).await;
     timed.status = Some(response.status().as_u16());
     response.map(|body| Watched::body(body, timed))
 }
 
 /// Opens the request span, and ends it with the last byte of the reply.
-pub async fn edge(State(app): State<Arc<App>>, mut request: Request, next: Next) -> Response {
+pub(super) async fn edge<F>(app: &App, mut request: Request, next: impl FnOnce(Request) -> F) -> Response
+where
+    F: Future<Output = Response>,
+{
     let parent = app.telemetry.propagators().extract(request.headers());
     let ids = request.extensions().get::<RequestIds>().cloned();
     let RequestIds { id, from_caller: id_from_caller, .. } = ids.unwrap_or_else(|| RequestIds::of(request.headers()));
@@ -139,7 +144,7 @@ pub async fn edge(State(app): State<Arc<App>>, mut request: Request, next: Next)
         request.extensions_mut().insert(Astray(unknown.clone()));
     }
     // What is logged behind this door belongs to the request; the same of its body, below.
-    let response = next.run(request).with_context(cx.clone()).await;
+    let response = next(request).with_context(cx.clone()).await;
     let (mut parts, body) = response.into_parts();
     // A stranger learns no deployment's name, and gets no token.
     if parts.extensions.remove::<Stranger>().is_some() {

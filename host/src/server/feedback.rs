@@ -10,9 +10,9 @@ pub mod evaluation;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::body::Body;
-use axum::extract::{RawQuery, State};
+use axum::extract::Request;
 use axum::response::{IntoResponse, Response};
+use http::request::Parts;
 use http::{HeaderMap, HeaderName, header};
 use opentelemetry::Context;
 use opentelemetry::trace::TraceContextExt;
@@ -34,15 +34,11 @@ const DURABILITY_HEADER: &str = "x-feedback-durability";
 /// How long a disk may take. Who waits longer has mostly gone, and tries again.
 const STORE_TIMEOUT: Duration = Duration::from_secs(10);
 
-pub(super) async fn feedback(
-    State(app): State<Arc<App>>,
-    RawQuery(query): RawQuery,
-    headers: HeaderMap,
-    body: Body,
-) -> Result<Response, Problem> {
-    let query = query.unwrap_or_default();
+pub(super) async fn feedback(app: Arc<App>, request: Request) -> Result<Response, Problem> {
+    let (Parts { headers, uri, .. }, body) = request.into_parts();
+    let query = uri.query().unwrap_or_default();
     // Before the body is asked for.
-    let about = about(&app, &headers, &query)?;
+    let about = about(&app, &headers, query)?;
     let idempotency_key = idempotency_key(&headers)?;
     let body = app.bodies.feedback(&headers, body).await?;
     let text = String::from_utf8_lossy(&body);
@@ -53,7 +49,7 @@ pub(super) async fn feedback(
     let attributes = {
         // What is logged of it belongs to what it is about.
         let _attached = about.clone().attach();
-        attributes::of(&text, json, wants_flat(&query))
+        attributes::of(&text, json, wants_flat(query))
     };
     let feedback = Feedback { evaluation, attributes, idempotency_key };
     let durability = store(app, about, feedback).await?;

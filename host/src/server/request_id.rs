@@ -4,7 +4,6 @@
 //! is no plain name counts as not sent: an id stands in logs and on spans, where others than its sender read it.
 
 use axum::extract::Request;
-use axum::middleware::Next;
 use axum::response::Response;
 use http::{HeaderMap, HeaderName, HeaderValue};
 
@@ -48,10 +47,13 @@ impl RequestIds {
 }
 
 /// Names every request before anything else is done with it, and its answer, whatever that is.
-pub(super) async fn assign(mut request: Request, next: Next) -> Response {
+pub(super) async fn assign<F>(mut request: Request, next: impl FnOnce(Request) -> F) -> Response
+where
+    F: Future<Output = Response>,
+{
     let ids = RequestIds::of(request.headers());
     request.extensions_mut().insert(ids.clone());
-    let mut response = next.run(request).await;
+    let mut response = next(request).await;
     ids.echo(response.headers_mut());
     response
 }

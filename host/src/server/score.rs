@@ -1,12 +1,7 @@
 //! POST /score: the body becomes inputs, its images are loaded, the flow runs, its outputs become the reply.
 
-use std::sync::Arc;
-
-use axum::Extension;
-use axum::body::Body;
-use axum::extract::State;
+use axum::extract::Request;
 use axum::response::Response;
-use http::HeaderMap;
 
 use crate::flow::inputs::Inputs;
 use crate::scheduler::outcome::Outcome;
@@ -17,14 +12,12 @@ use crate::server::problem::Problem;
 use crate::server::reply::{self, Accept, Form};
 use crate::telemetry::Usage;
 
-pub(super) async fn score(
-    State(app): State<Arc<App>>,
-    Extension(arrived): Extension<Arrived>,
-    headers: HeaderMap,
-    body: Body,
-) -> Result<Response, Problem> {
-    let accept = Accept::of(&headers);
+pub(super) async fn score(app: &App, request: Request) -> Result<Response, Problem> {
+    let (mut parts, body) = request.into_parts();
+    let arrived = parts.extensions.remove::<Arrived>().expect("the edge put it there");
     let Arrived { deployment, span, id, id_from_caller, correlation } = arrived;
+    let headers = parts.headers;
+    let accept = Accept::of(&headers);
     let flow = &deployment.runner.flow;
     // Before anything has run, or been paid for.
     let form = accept.choose(!flow.stream_candidates().is_empty())?;

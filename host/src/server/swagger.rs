@@ -8,10 +8,7 @@ mod failures;
 mod paths;
 mod values;
 
-use std::sync::Arc;
-
 use axum::body::Bytes;
-use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use http::{HeaderMap, header};
 use serde_json::{Map, Value, json};
@@ -35,8 +32,8 @@ pub struct Facts {
 }
 
 /// `GET /swagger.json`: the document of the deployment that the request names, or of the first.
-pub(super) async fn swagger(State(app): State<Arc<App>>, headers: HeaderMap) -> Result<Response, Problem> {
-    Ok(app.endpoint().named(&headers)?.document.reply())
+pub(super) fn swagger(app: &App, headers: &HeaderMap) -> Result<Response, Problem> {
+    Ok(app.endpoint().named(headers)?.document.reply())
 }
 
 /// The document of one flow, ready to be sent. Cheap to clone.
