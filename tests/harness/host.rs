@@ -218,6 +218,11 @@ impl TestHost {
         self.process.resident()
     }
 
+    /// How much of that is memory of guests, in bytes.
+    pub fn guest_memory(&self) -> u64 {
+        self.process.guest_memory()
+    }
+
     /// How many threads it has.
     pub fn threads(&self) -> u64 {
         self.process.threads()

@@ -219,11 +219,21 @@ impl Bench {
         for _ in 0..self.effort.rounds {
             added.push(percentile(&streams::run(host.address(), 4, 200).await.words, 50) as f64);
         }
-        host.stop().await;
         self.report.at_most("added latency per streamed token, p50", added, 150.0, "µs");
 
+        // As fast as they go.
+        model.set(Manner { delay: Duration::ZERO, words: 2000, pause: Duration::ZERO });
+        let mut words = Vec::new();
+        for _ in 0..self.effort.rounds {
+            let before = host.processor_time();
+            let all = streams::run(host.address(), 8, 2000).await;
+            words.push(all.words.len() as f64 / (host.processor_time() - before).as_secs_f64());
+        }
+        host.stop().await;
+        self.report.figure("words of streams in a second of one core", words, "");
+
         // Each waits; what more of them cost.
-        let mut points = Vec::new();
+        let (mut points, mut guests) = (Vec::new(), Vec::new());
         model.set(Manner { delay: Duration::from_secs(600), words: 1, pause: Duration::ZERO });
         let host = chat().start().await;
         let mut held = 0;
@@ -242,16 +252,21 @@ impl Bench {
                 }
             }
             points.push((target as f64, host.resident() as f64 / 1024.0));
+            guests.push((target as f64, host.guest_memory() as f64 / 1024.0));
         }
         clients.iter().for_each(tokio::task::JoinHandle::abort);
-        let (_, slope) = line(&points);
-        self.report.at_most(format!("{waiting} requests waiting on a model: memory of each"), vec![slope], 48.0, "KiB");
+        let ((_, slope), (_, of_guest)) = (line(&points), line(&guests));
+        let name = format!("{waiting} requests waiting on a model: memory of each beside its guest's");
+        self.report.at_most(name, vec![slope - of_guest], 48.0, "KiB");
         self.report.grows(Growth {
             file: "waiting.svg",
             title: "Memory by requests that wait for a model".to_owned(),
             axes: ("requests", "KiB"),
-            says: format!("{slope:.1} KiB each"),
-            series: vec![Series { name: "RSS".to_owned(), points }],
+            says: format!("{slope:.1} KiB each, of which {of_guest:.1} are the guest's own memory"),
+            series: vec![
+                Series { name: "RSS".to_owned(), points },
+                Series { name: "memory of guests".to_owned(), points: guests },
+            ],
         });
         host.kill().await;
     }

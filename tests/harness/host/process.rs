@@ -200,6 +200,29 @@ impl Process {
         self.status("VmRSS:") << 10
     }
 
+    /// How much of that is memory of guests, in bytes: their slots are one long run of mappings, of which some are of the images
+    /// that guests begin with.
+    pub(crate) fn guest_memory(&self) -> u64 {
+        let path = format!("/proc/{}/smaps", self.pid.as_raw_nonzero());
+        let mappings = std::fs::read_to_string(path).expect("the process runs");
+        let (mut guests, mut run, mut is_of_guests, mut end) = (0, 0, false, "");
+        for line in mappings.lines() {
+            if let Some(resident) = line.strip_prefix("Rss:") {
+                run += resident.trim_end_matches("kB").trim().parse::<u64>().expect("a number");
+            } else if let Some((range, rest)) = line.split_once(' ')
+                && let Some((from, to)) = range.split_once('-')
+            {
+                if from != end {
+                    guests += if is_of_guests { run } else { 0 };
+                    (run, is_of_guests) = (0, false);
+                }
+                is_of_guests |= rest.contains("wasm-memory-image");
+                end = to;
+            }
+        }
+        (guests + if is_of_guests { run } else { 0 }) << 10
+    }
+
     pub(crate) fn threads(&self) -> u64 {
         self.status("Threads:")
     }
