@@ -3,17 +3,13 @@
 
 use std::fs;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 
-use harness::{compile_cache, guest, wat};
+use harness::{compile_cache, guest, origin, wat};
 use indexmap::IndexMap;
 use opentelemetry::Context;
 use tokio::runtime::{Builder, Runtime};
 use weir::assembly::{self, Settings as OfFlow};
-use weir::boundary::budget::Budget;
-use weir::boundary::metrics::LoggedMetrics;
 use weir::boundary::outlet::Unbounded;
-use weir::boundary::{Origin, Request};
 use weir::flow::inputs::Inputs;
 use weir::flow::value::Json;
 use weir::folder::Folder;
@@ -143,21 +139,8 @@ impl Rig {
     }
 
     async fn run(&self, inputs: &Json, outlet: Unbounded) -> Json {
-        let Runner { flow, nodes, telemetry, budget, .. } = &self.runner;
-        let origin = Origin {
-            telemetry: telemetry.clone(),
-            flow: flow.id().clone(),
-            request: Arc::new(Request { id: RequestId::new("r"), id_from_caller: false, target: "dag" }),
-            parent: Context::new(),
-            usage: Usage::default(),
-            metrics: LoggedMetrics::default(),
-            budget: Arc::new(Budget::new(*budget)),
-            deadline: Instant::now() + Duration::from_secs(60),
-            depth: 0,
-            caller: None,
-            siblings: nodes.clone(),
-        };
+        let Runner { flow, nodes, .. } = &self.runner;
         let index = flow.find("node").expect("it is there");
-        Nodes::run(&**nodes, index, inputs.clone(), origin, outlet).await.expect("a node that works")
+        Nodes::run(&**nodes, index, inputs.clone(), origin(&self.runner), outlet).await.expect("a node that works")
     }
 }

@@ -2,6 +2,7 @@
 
 use axum::extract::Request;
 use axum::response::Response;
+use http::request::Parts;
 
 use crate::flow::inputs::Inputs;
 use crate::scheduler::outcome::Outcome;
@@ -13,10 +14,9 @@ use crate::server::reply::{self, Accept, Form};
 use crate::telemetry::Usage;
 
 pub(super) async fn score(app: &App, request: Request) -> Result<Response, Problem> {
-    let (mut parts, body) = request.into_parts();
-    let arrived = parts.extensions.remove::<Arrived>().expect("the edge put it there");
+    let (Parts { headers, mut extensions, .. }, body) = request.into_parts();
+    let arrived = extensions.remove::<Arrived>().expect("the edge put it there");
     let Arrived { deployment, span, id, id_from_caller, correlation } = arrived;
-    let headers = parts.headers;
     let accept = Accept::of(&headers);
     let flow = &deployment.runner.flow;
     // Before anything has run, or been paid for.

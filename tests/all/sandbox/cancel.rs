@@ -8,28 +8,23 @@ use std::path::Path;
 use std::pin::pin;
 use std::sync::Arc;
 use std::task::Poll;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::future::join_all;
-use harness::{Act, FakeWire, TestHost, compile_cache, eventually, guest};
+use harness::{Act, FakeWire, TestHost, compile_cache, eventually, guest, origin};
 use indexmap::IndexMap;
-use opentelemetry::Context;
 use serde_json::json;
 use tokio::runtime::Handle;
 use weir::assembly::{self, Settings as OfFlow};
-use weir::boundary::budget::Budget;
-use weir::boundary::metrics::LoggedMetrics;
 use weir::boundary::outlet::Unbounded;
-use weir::boundary::{Origin, Request};
 use weir::config::{Layers, Settings};
 use weir::flow::value::Json;
 use weir::folder::Folder;
-use weir::id::RequestId;
 use weir::sandbox::Threads;
 use weir::sandbox::component::Workshop;
 use weir::scheduler::{Nodes, Runner};
-use weir::telemetry::{Telemetry, Usage};
+use weir::telemetry::Telemetry;
 
 use super::limits::flow;
 
@@ -104,23 +99,10 @@ impl Rig {
 
     /// Runs the node until it has been polled so often, and then gives it up. Whether it ended before.
     async fn run(&self, inputs: &str, moments: usize) -> bool {
-        let Runner { flow, nodes, telemetry, budget, .. } = &self.runner;
-        let origin = Origin {
-            telemetry: telemetry.clone(),
-            flow: flow.id().clone(),
-            request: Arc::new(Request { id: RequestId::new("r"), id_from_caller: false, target: "dag" }),
-            parent: Context::new(),
-            usage: Usage::default(),
-            metrics: LoggedMetrics::default(),
-            budget: Arc::new(Budget::new(*budget)),
-            deadline: Instant::now() + Duration::from_secs(60),
-            depth: 0,
-            caller: None,
-            siblings: nodes.clone(),
-        };
+        let Runner { flow, nodes, .. } = &self.runner;
         let index = flow.find("bad").expect("it is there");
         let inputs = Json::parse(inputs).expect("inputs are JSON");
-        let mut run = pin!(Nodes::run(&**nodes, index, inputs, origin, Unbounded::kept()));
+        let mut run = pin!(Nodes::run(&**nodes, index, inputs, origin(&self.runner), Unbounded::kept()));
         let mut polled = 0;
         poll_fn(|cx| {
             polled += 1;
