@@ -3,9 +3,10 @@
 //! A guest makes way for others at every tick of the engine and in every call that waits, so that is how often its limits
 //! are looked at. Time is that of the thread's own clock: what others take meanwhile, on a busy machine, is not its own.
 
+use std::cell::Cell;
 use std::pin::Pin;
 use std::task::{Context, Poll};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rustix::time::{ClockId, clock_gettime};
 
@@ -39,10 +40,9 @@ impl<T, F: Future<Output = Result<T, NodeError>>> Future for Metered<'_, F> {
     type Output = F::Output;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let began = thread_time();
+        let lap = Lap::begin();
         let polled = self.run.as_mut().poll(cx);
-        let took = thread_time().saturating_sub(began);
-        let cpu = self.meter.used.ran(took);
+        let cpu = self.meter.used.ran(lap.end());
         match self.meter.over(cpu) {
             // What made too many calls has failed, also if the end came before anyone looked.
             Some(error) if polled.is_pending() || error.failure == NodeFailure::Calls => Poll::Ready(Err(error)),
@@ -77,6 +77,46 @@ impl Meter<'_> {
         }
         None
     }
+}
+
+/// What is at most between two looks at the clock of a thread, which are system calls: a short lap is not worth one.
+const SHORT: Duration = Duration::from_millis(1);
+
+thread_local! {
+    /// When this thread last looked at its own clock, and what that said.
+    static LOOKED: Cell<Option<(Instant, Duration)>> = const { Cell::new(None) };
+}
+
+/// One turn of a run on its thread.
+struct Lap {
+    began: Instant,
+    /// What the clock of the thread said at the beginning, or at most [`SHORT`] before.
+    known: Duration,
+}
+
+impl Lap {
+    fn begin() -> Self {
+        let began = Instant::now();
+        let known = match LOOKED.get() {
+            Some((at, known)) if began.saturating_duration_since(at) <= SHORT => known,
+            _ => look(began),
+        };
+        Self { began, known }
+    }
+
+    /// How long the thread has worked on it. Of a short one that is how long it was, and of any other it is at most [`SHORT`]
+    /// too much.
+    fn end(self) -> Duration {
+        let now = Instant::now();
+        let took = now.saturating_duration_since(self.began);
+        if took <= SHORT { took } else { took.min(look(now).saturating_sub(self.known)) }
+    }
+}
+
+fn look(now: Instant) -> Duration {
+    let time = thread_time();
+    LOOKED.set(Some((now, time)));
+    time
 }
 
 /// How long this thread has run, ever.
@@ -120,6 +160,42 @@ mod tests {
         assert_eq!(error.failure, NodeFailure::Cpu);
         assert!((2..=21).contains(&polls), "{polls}");
         assert!(thread_time() - began >= limits.cpu);
+    }
+
+    #[tokio::test]
+    async fn time_that_a_thread_waits_is_not_its_own() {
+        let limits = Limits { cpu: Duration::from_millis(20), ..Limits::defaults(&Caps::default()) };
+        let work = |time: Duration| {
+            let until = thread_time() + time;
+            while thread_time() < until {}
+        };
+        let mut polls = 0;
+        let error = run(limits, |_| {
+            polls += 1;
+            // As if another had this thread's processor.
+            std::thread::spawn(move || work(Duration::from_millis(10))).join().expect("it works, and ends");
+            work(Duration::from_millis(4));
+        })
+        .await;
+        assert_eq!(error.failure, NodeFailure::Cpu);
+        assert!((4..=6).contains(&polls), "{polls}");
+    }
+
+    #[tokio::test]
+    async fn short_turns_count_as_well() {
+        let limits = Limits { cpu: Duration::from_millis(5), ..Limits::defaults(&Caps::default()) };
+        let mut polls = 0;
+        let began = thread_time();
+        let error = run(limits, |_| {
+            polls += 1;
+            let until = thread_time() + Duration::from_micros(100);
+            while thread_time() < until {}
+        })
+        .await;
+        assert_eq!(error.failure, NodeFailure::Cpu);
+        // Others may have had the processor for a part of a turn, which counts.
+        assert!((2..=51).contains(&polls), "{polls}");
+        assert!(thread_time() - began <= limits.cpu * 2);
     }
 
     #[tokio::test]
