@@ -1,10 +1,13 @@
 //! From the bytes of a component to something that can be instantiated: compiled once, kept on disk, linked.
 
-use std::collections::HashMap;
+use std::borrow::Cow;
+use std::collections::{HashMap, HashSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
+use std::num::NonZero;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
-use std::{fmt, io};
+use std::{fmt, io, thread};
 
 use sha2::{Digest as _, Sha256};
 use wasmtime::Engine;
@@ -14,16 +17,21 @@ use crate::bindings::NodePre;
 use crate::boundary::bounds::Resolution;
 use crate::boundary::error::NodeError;
 use crate::capability::Capabilities;
+use crate::clock;
 use crate::sandbox::accept::{self, PAGE};
+use crate::sandbox::clocks;
+use crate::sandbox::compile::{self, CompileError};
 use crate::sandbox::describe::DescribeError;
 use crate::sandbox::engine::{self, PoolUse, Ticker};
 use crate::sandbox::places::{self, Instances, Place, Places};
 use crate::sandbox::precompiled::{Cache, Lookups};
 use crate::sandbox::refused;
 use crate::sandbox::store::State;
-use crate::sandbox::{clocks, compile};
 use crate::setting::Reader;
 use crate::units::Bytes;
+
+/// Bytes of a component that is compiled beside others: its functions are too few to share among processors.
+const SMALL: usize = 1 << 20;
 
 /// The SHA-256 of a component's bytes, in hexadecimal digits.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -158,6 +166,32 @@ impl Workshop {
         Ok(component)
     }
 
+    /// Loads components as [`Workshop::load`] does, and gives them in that order. Of those that have to be compiled, small ones
+    /// several at once. A large one has work for all processors by itself, and takes memory: one at a time.
+    pub fn load_all(&self, all: &[(String, Cow<'static, [u8]>)]) -> Vec<Result<Arc<Component>, LoadError>> {
+        let (mut loaded, mut seen) = (Vec::new(), HashSet::new());
+        loaded.resize_with(all.len(), OnceLock::new);
+        let load = |at: usize| loaded[at].get_or_init(|| self.load(&all[at].0, &all[at].1));
+        let is_small = |at: &usize| all[*at].1.len() <= SMALL && seen.insert(Digest::of(&all[*at].1));
+        let small: Vec<usize> = (0..all.len()).filter(is_small).collect();
+        let next = AtomicUsize::new(0);
+        let work = || {
+            while let Some(at) = small.get(next.fetch_add(1, Ordering::Relaxed)) {
+                load(*at);
+            }
+        };
+        let workers = thread::available_parallelism().map_or(1, NonZero::get).min(small.len());
+        thread::scope(|scope| {
+            for _ in 1..workers {
+                // Where the system gives no thread, this one does the work alone.
+                let _ = thread::Builder::new().name("weir-load".into()).spawn_scoped(scope, work);
+            }
+            work();
+        });
+        (0..all.len()).for_each(|at| _ = load(at));
+        loaded.into_iter().filter_map(OnceLock::into_inner).collect()
+    }
+
     /// Bytes of the largest component that is taken.
     pub fn max_size(&self) -> usize {
         self.limits.caps.size
@@ -177,11 +211,20 @@ impl Workshop {
         self.loaded.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Makes machine code, and tells whoever waits for the start what it is that takes so long.
+    fn compile(&self, name: &str, bytes: &[u8]) -> Result<Vec<u8>, CompileError> {
+        let began = clock::now();
+        tracing::info!(component = name, kib = bytes.len() >> 10, "compiling a component that is new here");
+        let code = compile::compile(self.place, &self.engine, bytes, &self.limits)?;
+        tracing::info!(component = name, seconds = began.elapsed().as_secs_f32(), "compiled");
+        Ok(code)
+    }
+
     fn link(&self, name: &str, digest: Digest, bytes: &[u8]) -> Result<Component, LoadError> {
         let not_loadable = |reason: String| LoadError::NotLoadable { name: name.to_owned(), reason };
         // Here as well as where it is compiled: what is in the cache may be from a time of other bounds.
         accept::count(bytes, &self.limits.caps).map_err(|refusal| not_loadable(refusal.to_string()))?;
-        let compile = || compile::compile(self.place, &self.engine, bytes, &self.limits);
+        let compile = || self.compile(name, bytes);
         let code = self.cache.load(&self.engine, &digest, compile).map_err(|error| not_loadable(error.to_string()))?;
         // One that is made of modules it imports is none that the host could instantiate.
         let required = code.resources_required();

@@ -50,6 +50,33 @@ async fn what_was_compiled_is_read_by_the_next_start() {
     assert!(!exit.stderr.contains("compile cache"), "{}", exit.stderr);
 }
 
+/// Whoever waits for a start sees what it waits for. Copies of a component are one.
+#[tokio::test]
+async fn a_start_tells_what_it_compiles_and_compiles_nothing_twice() {
+    let home = tempfile::tempdir().expect("a temporary folder");
+    let node = |name: &str, file: &str| {
+        format!(
+            "- {{name: {name}, type: wasm, source: {{type: code, path: {file}}}, inputs: {{text: '${{inputs.text}}'}}}}\n"
+        )
+    };
+    let upper = "guests/text_upper.wasm";
+    let nodes = [node("a", upper), node("b", "guests/run_returns.wasm"), node("c", upper), node("d", "copy.wasm")];
+    let flow = "inputs: {text: {type: string}}\noutputs: {d: {type: string, reference: '${d.output}'}}\nnodes:\n";
+    let start = async || {
+        let host = TestHost::written("cold", &(flow.to_owned() + &nodes.concat()));
+        let host = host.file("copy.wasm", fs::read(harness::guest("text_upper")).expect("the guest is built"));
+        let host = host.env("WEIR_CACHE_DIR", home.path().join("cache").to_string_lossy()).start().await;
+        host.score(json!({"text": "a"})).await.assert_ok(json!({"d": "A"}));
+        host.stop().await.stderr
+    };
+    let told = |log: &str, message: &str| log.lines().filter(|line| line.contains(message)).count();
+    let log = start().await;
+    assert_eq!((told(&log, "compiling a component"), told(&log, "compiled component")), (2, 2), "{log}");
+    assert_eq!((told(&log, "run_returns.wasm"), told(&log, "text_upper.wasm")), (2, 2), "{log}");
+    let log = start().await;
+    assert_eq!(told(&log, "compil"), 0, "{log}");
+}
+
 /// Does something to one of two files: it must be compiled anew, counted and told, and made whole again.
 async fn distrusted(cache: &Path, harm: &str, why: &str, change: impl FnOnce(&[PathBuf])) {
     let files = kept(cache);
