@@ -2,7 +2,13 @@
 
 use std::process::ExitCode;
 
+use tikv_jemallocator::Jemalloc;
 use weir::cli::{self, Cli, Command};
+
+/// What is allocated on a thread of sockets is freed on one of nodes, and the other way round. It is better at that than the
+/// allocators of glibc and, by far, of musl: figures in tests/benches/NOTES.md.
+#[global_allocator]
+static ALLOCATOR: Jemalloc = Jemalloc;
 
 fn main() -> ExitCode {
     let Cli { command } = Cli::read();
