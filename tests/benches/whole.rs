@@ -17,8 +17,12 @@ mod chapters;
 mod echo;
 #[path = "whole/flows.rs"]
 mod flows;
+#[path = "whole/large.rs"]
+mod large;
 #[path = "whole/load.rs"]
 mod load;
+#[path = "whole/missed.rs"]
+mod missed;
 #[path = "whole/model.rs"]
 mod model;
 #[path = "whole/report.rs"]

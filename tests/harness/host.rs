@@ -233,6 +233,11 @@ impl TestHost {
         self.process.processor_time()
     }
 
+    /// How long the processes that it has started have run, of which it has seen the end.
+    pub fn processor_time_of_children(&self) -> Duration {
+        self.process.processor_time_of_children()
+    }
+
     /// From now on nobody reads what it writes: its pipes fill.
     pub fn stop_reading(&self) {
         self.process.stop_reading();

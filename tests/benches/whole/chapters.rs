@@ -1,13 +1,15 @@
 //! What is measured, chapter by chapter.
 
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use harness::plot::Series;
 use harness::{HostBuilder, TestHost, wat};
 
 use crate::Effort;
-use crate::echo::Echo;
+use crate::echo::{self, Echo};
 use crate::flows::{self, Guest};
+use crate::large;
 use crate::load::{self, Connection, Load};
 use crate::model::{Manner, Model};
 use crate::report::{Growth, Report, line, median};
@@ -110,7 +112,8 @@ impl Bench {
         }
         let untraced = TestHost::written("bench", &flows::chain(Guest::Rust, 10)).env("OTEL_SDK_DISABLED", "true");
         let mut untraced = self.measured(untraced, TEXT).await;
-        let (mut bare, mut bare_cpu) = (Vec::new(), Vec::new());
+        let native = load::request("/native", &flows::body(TEXT));
+        let (mut bare, mut bare_cpu, mut native_cpu) = (Vec::new(), Vec::new(), Vec::new());
         for _ in 0..self.effort.rounds {
             for (_, _, chain) in &mut chains {
                 let before = echo.processor_time();
@@ -120,6 +123,9 @@ impl Bench {
                 chain.round(self.effort, CONNECTIONS).await;
             }
             untraced.round(self.effort, CONNECTIONS).await;
+            let before = echo.processor_time();
+            let load = load::run(echo.address, &native, CONNECTIONS, self.effort.time).await;
+            native_cpu.push((echo.processor_time() - before).as_secs_f64() * 1e6 / load.requests as f64);
         }
 
         let report = &mut self.report;
@@ -145,6 +151,9 @@ impl Bench {
             let nodes = if length == 1 { "1-node `/score`" } else { "10-node chain" };
             report.at_least(format!("{nodes} ÷ bare echo, {}", guest.name()), ratios, least, "");
         }
+        let ratios =
+            of(Guest::Rust, echo::NODES).cpu.iter().zip(&native_cpu).map(|(ours, plain)| ours / plain).collect();
+        report.figure("CPU of a 10-node chain ÷ the same nodes as functions behind axum", ratios, "");
         let traced = &of(Guest::Rust, 10).cpu;
         let ratios = traced.iter().zip(&untraced.cpu).map(|(on, off)| on / off).collect();
         report.at_most("tracing, metrics and OTLP export on ÷ off, CPU of a 10-node chain", ratios, 1.15, "");
@@ -177,12 +186,58 @@ impl Bench {
         }
         self.report.at_most("command to first good `/score`, warm cache", took, 200.0, "ms");
         self.report.at_most("RSS serving one flow, after load", resident, 60.0, "MiB");
+
+        let (cold, _) = self.starts(&flows::chain(Guest::Rust, 1), None).await;
+        self.report.figure("command to first good `/score`, empty cache, Rust guest of the SDK", cold, "ms");
+        let component = if self.effort.full { large::component(large::LIKE_PYTHON) } else { large::component(1 << 20) };
+        let megabytes = component.len() as f64 / 1e6;
+        let flow = flows::chain(Guest::Tiny, 1).replace("guests/bench_tiny.wasm", "large.wasm");
+        let (cold, processors) = self.starts(&flow, Some(&component)).await;
+        let name = format!("component of {megabytes:.0} MB, the size of Python's: command to first good `/score`");
+        self.report.figure(format!("{name}, empty cache"), cold.iter().map(|it| it / 1e3).collect(), "s");
+        self.report.figure("processors that compile it", processors, "");
+        let mut warm = Vec::new();
+        let cache = tempfile::tempdir().expect("a temporary folder");
+        for round in 0..=self.effort.rounds {
+            let (took, _) = self.first_answer(&flow, Some(&component), cache.path()).await;
+            if round > 0 {
+                warm.push(took.as_secs_f64() * 1e3);
+            }
+        }
+        self.report.at_most(format!("{name}, warm cache"), warm, 200.0, "ms");
+    }
+
+    /// Starts on empty caches: from the command to the first answer, in milliseconds, and how many processors were at work.
+    async fn starts(&self, flow: &str, component: Option<&[u8]>) -> (Vec<f64>, Vec<f64>) {
+        let (mut took, mut processors) = (Vec::new(), Vec::new());
+        for _ in 0..self.effort.rounds {
+            let cache = tempfile::tempdir().expect("a temporary folder");
+            let (time, worked) = self.first_answer(flow, component, cache.path()).await;
+            took.push(time.as_secs_f64() * 1e3);
+            processors.push(worked.as_secs_f64() / time.as_secs_f64());
+        }
+        (took, processors)
+    }
+
+    /// From the command to the first answer, and how long the host and its compilers have worked for it.
+    async fn first_answer(&self, flow: &str, component: Option<&[u8]>, cache: &Path) -> (Duration, Duration) {
+        let mut host = self.traced(flow).env("WEIR_CACHE_DIR", cache.to_string_lossy());
+        if let Some(bytes) = component {
+            host = host.file("large.wasm", bytes);
+        }
+        let request = load::request("/score", &flows::body(TEXT));
+        let began = Instant::now();
+        let host = host.start().await;
+        Connection::open(host.address()).await.ask(&request).await;
+        let (took, worked) = (began.elapsed(), host.processor_time() + host.processor_time_of_children());
+        host.stop().await;
+        (took, worked)
     }
 
     /// Streams behind a model that takes two seconds, and requests that wait for it.
     async fn streams(&mut self) {
         // Each that waits has two sockets of the host's, which has twenty thousand descriptors where nobody raises them.
-        let (streamed, waiting) = if self.effort.full { (1000, 9000) } else { (50, 200) };
+        let (streamed, waiting) = if self.effort.full { (1000, 9500) } else { (50, 200) };
         let slow = Manner { delay: Duration::from_secs(2), words: 20, pause: Duration::ZERO };
         let model = Model::start(slow);
         let sink = self.sink.clone();
@@ -210,6 +265,14 @@ impl Bench {
         self.report.at_most(format!("{name}: first event, p95"), first, 2.2, "s");
         self.report.at_most(format!("{name}: CPU of a stream"), cpu, 1.0, "ms");
         self.report.at_most(format!("{name}: broken"), vec![broken as f64], 0.0, "");
+
+        // As many as there are descriptors for.
+        let host = chat().start().await;
+        let all = streams::run(host.address(), waiting, slow.words).await;
+        let name = format!("{waiting} streams behind a 2 s model, asked for at once");
+        self.report.at_most(format!("{name}: broken"), vec![all.broken as f64], 0.0, "");
+        self.report.figure(format!("{name}: first event, p95"), vec![percentile(&all.first, 95).as_secs_f64()], "s");
+        host.stop().await;
 
         // Words that come one by one, to few who listen.
         model.set(Manner { delay: Duration::ZERO, words: 200, pause: Duration::from_millis(5) });

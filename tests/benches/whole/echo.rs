@@ -1,4 +1,5 @@
-//! What there is to compare with: a server of the same libraries that reads JSON and writes it, in a process of its own.
+//! What there is to compare with: a server of the same libraries that reads JSON and writes it, in a process of its own. It has
+//! the nodes of a chain as well, called as functions: no sandbox, no spans, no flow file.
 
 use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
@@ -10,10 +11,14 @@ use axum::body::Bytes;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::IntoResponse;
 use axum::routing::post;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 /// How this program is told to be it.
 pub(crate) const VERB: &str = "echo";
+
+/// Nodes of the chain at `/native`.
+pub(crate) const NODES: usize = 10;
 
 /// Serves until it is killed.
 pub(crate) fn serve() {
@@ -21,13 +26,28 @@ pub(crate) fn serve() {
     runtime.block_on(async {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
         println!("{}", listener.local_addr().expect("an address"));
-        axum::serve(listener, Router::new().route("/score", post(echo))).await.expect("it serves");
+        let routes = Router::new().route("/score", post(echo)).route("/native", post(native));
+        axum::serve(listener, routes).await.expect("it serves");
     });
 }
 
 async fn echo(body: Bytes) -> impl IntoResponse {
     let value: Value = serde_json::from_slice(&body).expect("the load is JSON");
     ([(CONTENT_TYPE, "application/json")], serde_json::to_vec(&value).expect("JSON can be written"))
+}
+
+/// The guest of the SDK ten times, as text_step.rs has it: each reads its input as JSON and writes its output.
+async fn native(body: Bytes) -> impl IntoResponse {
+    #[derive(Deserialize, Serialize)]
+    struct Text {
+        text: String,
+    }
+    let mut inputs = body.to_vec();
+    for _ in 0..NODES {
+        let Text { text } = serde_json::from_slice(&inputs).expect("the load is JSON");
+        inputs = serde_json::to_vec(&Text { text: text + "." }).expect("JSON can be written");
+    }
+    ([(CONTENT_TYPE, "application/json")], inputs)
 }
 
 /// The process of it. Dropping it ends it.

@@ -7,6 +7,8 @@ use std::process::Command;
 
 use harness::plot::{Series, draw};
 
+use crate::missed;
+
 /// A figure beside its target.
 #[derive(Clone, Debug)]
 pub(crate) struct Row {
@@ -97,7 +99,11 @@ impl Report {
             "What is compared took turns within this run. A figure is the median of its rounds, which stand beside it.\n\n",
         );
         text.push_str(self.text().split("\n\n").next().unwrap_or_default());
-        text.push_str("\n\n## How it grows\n");
+        text.push_str("\n\n## What is missed, and why\n\n");
+        for row in self.rows.iter().filter(|row| row.met == Some(false)) {
+            writeln!(text, "- **{}**: {}", row.measure, missed::why(&row.measure)).expect("a string takes all");
+        }
+        text.push_str("\n## How it grows\n");
         for growth in &self.growths {
             let Growth { file, title, axes, series, says } = growth;
             draw(&folder.join(file), title, *axes, series);

@@ -177,11 +177,21 @@ impl Process {
 
     /// How long its threads have run, together.
     pub(crate) fn processor_time(&self) -> Duration {
+        self.ticks(11)
+    }
+
+    /// How long the processes that it has started have run, of which it has seen the end.
+    pub(crate) fn processor_time_of_children(&self) -> Duration {
+        self.ticks(13)
+    }
+
+    /// Time in and outside of the kernel, by the place of the first of two fields.
+    fn ticks(&self, first: usize) -> Duration {
         let stat = format!("/proc/{}/stat", self.pid.as_raw_nonzero());
         let stat = std::fs::read_to_string(stat).expect("the process runs");
         // Behind the name, which may have spaces in it; from there on the third is the first.
         let (_, fields) = stat.rsplit_once(") ").expect("a process has a name");
-        let ticks = fields.split(' ').skip(11).take(2).map(|ticks| ticks.parse::<u64>().expect("a number of ticks"));
+        let ticks = fields.split(' ').skip(first).take(2).map(|ticks| ticks.parse::<u64>().expect("a number of ticks"));
         // Linux tells programs of a hundred ticks a second, whatever it counts.
         Duration::from_millis(10 * ticks.sum::<u64>())
     }

@@ -1,0 +1,53 @@
+//! Why a target is missed, for those who read RESULTS.md. What was tried is in NOTES.md.
+
+/// How the name of a measure begins, and why it is more, or less, than was hoped.
+const REASONS: [(&str, &str); 9] = [
+    (
+        "CPU added per node of a chain",
+        "what wasmtime takes for a fresh instance is 8 to 12 µs of it. The rest is what the prototype did not have: spans with the \
+         inputs and the output, searched for secrets; a task, a deadline and a meter for each node; the bounds of the boundary.",
+    ),
+    (
+        "1-node `/score` ÷ bare echo",
+        "an echo takes 17 µs, of which the kernel has most. A request has two spans, eight metrics, a token for feedback, checks of \
+         its head and a change of threads beside its node: nodes run on threads of their own, so that none of them can hold up \
+         a probe or a stream.",
+    ),
+    (
+        "10-node chain ÷ bare echo",
+        "follows from the two above: at 14 µs a node a chain of ten would take 160 µs with the request, nine echoes.",
+    ),
+    (
+        "tracing, metrics and OTLP export on ÷ off",
+        "the difference is some 3 µs a node, with content and the search for secrets; what is left without it has become small.",
+    ),
+    (
+        "the original's CPU ÷ ours",
+        "250 would be 60 µs for three nodes and 164 for ten: 16 µs for a node of the SDK with its share of the request, where the \
+         target of such a node is 30.",
+    ),
+    (
+        "1000 streams behind a 2 s model: first event",
+        "a thousand requests in one moment are more than a second of CPU, half of it before the model is asked and half when all \
+         answers begin at once, on two cores with the load and the model.",
+    ),
+    (
+        "1000 streams behind a 2 s model: CPU",
+        "two connections are opened and closed for each, which is a third of it; the guest of `llm` nodes renders its template (0.15 ms); \
+         each of twenty words is a read and a write.",
+    ),
+    (
+        "added latency per streamed token",
+        "two changes of threads, each some 40 µs where the cores are busy with the load.",
+    ),
+    (
+        "9500 requests waiting on a model",
+        "an instance that waits keeps its stack and wasmtime's own memory for it, and each of two connections its buffers; see NOTES.md.",
+    ),
+];
+
+/// The reason of a measure.
+pub(crate) fn why(measure: &str) -> &'static str {
+    let found = REASONS.iter().find(|(name, _)| measure.starts_with(name));
+    found.map_or("not known yet", |(_, why)| why)
+}
