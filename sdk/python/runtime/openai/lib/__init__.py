@@ -1,0 +1,1 @@
+"""Where OpenAI's client keeps its Azure form."""

@@ -1,0 +1,3 @@
+"""The version, under its public name."""
+
+from ._version import VERSION  # noqa: F401

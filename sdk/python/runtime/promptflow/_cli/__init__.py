@@ -1,0 +1,1 @@
+"""What promptflow-tools imports of the command line."""

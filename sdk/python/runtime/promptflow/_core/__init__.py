@@ -1,0 +1,1 @@
+"""The parts of prompt flow's core that tools and packages of tools import."""

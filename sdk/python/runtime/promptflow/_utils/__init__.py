@@ -1,0 +1,1 @@
+"""The helpers of prompt flow that flows and packages of tools import."""

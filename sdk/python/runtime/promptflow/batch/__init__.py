@@ -1,0 +1,5 @@
+"""Not of this world: see `_unavailable`."""
+
+from promptflow._unavailable import module_getattr
+
+__getattr__ = module_getattr(__name__, "use `weir run --data FILE.jsonl` from outside")

@@ -1,0 +1,178 @@
+"""What happens once, while componentize-py makes the snapshot.
+
+The build gives four folders, in this order, as `--python-path`:
+
+| folder | holds |
+| --- | --- |
+| app | `weir_entries.json`, which the build writes |
+| runtime | this package and those beside it |
+| site | the packages of the flow's requirements.txt, installed |
+| flow | the flow folder |
+
+`weir_entries.json` is `{"entries": ["classify.py", "module:Class"], "message_format": "basic"}`.
+
+Each entry is imported and described; what went well and what did not is told on standard error, one JSON object in a
+line, and any failure fails the build:
+
+    {"weir": "described", "entry": "classify.py", "description": {…}}
+    {"weir": "failed", "entry": "classify.py", "code": "PythonLoadError", "type": "ModuleNotFoundError",
+     "message": "No module named 'numpy'", "file": "classify.py", "line": 3, "module": "numpy", "hint": "…"}
+    {"weir": "built", "entries": 2, "failed": 0, "archive_bytes": 1234567}
+"""
+
+from __future__ import annotations
+
+import gc
+import io
+import json
+import os
+import posixpath
+import sys
+import traceback
+from typing import Any
+
+from . import archive, entries, files, signature, standins
+from .archive import ARCHIVE, FLOW, SITE
+
+STDLIB = "/python"
+
+#: Parts of the standard library that no node can use: other programs, windows, tests.
+NO_USE = ("idlelib", "turtledemo", "tkinter", "test", "ensurepip", "venv", "lib2to3", "site-packages", "pydoc_data")
+
+#: Modules that most flows use sooner or later. Those that a function imports at its first call cost the run a
+#: compilation; in the snapshot they cost nothing.
+USUAL = (
+    "asyncio", "base64", "calendar", "collections", "concurrent.futures", "contextlib", "csv", "datetime", "decimal",
+    "difflib", "email.message", "email.parser", "encodings.ascii", "encodings.idna", "encodings.latin_1", "enum",
+    "fractions", "functools", "glob", "hashlib", "hmac", "html", "html.parser", "http.client", "http.cookiejar", "io",
+    "inspect", "itertools", "json", "linecache", "logging", "logging.config", "math", "mimetypes", "operator",
+    "pathlib", "pickle", "pprint", "queue", "random", "re", "secrets", "shutil", "sqlite3", "statistics", "string",
+    "tempfile", "textwrap", "threading", "traceback", "typing", "unicodedata", "urllib.error", "urllib.parse",
+    "urllib.request", "uuid", "xml.etree.ElementTree", "zipfile", "zoneinfo",
+)
+
+
+class State:
+    """What the build leaves to the runs."""
+
+    loaded: dict[str, entries.Entry] = {}
+    descriptions: dict[str, dict[str, Any]] = {}
+    message_format = "basic"
+
+
+def tell(record: dict[str, Any]) -> None:
+    print(json.dumps(record, ensure_ascii=False), file=sys.stderr, flush=True)
+
+
+def prepare() -> None:
+    """Everything of the module's description. Raises SystemExit if any entry failed."""
+    app, runtime, site, flow = _folders()
+    with open(posixpath.join(app, "weir_entries.json"), encoding="utf-8") as file:
+        plan = json.load(file)
+    State.message_format = plan.get("message_format") or "basic"
+    _collect(runtime, site, flow)
+    # What componentize-py itself still imports after this module is in folders of its own.
+    own = [folder for folder in sys.path if folder in ("/world", "/bundled")]
+    sys.path[:] = [runtime, FLOW, SITE, STDLIB, *own]
+    archive.install()
+    standins.install()
+    files.install()
+    files.enter(flow)
+    _import_usual()
+    failures = [failure for name in plan["entries"] if (failure := _load(name)) is not None]
+    for failure in failures:
+        tell(failure)
+    tell(
+        {
+            "weir": "built",
+            "entries": len(State.loaded),
+            "failed": len(failures),
+            "archive_bytes": ARCHIVE.size(),
+        }
+    )
+    if failures:
+        sys.exit(f"weir: {len(failures)} of {len(plan['entries'])} entries cannot be loaded; each is told above")
+    _close()
+
+
+def _folders() -> list[str]:
+    for index, folder in enumerate(sys.path):
+        if os.path.exists(posixpath.join(folder, "weir_entries.json")):
+            found = sys.path[index : index + 4]
+            if len(found) == 4:
+                return found
+    sys.exit("weir: weir_entries.json is not in the first of four folders of the Python path")
+
+
+def _collect(runtime: str, site: str, flow: str) -> None:
+    ARCHIVE.add_folder(flow, FLOW, [".py"])
+    ARCHIVE.add_folder(site, SITE)
+    ARCHIVE.add_folder(runtime, runtime, [".py"])
+    for name in sorted(os.listdir(STDLIB)):
+        path = posixpath.join(STDLIB, name)
+        if name.endswith(".py"):
+            with io.FileIO(path) as file:
+                ARCHIVE.add(path, file.readall())
+        elif name not in NO_USE and os.path.isdir(path) and "-" not in name:
+            ARCHIVE.add_folder(path, path, [".py"])
+
+
+def _import_usual() -> None:
+    for name in USUAL:
+        __import__(name)
+
+
+def _load(name: str) -> dict[str, Any] | None:
+    """Imports and describes one entry; what is to be told if that fails."""
+    before = set(sys.modules)
+    try:
+        entry = entries.load(name)
+        State.loaded[name] = entry
+        State.descriptions[name] = description = signature.describe(entry)
+        tell({"weir": "described", "entry": name, "description": description})
+        return None
+    except BaseException as error:
+        # A module that was left half imported would fail the next entry in words that name no cause.
+        for added in set(sys.modules) - before:
+            if getattr(sys.modules[added], "__file__", "").startswith((FLOW, SITE)):
+                del sys.modules[added]
+        return failure(name, error)
+
+
+def failure(name: str, error: BaseException) -> dict[str, Any]:
+    """Why an entry cannot be loaded: the failure, and the last line of the flow's own code that led to it."""
+    record: dict[str, Any] = {
+        "weir": "failed",
+        "entry": name,
+        "code": getattr(error, "code", None) if isinstance(error, entries.EntryError) else "PythonLoadError",
+        "type": type(error).__name__,
+        "message": str(error),
+    }
+    if isinstance(error, SyntaxError) and error.filename:
+        record |= {"file": _shown(error.filename), "line": error.lineno}
+    else:
+        frames = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename.startswith(FLOW)]
+        if frames:
+            record |= {"file": _shown(frames[-1].filename), "line": frames[-1].lineno}
+    if isinstance(error, ImportError) and error.name:
+        from .known import hint
+
+        record["module"] = error.name
+        told = hint(error.name)
+        if told:
+            record["hint"] = told
+    return record
+
+
+def _shown(path: str) -> str:
+    return path.removeprefix(FLOW + "/")
+
+
+def _close() -> None:
+    """Leaves nothing of the build behind in the snapshot: folders that will not be there, caches, garbage."""
+    files.enter("")
+    import linecache
+
+    linecache.clearcache()
+    gc.collect()
+    gc.freeze()

@@ -1,0 +1,101 @@
+"""What is known of packages that a component cannot hold, and of modules that CPython lacks here.
+
+Used while a component is built, to say what to do about an import that fails, and by `scan` and `requirements` on the
+developer's machine. A package that is not named here and has no pure wheel is told without a replacement.
+"""
+
+from __future__ import annotations
+
+#: Top-level modules with native code, and what serves in their place.
+NATIVE = {
+    "numpy": "use lists and the modules math and statistics; for vectors of embeddings a sum of products is enough",
+    "pandas": "use the module csv, or lists of dictionaries",
+    "scipy": "use the modules math and statistics",
+    "sklearn": "compute metrics by hand, or ask a service over HTTP",
+    "torch": "ask a model by a connection, or a service over HTTP",
+    "tensorflow": "ask a model by a connection, or a service over HTTP",
+    "transformers": "ask a model by a connection, or a service over HTTP",
+    "sentence_transformers": "use embeddings of a connection: `openai` `embeddings.create`",
+    "faiss": "keep a small index as JSON and compare vectors by hand, or ask a vector store over HTTP",
+    "chromadb": "ask a vector store over HTTP",
+    "hnswlib": "keep a small index as JSON and compare vectors by hand",
+    "tiktoken": "estimate: about four bytes of English text are one token; what a call cost is in its `usage`",
+    "PIL": "pass images on as they are; a model takes them in any usual form",
+    "cv2": "pass images on as they are",
+    "fitz": "use pypdf, which is pure Python",
+    "pymupdf": "use pypdf, which is pure Python",
+    "lxml": "use xml.etree.ElementTree, or BeautifulSoup with `html.parser`",
+    "pydantic_core": "use dataclasses and typing; pydantic 2 has a native core",
+    "pydantic": "use dataclasses and typing; pydantic 2 has a native core",
+    "cryptography": "use hashlib, hmac and secrets",
+    "grpc": "use the service's HTTP interface",
+    "psycopg2": "databases are not reachable; put an HTTP service in front",
+    "pymongo": "databases are not reachable; put an HTTP service in front",
+    "pyodbc": "databases are not reachable; put an HTTP service in front",
+    "redis": "databases are not reachable; put an HTTP service in front",
+    "orjson": "use json",
+    "ujson": "use json",
+    "rapidfuzz": "use difflib",
+    "spacy": "ask a model by a connection, or a service over HTTP",
+    "nltk": "its data is downloaded; use re and str.split, or ask a model",
+    "matplotlib": "return the figures as data",
+    "playwright": "fetch pages over HTTP with a grant, and read them with BeautifulSoup",
+    "selenium": "fetch pages over HTTP with a grant, and read them with BeautifulSoup",
+    "langchain": "it needs pydantic 2, which has a native core; call `openai` directly",
+    "langchain_core": "it needs pydantic 2, which has a native core; call `openai` directly",
+    "langchain_openai": "it needs pydantic 2, which has a native core; call `openai` directly",
+    "semantic_kernel": "it needs pydantic 2, which has a native core; call `openai` directly",
+    "jiter": "use json",
+    "regex": "use re",
+}
+
+#: Modules of the standard library that this CPython lacks, or that cannot work in a sandbox.
+NOT_HERE = {
+    "bz2": "use zlib or gzip",
+    "lzma": "use zlib or gzip",
+    "ctypes": "there is no native code to call",
+    "curses": "there is no terminal",
+    "dbm": "use sqlite3 in memory, or JSON",
+    "fcntl": "there are no locks on files: each run has its own",
+    "grp": "there are no users",
+    "pwd": "there are no users",
+    "mmap": "read the file",
+    "multiprocessing": "there are no processes: work is done one thing after the other",
+    "pty": "there is no terminal",
+    "readline": "there is no terminal",
+    "resource": "limits are those of the flow file",
+    "syslog": "use logging",
+    "termios": "there is no terminal",
+    "tkinter": "there is no screen",
+    "tty": "there is no terminal",
+}
+
+#: Packages that are served by what stands beside this package, whatever version is asked for.
+SHIMMED = {
+    "promptflow", "promptflow_core", "promptflow_tracing", "promptflow_devkit", "promptflow_azure", "openai", "aiohttp",
+}  # fmt: skip
+
+#: Packages whose wheels hold native code that they can do without: it is left out.
+PURE_FALLBACK = {
+    "markupsafe", "pyyaml", "charset_normalizer", "multidict", "yarl", "frozenlist", "propcache", "wrapt", "msgpack",
+    "sqlalchemy", "greenlet", "websockets", "ruamel_yaml_clib", "simplejson", "lazy_object_proxy", "protobuf",
+}  # fmt: skip
+
+#: Modules by whose name the package cannot be guessed.
+PACKAGE_OF = {
+    "bs4": "beautifulsoup4", "yaml": "pyyaml", "dotenv": "python-dotenv", "PIL": "pillow", "cv2": "opencv-python",
+    "sklearn": "scikit-learn", "dateutil": "python-dateutil", "jwt": "pyjwt", "fitz": "pymupdf", "faiss": "faiss-cpu",
+    "docx": "python-docx", "pptx": "python-pptx", "serpapi": "google-search-results", "ruamel": "ruamel.yaml",
+    "google": "google-api-python-client", "attr": "attrs", "promptflow.tools": "promptflow-tools",
+}  # fmt: skip
+
+
+def hint(module: str) -> str | None:
+    """What to do about a module that cannot be imported."""
+    top = module.partition(".")[0]
+    if top in NATIVE:
+        return f"{top} has native code, which a component cannot hold: {NATIVE[top]}"
+    if top.lstrip("_") in NOT_HERE:
+        return f"{top.lstrip('_')} is not part of Python in a component: {NOT_HERE[top.lstrip('_')]}"
+    package = PACKAGE_OF.get(module) or PACKAGE_OF.get(top, top.replace("_", "-"))
+    return f"add {package} to requirements.txt of the flow, or put the module into the flow folder"

@@ -1,0 +1,141 @@
+"""One run of a node, and what it is.
+
+A run begins in a copy of the snapshot, unless instances are reused: so everything that is of one run is set again here.
+"""
+
+from __future__ import annotations
+
+import inspect
+import json
+import os
+import random
+import sys
+from typing import Any
+
+from . import archive, failure, files, host, inputs, outputs
+from .build import State
+from .entries import Entry
+
+#: The variable that says which entry a run is of. Nodes do not see it.
+ENTRY = "WEIR_ENTRY"
+
+
+def describe() -> str:
+    """The description of the entry that the environment names; without one, of all: `{"entries": {…}}`."""
+    name = host.variables().get(ENTRY)
+    if name is None:
+        return json.dumps({"entries": State.descriptions})
+    return json.dumps(State.descriptions.get(name) or {})
+
+
+def run(given: str):
+    """Raises the WIT's `node-error`."""
+    try:
+        name = _begin()
+        entry = _entry(name)
+        return _Run(entry).answer(json.loads(given))
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+
+
+def _begin() -> str:
+    """Makes the process of the snapshot that of this run: environment, current folder, chance."""
+    variables = host.variables()
+    name = variables.pop(ENTRY, "")
+    os.environ.clear()
+    os.environ.update(variables)
+    try:
+        files.enter(None)
+    except OSError:
+        # The host grants some folders of the flow, not the flow folder: they are at the root.
+        files.enter("")
+    archive.alone()
+    # The snapshot's generator would give every run the same numbers.
+    random.seed()
+    return name
+
+
+def _entry(name: str) -> Entry:
+    if not name and len(State.loaded) == 1:
+        return next(iter(State.loaded.values()))
+    entry = State.loaded.get(name)
+    if entry is not None:
+        return entry
+    known = ", ".join(State.loaded)
+    raise host.node_error(
+        "PythonLoadError", f"the component has no entry {name!r}; it was built with: {known}", user=False
+    )
+
+
+class _Run:
+    def __init__(self, entry: Entry):
+        self.entry = entry
+        self.streaming = False
+
+    def answer(self, given: dict[str, Any]):
+        entry = self.entry
+        instance = self._flex_instance() if entry.flex and entry.owner is not None else None
+        try:
+            result = self._call(instance, given)
+            return self._value(result)
+        except host.ClientGone:
+            return host.emitted()
+        except (Exception, SystemExit, KeyboardInterrupt) as error:
+            raise failure.of(error, entry, self.streaming) from None
+
+    def _call(self, instance: Any, given: dict[str, Any]) -> Any:
+        entry = self.entry
+        made, values = inputs.arguments(entry, given)
+        if entry.owner is None:
+            result = entry.function(**values)
+        else:
+            result = entry.function(instance if entry.flex else entry.owner(**made), **values)
+        if inspect.isawaitable(result):
+            from . import loop
+
+            result = loop.run(result)
+        if entry.aggregates and isinstance(result, dict):
+            _log_metrics(result)
+        return result
+
+    def _flex_instance(self) -> Any:
+        """The instance of a flex flow's class: made once for each `init`, as long as this instance of the component."""
+        init = host.init()
+        key = json.dumps(init, sort_keys=True)
+        if key not in self.entry.instances:
+            try:
+                self.entry.instances[key] = self.entry.owner(**self._init_arguments(init))
+            except Exception as error:
+                raise failure.initialization(init, error) from None
+        return self.entry.instances[key]
+
+    def _init_arguments(self, init: dict[str, Any]) -> dict[str, Any]:
+        from . import connections
+        from .signature import named, resolved
+
+        known = named(resolved(self.entry.owner.__init__), method=True)
+        values = {name: inputs.convert(name, value, known.get(name), self.entry) for name, value in init.items()}
+        return {name: connections.resolve_configuration(value) for name, value in values.items()}
+
+    def _value(self, result: Any):
+        if not outputs.is_stream(result):
+            return host.value(outputs.dumps(result))
+        unread = getattr(result, "take_unread", None)
+        stream = unread() if unread is not None else None
+        if stream is not None:
+            return host.relayed(stream)
+        if hasattr(result, "__anext__"):
+            from . import loop
+
+            result = loop.drain(result)
+        self.streaming = True
+        for chunk in result:
+            host.emit(outputs.dumps(chunk))
+        return host.emitted()
+
+
+def _log_metrics(metrics: dict[str, Any]) -> None:
+    for name, number in metrics.items():
+        if isinstance(number, (int, float)):
+            host.log_metric(name, float(number))
