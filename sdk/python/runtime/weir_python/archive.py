@@ -51,6 +51,11 @@ class Archive:
             self._folders.setdefault(folder, set()).add(name)
             path = folder
 
+    def replace(self, path: str, content: str) -> None:
+        """Puts something of ours in the place of a file, if there is one."""
+        if path in self._files:
+            self.add(path, content.encode())
+
     def add_folder(self, real: str, shown: str, wanted: Iterable[str] | None = None) -> None:
         """Takes the files below `real` in, under the name `shown`: those that end as `wanted` says, or all."""
         endings = None if wanted is None else tuple(wanted)
@@ -110,8 +115,14 @@ class Loader(importlib.abc.InspectLoader):
     def get_filename(self, fullname: str) -> str:
         return self.path
 
+    def get_resource_reader(self, name: str):
+        """For `importlib.resources`: files beside the module, by their paths."""
+        from importlib.readers import FileReader
+
+        return FileReader(self)
+
     def get_data(self, path: str) -> bytes:
-        """For `pkgutil.get_data` and `importlib.resources`."""
+        """For `pkgutil.get_data`."""
         try:
             return self.archive.read(posixpath.normpath(path))
         except KeyError:

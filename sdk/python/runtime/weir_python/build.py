@@ -52,6 +52,16 @@ USUAL = (
 )
 
 
+#: Modules of packages that reach for what is not there, and what stands in their place.
+REPLACED = {
+    # The asynchronous network of httpx, which is anyio's: sockets of an event loop.
+    "/httpcore/_backends/auto.py": "from weir_python.async_http import AutoBackend\n",
+    # Interpreters beside this one, which this CPython has not.
+    "/anyio/to_interpreter.py": "async def run_sync(*args, **kwargs):\n"
+    "    raise NotImplementedError('there is one interpreter inside a node of weir')\n",
+}
+
+
 class State:
     """What the build leaves to the runs."""
 
@@ -107,7 +117,9 @@ def _folders() -> list[str]:
 def _collect(runtime: str, site: str, flow: str) -> None:
     ARCHIVE.add_folder(flow, FLOW, [".py"])
     ARCHIVE.add_folder(site, SITE)
-    ARCHIVE.add_folder(runtime, runtime, [".py"])
+    ARCHIVE.add_folder(runtime, runtime, [".py", "METADATA"])
+    for path, content in REPLACED.items():
+        ARCHIVE.replace(SITE + path, content)
     for name in sorted(os.listdir(STDLIB)):
         path = posixpath.join(STDLIB, name)
         if name.endswith(".py"):

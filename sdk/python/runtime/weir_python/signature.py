@@ -17,6 +17,7 @@ import collections.abc
 import dataclasses
 import datetime
 import enum
+import functools
 import inspect
 import json
 import textwrap
@@ -61,8 +62,12 @@ def describe(entry: Entry) -> dict[str, Any]:
     return description
 
 
+@functools.cache
 def resolved(function: Callable[..., Any]) -> inspect.Signature:
-    """The signature, with annotations that are text evaluated where that is possible."""
+    """The signature, with annotations that are text evaluated where that is possible.
+
+    Kept, since a description is made while the component is built: a run finds it in the snapshot.
+    """
     function = original(function)
     try:
         return inspect.signature(function, eval_str=True)

@@ -43,6 +43,8 @@ class Pending:
 
     def _check_start(self) -> None:
         word = bytes(self.data[:16]).split(b" ")[0]
+        if not self.data:
+            return
         if len(self.data) > _MAX_HEAD or not word.isalpha() or not word.isupper():
             raise OSError(
                 errno.EPROTONOSUPPORT,
@@ -83,9 +85,38 @@ class Exchange:
         self.pending = Pending()
         self.unread = b""
         self.reply: web.Reply | None = None
+        #: Why there is no answer: told to whoever reads it.
+        self.failure: OSError | None = None
 
-    def write(self, data: Any) -> None:
+    def write(self, data: Any, sock: Socket) -> None:
+        """Takes a piece of a request, and sends it once it is whole.
+
+        What goes wrong before there is an answer is told here, since to a client it is a connection that failed; but
+        for what does not come in time, of which clients expect to hear when they read.
+        """
         self.pending.data += bytes(data)
+        request = self.next()
+        if request is None:
+            return
+        method, target, headers, body = request
+        try:
+            self.reply = web.request(method, self.url(target, headers, sock), headers, body, sock.gettimeout())
+        except OSError as error:
+            # Some clients go on to read after a failure to write, in case the other side has said why.
+            self.failure = error
+            if isinstance(error, TimeoutError):
+                return
+            raise
+        self.unread = head_of(self.reply)
+
+    def read(self, size: int) -> bytes:
+        if self.failure is not None:
+            failure, self.failure = self.failure, None
+            raise failure
+        if not self.unread and self.reply is not None:
+            self.unread = self.reply.piece()
+        taken, self.unread = self.unread[:size], self.unread[size:]
+        return taken
 
     def url(self, target: str, headers: list[tuple[str, str]], sock: Socket) -> str:
         if target.startswith(("http://", "https://")):
@@ -99,10 +130,6 @@ class Exchange:
         if parsed is not None:
             self.pending = Pending()
         return parsed
-
-    def take(self, size: int) -> bytes:
-        taken, self.unread = self.unread[:size], self.unread[size:]
-        return taken
 
 
 class Socket:
@@ -127,22 +154,14 @@ class Socket:
         return 0
 
     def send(self, data: Any, flags: int = 0) -> int:
-        self._exchange.write(data)
+        self._exchange.write(data, self)
         return len(data)
 
     def sendall(self, data: Any, flags: int = 0) -> None:
-        self._exchange.write(data)
+        self._exchange.write(data, self)
 
     def recv(self, size: int, flags: int = 0) -> bytes:
-        exchange = self._exchange
-        request = exchange.next()
-        if request is not None:
-            method, target, headers, body = request
-            exchange.reply = web.request(method, exchange.url(target, headers, self), headers, body, self._timeout)
-            exchange.unread = head_of(exchange.reply)
-        if not exchange.unread and exchange.reply is not None:
-            exchange.unread = exchange.reply.piece()
-        return exchange.take(size)
+        return self._exchange.read(size)
 
     def recv_into(self, buffer: Any, nbytes: int = 0, flags: int = 0) -> int:
         data = self.recv(nbytes or len(buffer))

@@ -54,6 +54,11 @@ class _Broken(RequestFailed, ConnectionError):
     pass
 
 
+# In messages they are what whoever wrote the node knows.
+for _kind in (_Refused, _NoAddress, _TooSlow, _Broken):
+    _kind.__name__ = _kind.__qualname__ = _kind.__mro__[2].__name__
+
+
 def _failure(code: Any, authority: str) -> RequestFailed:
     kind = type(code).__name__.removeprefix("ErrorCode_")
     said = getattr(code, "value", None)
