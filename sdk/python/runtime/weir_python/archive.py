@@ -7,11 +7,14 @@ data files beside a package's modules, is kept here, compressed, and found by th
 
 Names of the folders, in `__file__`, tracebacks and to `open`:
 
-| folder | holds | at run time |
-| --- | --- | --- |
-| `/flow` | the flow folder | granted by the host; its modules are also here |
-| `/site` | the packages of requirements.txt | here alone |
-| `/python` | the standard library | here alone |
+| folder | holds |
+| --- | --- |
+| `/flow` | the flow folder, but for what is hidden, what holds keys, and what is large |
+| `/site` | the packages of requirements.txt |
+| `/python` | the standard library |
+
+Files of the flow that are in the component need no grant, and a component is whole wherever it is deployed. Where the
+host grants `/flow`, or folders of it, what it grants is read there: see files.py.
 """
 
 from __future__ import annotations
@@ -23,9 +26,10 @@ import importlib.util
 import io
 import os
 import posixpath
+import re
 import sys
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterator
 
 FLOW = "/flow"
 SITE = "/site"
@@ -33,8 +37,14 @@ SITE = "/site"
 #: Folders of a flow that hold no modules of it.
 LEFT_OUT = frozenset({"__pycache__", ".git", ".weir", ".promptflow", ".venv", "venv", "node_modules", ".runs", ".vscode"})
 
-#: The largest file that is taken in: more than any module, less than a model.
-MAX_FILE = 8 << 20
+#: The largest file that is taken in, in bytes: more than any module, less than a model.
+MAX_FILE = 4 << 20
+
+#: What all files of a flow folder take at most, in bytes.
+MAX_FLOW = 32 << 20
+
+#: A file of a connection, as `pf connection create` takes it: it may hold a key.
+_CONNECTION = re.compile(rb"(?m)^\s*(api_key|secrets)\s*:")
 
 
 class Archive:
@@ -56,20 +66,43 @@ class Archive:
         if path in self._files:
             self.add(path, content.encode())
 
-    def add_folder(self, real: str, shown: str, wanted: Iterable[str] | None = None) -> None:
-        """Takes the files below `real` in, under the name `shown`: those that end as `wanted` says, or all."""
-        endings = None if wanted is None else tuple(wanted)
+    def add_folder(self, real: str, shown: str, wanted: Callable[[str], bool] = lambda name: True) -> list[str]:
+        """Takes the files below `real` in, under the name `shown`. Gives the names of those that are too large."""
+        large = []
         for folder, subfolders, files in os.walk(real):
             subfolders[:] = sorted(name for name in subfolders if name not in LEFT_OUT)
             below = posixpath.normpath(posixpath.join(shown, posixpath.relpath(folder, real)))
             for name in sorted(files):
+                if not wanted(name) or name.endswith((".pyc", ".so")):
+                    continue
                 path = posixpath.join(folder, name)
-                if endings is not None and not name.endswith(endings):
+                if os.path.getsize(path) > MAX_FILE:
+                    large.append(posixpath.relpath(path, real))
+                else:
+                    self.add(posixpath.join(below, name), _content(path))
+        return large
+
+    def add_flow(self, real: str) -> list[str]:
+        """Takes a flow folder in. Gives the names of files that a node will have to be granted."""
+        left = []
+        room = MAX_FLOW
+        for folder, subfolders, files in os.walk(real):
+            subfolders[:] = sorted(name for name in subfolders if name not in LEFT_OUT and not name.startswith("."))
+            for name in sorted(files):
+                path = posixpath.join(folder, name)
+                relative = posixpath.relpath(path, real)
+                if name.startswith(".") or name.endswith((".pyc", ".wasm", ".env")):
                     continue
-                if name.endswith((".pyc", ".so")) or os.path.getsize(path) > MAX_FILE:
+                size = os.path.getsize(path)
+                if size > min(MAX_FILE, room):
+                    left.append(relative)
                     continue
-                with io.FileIO(path) as file:
-                    self.add(posixpath.join(below, name), file.readall())
+                content = _content(path)
+                if name.endswith((".yaml", ".yml")) and _CONNECTION.search(content):
+                    continue
+                room -= size
+                self.add(posixpath.join(FLOW, relative), content)
+        return left
 
     def read(self, path: str) -> bytes:
         """Raises KeyError if there is no such file."""
@@ -91,6 +124,11 @@ class Archive:
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._files)
+
+
+def _content(path: str) -> bytes:
+    with io.FileIO(path) as file:
+        return file.readall()
 
 
 #: The archive of this component.

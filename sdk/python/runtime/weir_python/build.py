@@ -17,7 +17,7 @@ line, and any failure fails the build:
     {"weir": "described", "entry": "classify.py", "description": {…}}
     {"weir": "failed", "entry": "classify.py", "code": "PythonLoadError", "type": "ModuleNotFoundError",
      "message": "No module named 'numpy'", "file": "classify.py", "line": 3, "module": "numpy", "hint": "…"}
-    {"weir": "built", "entries": 2, "failed": 0, "archive_bytes": 1234567}
+    {"weir": "built", "entries": 2, "failed": 0, "archive_bytes": 1234567, "too_large": ["data/index.bin"]}
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ import sys
 import traceback
 from typing import Any
 
-from . import archive, entries, files, signature, standins
+from . import archive, entries, files, signature, standins, warm
 from .archive import ARCHIVE, FLOW, SITE
 
 STDLIB = "/python"
@@ -80,24 +80,26 @@ def prepare() -> None:
     with open(posixpath.join(app, "weir_entries.json"), encoding="utf-8") as file:
         plan = json.load(file)
     State.message_format = plan.get("message_format") or "basic"
-    _collect(runtime, site, flow)
+    large = _collect(runtime, site, flow)
     # What componentize-py itself still imports after this module is in folders of its own.
     own = [folder for folder in sys.path if folder in ("/world", "/bundled")]
     sys.path[:] = [runtime, FLOW, SITE, STDLIB, *own]
     archive.install()
     standins.install()
     files.install()
-    files.enter(flow)
+    files.enter(flow, granted=True)
     _import_usual()
     failures = [failure for name in plan["entries"] if (failure := _load(name)) is not None]
     for failure in failures:
         tell(failure)
+    warm.up(ARCHIVE)
     tell(
         {
             "weir": "built",
             "entries": len(State.loaded),
             "failed": len(failures),
             "archive_bytes": ARCHIVE.size(),
+            "too_large": large,
         }
     )
     if failures:
@@ -114,10 +116,11 @@ def _folders() -> list[str]:
     sys.exit("weir: weir_entries.json is not in the first of four folders of the Python path")
 
 
-def _collect(runtime: str, site: str, flow: str) -> None:
-    ARCHIVE.add_folder(flow, FLOW, [".py"])
+def _collect(runtime: str, site: str, flow: str) -> list[str]:
+    """Fills the archive. Gives the flow's files that are too large for it."""
+    large = ARCHIVE.add_flow(flow)
     ARCHIVE.add_folder(site, SITE)
-    ARCHIVE.add_folder(runtime, runtime, [".py", "METADATA"])
+    ARCHIVE.add_folder(runtime, runtime, lambda name: name.endswith((".py", "METADATA")))
     for path, content in REPLACED.items():
         ARCHIVE.replace(SITE + path, content)
     for name in sorted(os.listdir(STDLIB)):
@@ -126,7 +129,8 @@ def _collect(runtime: str, site: str, flow: str) -> None:
             with io.FileIO(path) as file:
                 ARCHIVE.add(path, file.readall())
         elif name not in NO_USE and os.path.isdir(path) and "-" not in name:
-            ARCHIVE.add_folder(path, path, [".py"])
+            ARCHIVE.add_folder(path, path, lambda name: name.endswith(".py"))
+    return large
 
 
 def _import_usual() -> None:
@@ -182,7 +186,7 @@ def _shown(path: str) -> str:
 
 def _close() -> None:
     """Leaves nothing of the build behind in the snapshot: folders that will not be there, caches, garbage."""
-    files.enter("")
+    files.enter("", granted=False)
     import linecache
 
     linecache.clearcache()

@@ -1,10 +1,11 @@
-"""`open` and its like for files that are no files of the sandbox: those of `/site`, and those of `/flow` while it is
-somewhere else.
+"""`open` and its like for files that are no files of the sandbox.
 
-At run time the host grants the flow folder as `/flow`, and everything in it is read by the sandbox's own means. While
-componentize-py builds, the folder is mounted under another name, and modules that read a file when they are imported
-find it by its later name all the same. A host that grants only some folders of the flow grants them without `/flow`
-before their names. Both are a matter of one prefix, `Roots.flow`.
+| | is read from |
+| --- | --- |
+| `/site/…` | the archive: see archive.py |
+| `/flow/…`, and what has a relative path, where the host grants `/flow` | there, by the sandbox's own means |
+| the same, where it does not | the archive; else the folders of the flow that `grants.files` names, which are at the root: `/flow/data/a.txt` is `/data/a.txt` |
+| the same, while componentize-py builds | where it mounts the flow folder |
 
 Only functions of Python are led elsewhere: what opens files in C, such as sqlite3, sees the sandbox as it is.
 """
@@ -27,6 +28,8 @@ class Roots:
     """Where the flow folder is now, without a slash at its end. None: where its name says."""
 
     flow: str | None = None
+    #: Whether all of it is there, or only some folders.
+    granted = True
 
 
 _open, _stat, _lstat, _listdir, _scandir, _access, _os_open, _getcwd = (
@@ -63,10 +66,31 @@ def _archived(path: Any) -> str | None:
     if isinstance(path, (int, bytes)):
         return None
     text = os.fspath(path)
-    if not isinstance(text, str) or not text.startswith("/"):
+    if not isinstance(text, str):
         return None
-    text = posixpath.normpath(text)
-    return text if _below(text, SITE) else None
+    text = posixpath.normpath(text if text.startswith("/") else posixpath.join(FLOW, text))
+    if _below(text, SITE):
+        return text
+    here = not Roots.granted and _below(text, FLOW) and (ARCHIVE.is_file(text) or ARCHIVE.is_folder(text))
+    return text if here and not _is_granted(text) else None
+
+
+def _is_granted(path: str) -> bool:
+    """Whether a path of the flow is in a folder that the host grants."""
+    top = path[len(FLOW) + 1 :].partition("/")[0]
+    if not top:
+        return False
+    if top not in _granted:
+        try:
+            _stat(f"{Roots.flow}/{top}")
+            _granted[top] = True
+        except OSError:
+            _granted[top] = False
+    return _granted[top]
+
+
+#: What was found out of the folders of the flow.
+_granted: dict[str, bool] = {}
 
 
 def _missing(path: str) -> OSError:
@@ -94,7 +118,7 @@ def _archive_stat(path: str) -> os.stat_result:
 
 def open_file(file, mode="r", buffering=-1, encoding=None, errors=None, newline=None, closefd=True, opener=None):
     path = _archived(file)
-    if path is not None:
+    if path is not None and (_below(path, SITE) or not set(mode) & set("wax+")):
         return _archive_open(path, mode, encoding, errors, newline)
     return _open(real(file), mode, buffering, encoding, errors, newline, closefd, opener)
 
@@ -178,12 +202,13 @@ def install() -> None:
     os.supports_follow_symlinks = os.supports_follow_symlinks | {os.stat}
 
 
-def enter(flow: str | None) -> None:
+def enter(flow: str | None, granted: bool) -> None:
     """Makes the flow folder the current one. `flow` is where it really is; none: where its name says.
 
     Raises OSError if there is no such folder.
     """
     if flow is None:
         os.chdir(FLOW)
-    Roots.flow = flow
+    Roots.flow, Roots.granted = flow, granted
+    _granted.clear()
     os.getcwd = _getcwd if flow is None else lambda: FLOW

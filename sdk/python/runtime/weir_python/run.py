@@ -46,10 +46,10 @@ def _begin() -> str:
     os.environ.clear()
     os.environ.update(variables)
     try:
-        files.enter(None)
+        files.enter(None, granted=True)
     except OSError:
-        # The host grants some folders of the flow, not the flow folder: they are at the root.
-        files.enter("")
+        # The host grants some folders of the flow at most, not the flow folder.
+        files.enter("", granted=False)
     archive.alone()
     # The snapshot's generator would give every run the same numbers.
     random.seed()

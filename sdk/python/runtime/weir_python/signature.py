@@ -231,10 +231,18 @@ def makes_generators(function: Callable[..., Any]) -> bool:
         return True
     if any(isinstance(node, (ast.Yield, ast.YieldFrom)) for node in ast.walk(tree)):
         return True
-    return any(
-        isinstance(node, ast.keyword)
-        and node.arg == "stream"
-        and isinstance(node.value, ast.Constant)
-        and node.value.value is True
-        for node in ast.walk(tree)
-    )
+    return any(_asks_for_stream(node) for node in ast.walk(tree))
+
+
+def _asks_for_stream(node: ast.AST) -> bool:
+    """`stream=True`, or `{"stream": True}`."""
+    if isinstance(node, ast.keyword):
+        return node.arg == "stream" and _is(node.value, True)
+    if isinstance(node, ast.Dict):
+        pairs = zip(node.keys, node.values, strict=True)
+        return any(key is not None and _is(key, "stream") and _is(value, True) for key, value in pairs)
+    return False
+
+
+def _is(node: ast.AST, value: Any) -> bool:
+    return isinstance(node, ast.Constant) and type(node.value) is type(value) and node.value == value

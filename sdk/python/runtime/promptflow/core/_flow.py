@@ -1,5 +1,7 @@
 """`Prompty`: a file of a prompt and its model, called like a function. Flows of other folders cannot be called here."""
 
+import copy
+import functools
 import json
 import os
 import re
@@ -99,7 +101,7 @@ class Prompty(FlowBase):
                 "parts, the first part is in YAML format and contains connection and model information. The second "
                 "part is the prompt template."
             )
-        return load_yaml_string(match[1]), match[2]
+        return copy.deepcopy(_front_matter(match[1])), match[2]
 
     def _resolve_inputs(self, given):
         if not given and self._sample:
@@ -161,6 +163,12 @@ class AsyncPrompty(Prompty):
             return _answer.format_answer(request.send(), request, self._outputs)
         except Exception as error:
             raise _wrapped(error) from error
+
+
+@functools.lru_cache(maxsize=256)
+def _front_matter(text):
+    """The YAML of a prompty, read once: it costs more than all else that a prompty does here."""
+    return load_yaml_string(text)
 
 
 def _wrapped(error: Exception) -> Exception:

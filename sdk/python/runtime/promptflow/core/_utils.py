@@ -1,5 +1,6 @@
 """Templates, and what stands for inputs where none are given."""
 
+import functools
 import json
 import os
 from pathlib import Path
@@ -9,14 +10,20 @@ from promptflow.core._errors import InvalidSampleError
 
 def render_jinja_template_content(template_content, *, trim_blocks=True, keep_trailing_newline=True, **kwargs):
     """Renders a template, in a sandbox unless `PF_USE_SANDBOX_FOR_JINJA` is `false`."""
+    plain = os.environ.get("PF_USE_SANDBOX_FOR_JINJA", "true").lower() == "false"
+    return compiled(str(template_content), trim_blocks, keep_trailing_newline, plain).render(**kwargs)
+
+
+@functools.lru_cache(maxsize=256)
+def compiled(content, trim_blocks=True, keep_trailing_newline=True, plain=False):
+    """The template, compiled once: what was compiled while the component was built, a run finds done."""
     from jinja2 import Environment
     from jinja2.sandbox import SandboxedEnvironment
 
-    plain = os.environ.get("PF_USE_SANDBOX_FOR_JINJA", "true").lower() == "false"
     environment = (Environment if plain else SandboxedEnvironment)(
         trim_blocks=trim_blocks, keep_trailing_newline=keep_trailing_newline
     )
-    return environment.from_string(template_content).render(**kwargs)
+    return environment.from_string(content)
 
 
 def load_inputs_from_sample(sample):
