@@ -81,6 +81,16 @@ PURE_FALLBACK = {
     "sqlalchemy", "greenlet", "websockets", "ruamel_yaml_clib", "simplejson", "lazy_object_proxy", "protobuf",
 }  # fmt: skip
 
+#: Packages of which only these others are needed here, whatever they ask for.
+NEEDS_ONLY = {"promptflow_tools": ["requests", "jinja2"]}
+
+#: Packages that an installation of prompt flow brings, so that flows use them without saying so.
+COMES_WITH_PROMPTFLOW = {
+    "requests", "httpx", "jinja2", "ruamel_yaml", "pyyaml", "python_dotenv", "python_dateutil", "typing_extensions",
+    "pydantic", "pandas", "numpy", "pillow", "tiktoken", "tqdm", "tabulate", "filetype", "docstring_parser",
+    "promptflow_tools", "beautifulsoup4",
+}  # fmt: skip
+
 #: Modules by whose name the package cannot be guessed.
 PACKAGE_OF = {
     "bs4": "beautifulsoup4", "yaml": "pyyaml", "dotenv": "python-dotenv", "PIL": "pillow", "cv2": "opencv-python",
@@ -88,6 +98,19 @@ PACKAGE_OF = {
     "docx": "python-docx", "pptx": "python-pptx", "serpapi": "google-search-results", "ruamel": "ruamel.yaml",
     "google": "google-api-python-client", "attr": "attrs", "promptflow.tools": "promptflow-tools",
 }  # fmt: skip
+
+
+def normal(name: str) -> str:
+    """A package's name in the one form in which names here are written."""
+    return name.lower().replace("-", "_").replace(".", "_")
+
+
+def replacement(package: str) -> str | None:
+    """What serves in the place of a package with native code, by its name or that of its module."""
+    for module, told in NATIVE.items():
+        if normal(package) in (normal(module), normal(PACKAGE_OF.get(module, module))):
+            return told
+    return None
 
 
 def hint(module: str) -> str | None:

@@ -87,7 +87,11 @@ class Loop(asyncio.base_events.BaseEventLoop):
         return False
 
 
-class _Policy(asyncio.events._BaseDefaultEventLoopPolicy):
+# Python has made the name private in 3.14; the tests of this runtime run on older ones.
+_Base = getattr(asyncio.events, "_BaseDefaultEventLoopPolicy", None) or asyncio.events.BaseDefaultEventLoopPolicy
+
+
+class _Policy(_Base):
     _loop_factory = Loop
 
     def get_event_loop(self) -> asyncio.AbstractEventLoop:
