@@ -187,6 +187,7 @@ def _shown(path: str) -> str:
 def _close() -> None:
     """Leaves nothing of the build behind in the snapshot: folders that will not be there, caches, garbage."""
     files.enter("", granted=False)
+    archive.seal()
     import linecache
 
     linecache.clearcache()

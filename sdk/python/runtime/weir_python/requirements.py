@@ -80,7 +80,7 @@ def read(path: str) -> list[str]:
             if text.startswith(("-r ", "--requirement ")):
                 found += read(os.path.join(os.path.dirname(path), text.split(None, 1)[1]))
             elif text and not text.startswith(("#", "-")):
-                found.append(text.partition(" --hash")[0])
+                found.append(text.partition(" --hash")[0].strip())
     return found
 
 
