@@ -43,7 +43,9 @@ def main(arguments: list[str]) -> int:
     if not packages(given.folder, site, tool, given.wheels):
         return 1
     entries = given.entry or tools_at_top(given.folder)
-    return componentize(given.folder.resolve(), given.output.resolve(), site.resolve(), tool, entries, given.message_format)
+    return componentize(
+        given.folder.resolve(), given.output.resolve(), site.resolve(), tool, entries, given.message_format
+    )
 
 
 def environment(folder: Path, wheels: Path | None) -> Path:

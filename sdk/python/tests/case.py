@@ -42,7 +42,9 @@ class Case(unittest.TestCase):
         module = entry.partition(":")[0]
         archive.ARCHIVE.add(f"{FLOW}/{module.replace('.', '/')}.py", textwrap.dedent(source).encode())
         hooks, path = list(sys.path_hooks), list(sys.path)
-        self.addCleanup(lambda: (sys.path_hooks.__setitem__(slice(None), hooks), sys.path.__setitem__(slice(None), path)))
+        self.addCleanup(
+            lambda: (sys.path_hooks.__setitem__(slice(None), hooks), sys.path.__setitem__(slice(None), path))
+        )
         sys.path.insert(0, FLOW)
         archive.install()
         build.State.loaded[entry] = entries.load(entry)

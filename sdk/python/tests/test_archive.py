@@ -55,7 +55,13 @@ class Files(Case):
     def setUp(self):
         super().setUp()
         before = (files.Roots.flow, files.Roots.granted, os.getcwd)
-        self.addCleanup(lambda: (setattr(files.Roots, "flow", before[0]), setattr(files.Roots, "granted", before[1]), setattr(os, "getcwd", before[2])))
+        self.addCleanup(
+            lambda: (
+                setattr(files.Roots, "flow", before[0]),
+                setattr(files.Roots, "granted", before[1]),
+                setattr(os, "getcwd", before[2]),
+            )
+        )
 
     def test_a_package_reads_its_files(self):
         ARCHIVE.add(f"{SITE}/p/a.txt", "ä".encode())
@@ -70,7 +76,9 @@ class Files(Case):
         with tempfile.TemporaryDirectory() as folder:
             (Path(folder) / "a.txt").write_text("built")
             files.enter(folder, granted=True)
-            self.assertEqual([files.open_file(path).read() for path in (f"{FLOW}/a.txt", "a.txt", Path("./a.txt"))], ["built"] * 3)
+            self.assertEqual(
+                [files.open_file(path).read() for path in (f"{FLOW}/a.txt", "a.txt", Path("./a.txt"))], ["built"] * 3
+            )
             self.assertEqual(os.getcwd(), FLOW)
 
     def test_files_of_the_flow_are_carried_and_those_of_granted_folders_are_read_there(self):
@@ -80,7 +88,10 @@ class Files(Case):
             ARCHIVE.add(f"{FLOW}/data/a.txt", b"carried")
             ARCHIVE.add(f"{FLOW}/b.txt", b"carried")
             files.enter(folder, granted=False)
-            self.assertEqual([files.open_file(path).read() for path in ("data/a.txt", "b.txt", f"{FLOW}/b.txt")], ["granted", "carried", "carried"])
+            self.assertEqual(
+                [files.open_file(path).read() for path in ("data/a.txt", "b.txt", f"{FLOW}/b.txt")],
+                ["granted", "carried", "carried"],
+            )
 
     def test_what_holds_keys_is_not_carried(self):
         with tempfile.TemporaryDirectory() as folder:

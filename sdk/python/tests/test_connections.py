@@ -7,12 +7,18 @@ TOOL = "from promptflow.core import tool\nfrom promptflow.connections import *\n
 
 class Inputs(Case):
     def test_a_key_is_a_placeholder_and_the_rest_is_real(self):
-        self.load(TOOL + "@tool\ndef f(c: AzureOpenAIConnection):\n    return [c.name, c.api_base, c.api_key, dict(c)['api_type']]")
+        self.load(
+            TOOL
+            + "@tool\ndef f(c: AzureOpenAIConnection):\n    return [c.name, c.api_base, c.api_key, dict(c)['api_type']]"
+        )
         world.settings = {"aoai.api_base": "https://a.test", "aoai.api_version": "v"}
         self.assertEqual(self.answer(c="aoai"), ["aoai", "https://a.test", "weir-connection:aoai", "azure"])
 
     def test_a_custom_connection_has_what_is_granted(self):
-        self.load(TOOL + "@tool\ndef f(c: CustomConnection):\n    return [c.secrets['key'], c.endpoint, c.configs['endpoint']]")
+        self.load(
+            TOOL
+            + "@tool\ndef f(c: CustomConnection):\n    return [c.secrets['key'], c.endpoint, c.configs['endpoint']]"
+        )
         world.settings = {"mine.key": "k", "mine.endpoint": "e", "other.key": "no"}
         self.assertEqual(self.answer(c="mine"), ["k", "e", "e"])
 
@@ -31,7 +37,9 @@ class Inputs(Case):
         self.assertEqual(self.answer(c="mine"), ["k", "b"])
 
     def test_of_several_classes_the_one_that_fits(self):
-        self.load(TOOL + "@tool\ndef f(c: Union[AzureOpenAIConnection, OpenAIConnection]):\n    return type(c).__name__")
+        self.load(
+            TOOL + "@tool\ndef f(c: Union[AzureOpenAIConnection, OpenAIConnection]):\n    return type(c).__name__"
+        )
         for settings, expected in (
             ({"c.organization": "o"}, "OpenAIConnection"),
             ({"c.api_type": "azure", "c.api_base": "b"}, "AzureOpenAIConnection"),
@@ -44,7 +52,9 @@ class Inputs(Case):
 class Clients(Case):
     def asked(self, source, **settings):
         """The connection that a client asked."""
-        self.load("from promptflow.core import tool\nfrom openai import *\n@tool\ndef f(c: str = ''):\n" + source, "c.py")
+        self.load(
+            "from promptflow.core import tool\nfrom openai import *\n@tool\ndef f(c: str = ''):\n" + source, "c.py"
+        )
         world.chat = lambda request: chat_answer()
         world.settings = settings
         self.answer()

@@ -30,7 +30,12 @@ class Tools(Case):
         )
 
     def test_a_name_that_is_no_tool(self):
-        self.fails(TOOL + "@tool\ndef a(): pass", "NoToolDefined", "No tool 'b' found in the python script 'node.py'.", "node.py:b")
+        self.fails(
+            TOOL + "@tool\ndef a(): pass",
+            "NoToolDefined",
+            "No tool 'b' found in the python script 'node.py'.",
+            "node.py:b",
+        )
 
     def test_a_tool_that_is_imported_is_not_of_the_file(self):
         self.load("from promptflow.core import tool\n@tool\ndef a():\n    return 'a'", "a.py")
@@ -69,7 +74,10 @@ class Chat:
         self.assertEqual(self.answer(q="y"), ["m", 2, "y", 1])
 
     def test_its_aggregation_tells_metrics(self):
-        self.load_flex("class C:\n    def __call__(self): pass\n    def __aggregate__(self, rows):\n        return {'n': len(rows)}", "flow_c:C#aggregate")
+        self.load_flex(
+            "class C:\n    def __call__(self): pass\n    def __aggregate__(self, rows):\n        return {'n': len(rows)}",
+            "flow_c:C#aggregate",
+        )
         self.assertEqual(self.answer(rows=[1, 2]), {"n": 2})
         self.assertEqual(world.metrics, {"n": 2.0})
 
@@ -86,6 +94,4 @@ class Chat:
     def test_what_is_no_function(self):
         with self.assertRaises(EntryError) as raised:
             self.load_flex("f = 1", "flow_f:f")
-        self.assertEqual(
-            str(raised.exception), "Failed to load python function 'f' from file 'flow_f', got 1."
-        )
+        self.assertEqual(str(raised.exception), "Failed to load python function 'f' from file 'flow_f', got 1.")

@@ -107,6 +107,7 @@ class Failures(Case):
             ("TIMEOUT", None, openai.APITimeoutError, None),
             ("INTERNAL", None, openai.InternalServerError, 500),
         ):
+
             def refuse(request, kind=kind, status=status):
                 raise refused(kind, "why", status)
 

@@ -112,7 +112,9 @@ class Calls(Case):
         with self.assertRaises(WrappedOpenAIError) as raised:
             self.prompty()(question="x")
         self.assertEqual(raised.exception.error_codes, ["UserError", "OpenAIError", "AuthenticationError"])
-        self.assertTrue(str(raised.exception).startswith("OpenAI API hits AuthenticationError: Error code: 401 - bad key"))
+        self.assertTrue(
+            str(raised.exception).startswith("OpenAI API hits AuthenticationError: Error code: 401 - bad key")
+        )
         with self.assertRaises(UserErrorException):
             self.prompty("no prompty")
         with self.assertRaises(UserErrorException) as raised:

@@ -39,10 +39,14 @@ def f(conn: "CustomConnection", q: str):
                 "promptflow.connections": "shim",
             },
         )  # fmt: skip
-        self.assertEqual(found.hosts, [{"url": "https://api.search.test/v1/find?q=", "origin": "https://api.search.test", "line": 6}])
+        self.assertEqual(
+            found.hosts, [{"url": "https://api.search.test/v1/find?q=", "origin": "https://api.search.test", "line": 6}]
+        )
         self.assertEqual([variable["name"] for variable in found.variables], ["KEY", "LEVEL"])
         self.assertEqual(found.opened, [{"path": "data/index.json", "mode": "r", "line": 10}])
-        self.assertEqual(found.connections, [{"class": "CustomConnection", "parameter": "conn", "function": "f", "line": 8}])
+        self.assertEqual(
+            found.connections, [{"class": "CustomConnection", "parameter": "conn", "function": "f", "line": 8}]
+        )
         self.assertEqual(found.cannot, [])
 
     def test_what_cannot_run_is_told_with_its_line(self):
@@ -116,16 +120,16 @@ class Requirements(Case):
             (Path(folder) / "a.py").write_text(source)
             return plan(folder, pip, ["jinja2==3"])
 
-    PIP = dict(
-        jinja2=("jinja2-1-py3-none-any.whl", ["markupsafe"]),
-        markupsafe=("markupsafe-1-cp314-cp314-linux.whl", []),
-        requests=("requests-1-py3-none-any.whl", []),
-        numpy=("numpy-1-cp314-cp314-linux.whl", []),
-        openai=("openai-1-py3-none-any.whl", ["jiter"]),
-        jiter=("jiter-1-cp314-cp314-linux.whl", []),
-        needs_openai=("needs_openai-1-py3-none-any.whl", ["openai", "extra; extra == 'all'"]),
-        promptflow_tools=("promptflow_tools-1-py3-none-any.whl", ["numpy"]),
-    )
+    PIP = {
+        "jinja2": ("jinja2-1-py3-none-any.whl", ["markupsafe"]),
+        "markupsafe": ("markupsafe-1-cp314-cp314-linux.whl", []),
+        "requests": ("requests-1-py3-none-any.whl", []),
+        "numpy": ("numpy-1-cp314-cp314-linux.whl", []),
+        "openai": ("openai-1-py3-none-any.whl", ["jiter"]),
+        "jiter": ("jiter-1-cp314-cp314-linux.whl", []),
+        "needs_openai": ("needs_openai-1-py3-none-any.whl", ["openai", "extra; extra == 'all'"]),
+        "promptflow_tools": ("promptflow_tools-1-py3-none-any.whl", ["numpy"]),
+    }
 
     def test_pure_packages_go_in_and_native_ones_are_named(self):
         report = self.planned("numpy\nneeds-openai # why\nopenai>=1\n", "import numpy, requests", FakePip(**self.PIP))
@@ -135,13 +139,17 @@ class Requirements(Case):
         )
         self.assertEqual((report["served"], report["implied"], report["missing"]), (["openai"], ["requests"], []))
         native = report["native"][0]
-        self.assertEqual((native["name"], native["imported"], native["required_by"]), ("numpy", True, ["requirements.txt"]))
+        self.assertEqual(
+            (native["name"], native["imported"], native["required_by"]), ("numpy", True, ["requirements.txt"])
+        )
         self.assertIn("lists", native["replacement"])
 
     def test_what_tools_of_prompt_flow_need_is_known_better_than_they_say(self):
         pip = FakePip(**self.PIP)
         report = self.planned("promptflow-tools", "from promptflow.tools.aoai import chat", pip)
-        self.assertEqual([package["name"] for package in report["install"]], ["jinja2", "markupsafe", "promptflow_tools", "requests"])
+        self.assertEqual(
+            [package["name"] for package in report["install"]], ["jinja2", "markupsafe", "promptflow_tools", "requests"]
+        )
         self.assertIn((["promptflow-tools"], False), pip.asked)
 
     def test_what_no_package_has(self):
@@ -154,6 +162,8 @@ class Requirements(Case):
     def test_a_file_of_requirements_is_read(self):
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "requirements.txt"
-            path.write_text("\ufeff# all\na==1 \\\n  --hash=sha256:0\n\n-r more.txt\n--index-url x\nb>=2 ; python_version > '3'  # b\n")
+            path.write_text(
+                "\ufeff# all\na==1 \\\n  --hash=sha256:0\n\n-r more.txt\n--index-url x\nb>=2 ; python_version > '3'  # b\n"
+            )
             (Path(folder) / "more.txt").write_text("c\n")
             self.assertEqual(read(str(path)), ["a==1", "c", "b>=2 ; python_version > '3'"])

@@ -133,7 +133,9 @@ class Images(Case):
     def test_of_the_basic_format(self):
         self.load(self.SOURCE)
         image = {"data:image/png;base64": PNG}
-        self.assertEqual(self.answer(a=image, b=[{"x": image}]), ["Image(b4c36d07)", "image/png", image, [{"x": image}]])
+        self.assertEqual(
+            self.answer(a=image, b=[{"x": image}]), ["Image(b4c36d07)", "image/png", image, [{"x": image}]]
+        )
 
     def test_given_as_text(self):
         self.load(self.SOURCE)
@@ -162,4 +164,6 @@ class Images(Case):
     def test_an_address_is_fetched(self):
         self.load(self.SOURCE)
         world.web = lambda method, url, headers, body: (200, [], base64.b64decode(PNG))
-        self.assertEqual(self.answer(a={"data:image/png;url": "https://x.test/a.png"})[2], {"data:image/png;base64": PNG})
+        self.assertEqual(
+            self.answer(a={"data:image/png;url": "https://x.test/a.png"})[2], {"data:image/png;base64": PNG}
+        )

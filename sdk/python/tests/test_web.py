@@ -40,7 +40,9 @@ class Web(Case):
 
     def test_http_client_with_a_body_in_chunks(self):
         connection = http.client.HTTPConnection("a.test:8080")
-        connection.request("PUT", "/x", iter([b"one", b"two"]), encode_chunked=True, headers={"Transfer-Encoding": "chunked"})
+        connection.request(
+            "PUT", "/x", iter([b"one", b"two"]), encode_chunked=True, headers={"Transfer-Encoding": "chunked"}
+        )
         self.assertEqual(json.loads(connection.getresponse().read())[1:], ["http://a.test:8080/x", None, "onetwo"])
 
     def test_a_wrapped_socket_asks_by_https(self):
@@ -64,7 +66,11 @@ class Web(Case):
         self.assertIn("to `grants.http` of the node", str(raised.exception))
 
     def test_a_connection_that_is_refused_and_one_that_is_late(self):
-        for code, expected in ((wasi.ErrorCode_ConnectionRefused(), ConnectionRefusedError), (wasi.ErrorCode_ConnectionReadTimeout(), TimeoutError)):
+        for code, expected in (
+            (wasi.ErrorCode_ConnectionRefused(), ConnectionRefusedError),
+            (wasi.ErrorCode_ConnectionReadTimeout(), TimeoutError),
+        ):
+
             def fail(*_, code=code):
                 raise Err(code)
 
@@ -79,12 +85,13 @@ class Web(Case):
 
     def test_a_header_with_a_placeholder_stays_here(self):
         world.web = lambda method, url, headers, body: (200, [], json.dumps(sorted(headers)).encode())
-        reply = web.request("GET", "http://a.test/", {"api-key": "weir-connection:c", "x": "1", "Connection": "close"}, b"")
+        reply = web.request(
+            "GET", "http://a.test/", {"api-key": "weir-connection:c", "x": "1", "Connection": "close"}, b""
+        )
         self.assertEqual(json.loads(reply.read()), ["x"])
 
     def test_aiohttp(self):
         import aiohttp
-
         from weir_python.loop import Loop
 
         async def ask():

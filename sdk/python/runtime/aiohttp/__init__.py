@@ -222,9 +222,7 @@ class ClientResponse:
 
     def raise_for_status(self):
         if not self.ok:
-            raise ClientResponseError(
-                self.request_info, status=self.status, message=self.reason, headers=self.headers
-            )
+            raise ClientResponseError(self.request_info, status=self.status, message=self.reason, headers=self.headers)
 
     def release(self):
         self._reply.close()

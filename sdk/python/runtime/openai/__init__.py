@@ -9,7 +9,7 @@ Everything else of the service, such as assistants, files and images, says that 
 interface can be reached.
 """
 
-from ._client import AsyncAzureOpenAI, AsyncOpenAI, AzureOpenAI, Client, AsyncClient, OpenAI
+from ._client import AsyncAzureOpenAI, AsyncClient, AsyncOpenAI, AzureOpenAI, Client, OpenAI
 from ._exceptions import (
     APIConnectionError,
     APIError,

@@ -30,7 +30,9 @@ class BaseModel:
         return [name for name in self.__dict__ if name != "_set" and (not exclude_unset or name in self._set)]
 
     def model_dump(self, *, mode="python", include=None, exclude=None, exclude_unset=False, exclude_none=False, **_):
-        values = {name: _dumped(self.__dict__[name], exclude_unset, exclude_none) for name in self._ordered(exclude_unset)}
+        values = {
+            name: _dumped(self.__dict__[name], exclude_unset, exclude_none) for name in self._ordered(exclude_unset)
+        }
         if exclude_none:
             values = {name: value for name, value in values.items() if value is not None}
         if include is not None:
@@ -41,7 +43,7 @@ class BaseModel:
 
     def _ordered(self, exclude_unset):
         """Declared fields in their order, then the others."""
-        declared = [name for name in _hints(type(self))]
+        declared = list(_hints(type(self)))
         names = self._names(exclude_unset)
         return [name for name in declared if name in names] + [name for name in names if name not in declared]
 

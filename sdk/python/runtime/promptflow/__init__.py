@@ -9,8 +9,8 @@ from pkgutil import extend_path
 
 __path__ = extend_path(__path__, __name__)
 
-from ._version import VERSION as __version__  # noqa: E402
-from .core import ToolProvider, log_metric, tool  # noqa: E402
+from ._version import VERSION as __version__
+from .core import ToolProvider, log_metric, tool
 
 log_flow_metric = log_metric
 

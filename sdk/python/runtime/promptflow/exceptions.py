@@ -131,6 +131,8 @@ class ValidationException(UserErrorException):
 
 
 def infer_error_code_from_class(kind):
-    return {UserErrorException: "UserError", SystemErrorException: "SystemError", ValidationException: "ValidationError"}.get(
-        kind, kind.__name__
-    )
+    return {
+        UserErrorException: "UserError",
+        SystemErrorException: "SystemError",
+        ValidationException: "ValidationError",
+    }.get(kind, kind.__name__)

@@ -35,7 +35,9 @@ FLOW = "/flow"
 SITE = "/site"
 
 #: Folders of a flow that hold no modules of it.
-LEFT_OUT = frozenset({"__pycache__", ".git", ".weir", ".promptflow", ".venv", "venv", "node_modules", ".runs", ".vscode"})
+LEFT_OUT = frozenset(
+    {"__pycache__", ".git", ".weir", ".promptflow", ".venv", "venv", "node_modules", ".runs", ".vscode"}
+)
 
 #: The largest file that is taken in, in bytes: more than any module, less than a model.
 MAX_FILE = 4 << 20
@@ -225,7 +227,8 @@ class Distributions(importlib.metadata.DistributionFinder):
     def find_spec(self, fullname, path=None, target=None):
         return None
 
-    def find_distributions(self, context=importlib.metadata.DistributionFinder.Context()):
+    def find_distributions(self, context=None):
+        context = context or importlib.metadata.DistributionFinder.Context()
         wanted = None if context.name is None else _normal(context.name)
         for folder in context.path:
             if not self.archive.is_folder(folder):

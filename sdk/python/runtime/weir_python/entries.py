@@ -134,7 +134,10 @@ def collect_tools(module: types.ModuleType) -> list[tuple[Callable[..., Any], ty
 
 def _load_flex(name: str, module_name: str, member: str, aggregate: bool) -> Entry:
     if not module_name or not member:
-        raise EntryError("InvalidFlexFlowEntry", f"Invalid entry '{name}'. The entry should be in the format of 'module:function' or 'module:Class'.")
+        raise EntryError(
+            "InvalidFlexFlowEntry",
+            f"Invalid entry '{name}'. The entry should be in the format of 'module:function' or 'module:Class'.",
+        )
     module = importlib.import_module(module_name)
     found = getattr(module, member, None)
     if inspect.isclass(found):
@@ -142,7 +145,9 @@ def _load_flex(name: str, module_name: str, member: str, aggregate: bool) -> Ent
         if method is None and not aggregate:
             raise EntryError("PythonLoadError", f"Python class entry '{member}' does not have __call__ method.")
         if method is None:
-            raise EntryError("InvalidAggregationFunction", f"Python class entry '{member}' does not have __aggregate__ method.")
+            raise EntryError(
+                "InvalidAggregationFunction", f"Python class entry '{member}' does not have __aggregate__ method."
+            )
         return Entry(name, method, found, flex=True, aggregates=aggregate)
     if not inspect.isfunction(found) or aggregate:
         raise EntryError(

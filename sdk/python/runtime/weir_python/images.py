@@ -154,9 +154,7 @@ def from_url(url: str, mime: str | None = None) -> Any:
         return Image(b"", mime_type=mime, source_url=url)
     if status != 200:
         text = content.decode("utf-8", "replace")
-        raise InvalidImageInput(
-            f"Failed to fetch image from URL: {url}. Error code: {status}. Error message: {text}."
-        )
+        raise InvalidImageInput(f"Failed to fetch image from URL: {url}. Error code: {status}. Error message: {text}.")
     return Image(content, mime_type=mime, source_url=url)
 
 

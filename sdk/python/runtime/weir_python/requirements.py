@@ -163,9 +163,7 @@ def _reached(resolved: dict[str, dict[str, Any]], roots: set[str]) -> dict[str, 
     return reached
 
 
-def _sort(
-    report: dict[str, Any], name: str, entry: dict[str, Any], required_by: list[str], imported: bool
-) -> None:
+def _sort(report: dict[str, Any], name: str, entry: dict[str, Any], required_by: list[str], imported: bool) -> None:
     """Puts a package under `install` or `native`."""
     metadata = entry["metadata"]
     wheel = entry["download_info"]["url"].rsplit("/", 1)[-1]

@@ -288,7 +288,7 @@ class _Visitor(ast.NodeVisitor):
     def _url(self, url: str, line: int) -> None:
         origin = "/".join(url.split("/")[:3])
         host = origin.split("//")[1].partition(":")[0]
-        if host in _NO_SERVICE or "." not in host and host != "localhost":
+        if host in _NO_SERVICE or ("." not in host and host != "localhost"):
             return
         self.file.hosts.append({"url": url.rstrip(".,;"), "origin": origin.rstrip("."), "line": line})
 

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import ast
 import collections.abc
+import contextlib
 import dataclasses
 import datetime
 import enum
@@ -109,10 +110,8 @@ def property_of(parameter: inspect.Parameter) -> dict[str, Any]:
     schema = type_schema(annotation)
     if default is not inspect.Parameter.empty:
         plain = default.value if isinstance(default, enum.Enum) else default
-        try:
+        with contextlib.suppress(TypeError, ValueError):
             schema["default"] = json.loads(json.dumps(plain, allow_nan=False))
-        except (TypeError, ValueError):
-            pass
     return schema
 
 

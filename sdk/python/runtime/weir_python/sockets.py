@@ -274,7 +274,9 @@ class _Writer(io.RawIOBase):
         return len(data)
 
 
-def create_connection(address: Any, timeout: Any = None, source_address: Any = None, *, all_errors: bool = False) -> Socket:
+def create_connection(
+    address: Any, timeout: Any = None, source_address: Any = None, *, all_errors: bool = False
+) -> Socket:
     sock = Socket()
     # The module's own mark for "not given" is an object without meaning.
     sock.settimeout(timeout if isinstance(timeout, (int, float)) else None)

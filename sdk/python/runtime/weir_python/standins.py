@@ -22,5 +22,6 @@ def install() -> None:
 
 def _host_modules() -> None:
     """Imports all that knows the bindings, while they can be imported."""
-    from . import host, web  # noqa: F401
     from wit_world.imports import monotonic_clock, poll  # noqa: F401
+
+    from . import host, web  # noqa: F401

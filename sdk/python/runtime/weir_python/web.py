@@ -17,8 +17,19 @@ from .connections import PLACEHOLDER
 
 #: Headers that belong to a connection, which is the host's.
 _HOPS = frozenset(
-    "connection host http2-settings keep-alive proxy-authenticate proxy-authorization proxy-connection te trailer "
-    "transfer-encoding upgrade".split()
+    [
+        "connection",
+        "host",
+        "http2-settings",
+        "keep-alive",
+        "proxy-authenticate",
+        "proxy-authorization",
+        "proxy-connection",
+        "te",
+        "trailer",
+        "transfer-encoding",
+        "upgrade",
+    ]
 )
 
 #: How much is read and written at a time, in bytes.
@@ -82,9 +93,7 @@ class Reply:
     def __init__(self, response: Any, authority: str):
         self.status: int = response.status()
         with response.headers() as fields:
-            self.headers: list[tuple[str, str]] = [
-                (name, value.decode("latin-1")) for name, value in fields.entries()
-            ]
+            self.headers: list[tuple[str, str]] = [(name, value.decode("latin-1")) for name, value in fields.entries()]
         self._authority = authority
         self._response = response
         self._body = response.consume()

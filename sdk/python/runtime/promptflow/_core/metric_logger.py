@@ -17,7 +17,11 @@ def log_metric(key, value, variant_id=None):
 
 
 def add_metric_logger(logger_func):
-    if callable(logger_func) and logger_func not in _loggers and len(inspect.signature(logger_func).parameters) in (2, 3):
+    if (
+        callable(logger_func)
+        and logger_func not in _loggers
+        and len(inspect.signature(logger_func).parameters) in (2, 3)
+    ):
         _loggers.append(logger_func)
 
 

@@ -72,7 +72,7 @@ def tool(
 
 
 def parse_all_args(argnames, args, kwargs) -> dict:
-    return dict(zip(argnames, args)) | kwargs
+    return dict(zip(argnames, args, strict=False)) | kwargs
 
 
 class ToolProvider(ABC):

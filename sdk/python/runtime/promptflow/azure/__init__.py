@@ -2,4 +2,6 @@
 
 from promptflow._unavailable import module_getattr
 
-__getattr__ = module_getattr(__name__, "a node has no access to an Azure ML workspace; use `weir serve` with a deployment file from outside")
+__getattr__ = module_getattr(
+    __name__, "a node has no access to an Azure ML workspace; use `weir serve` with a deployment file from outside"
+)

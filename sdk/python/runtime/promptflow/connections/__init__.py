@@ -56,4 +56,6 @@ __all__ = [
     "WeaviateConnection",
 ]
 
-register_connections([kind for kind in list(globals().values()) if isinstance(kind, type) and issubclass(kind, _Connection)])
+register_connections(
+    [kind for kind in list(globals().values()) if isinstance(kind, type) and issubclass(kind, _Connection)]
+)

@@ -199,7 +199,9 @@ def update_dict_recursively(origin, overwrite):
     updated = dict(origin or {})
     for key, value in overwrite.items():
         old = updated.get(key)
-        updated[key] = update_dict_recursively(old if isinstance(old, dict) else {}, value) if isinstance(value, dict) else value
+        updated[key] = (
+            update_dict_recursively(old if isinstance(old, dict) else {}, value) if isinstance(value, dict) else value
+        )
     return updated
 
 

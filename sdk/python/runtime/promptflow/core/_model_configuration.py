@@ -76,6 +76,4 @@ class PromptyModelConfiguration:
             self._model = configuration.azure_deployment
 
 
-MODEL_CONFIG_NAME_2_CLASS = {
-    kind.__name__: kind for kind in (AzureOpenAIModelConfiguration, OpenAIModelConfiguration)
-}
+MODEL_CONFIG_NAME_2_CLASS = {kind.__name__: kind for kind in (AzureOpenAIModelConfiguration, OpenAIModelConfiguration)}

@@ -1,7 +1,7 @@
 """`@trace`, and what belongs to it."""
 
+from ._context_utils import ThreadPoolExecutorWithContext
 from ._trace import start_trace, trace
 from ._version import __version__
-from ._context_utils import ThreadPoolExecutorWithContext
 
 __all__ = ["ThreadPoolExecutorWithContext", "__version__", "start_trace", "trace"]

@@ -116,7 +116,7 @@ _ALLOWED = frozenset(" _.-:/@%()[]+=<>#&")
 
 
 def _key(name):
-    return "".join(sign if sign.isalnum() and sign.isascii() or sign in _ALLOWED else "_" for sign in name)[:100]
+    return "".join(sign if (sign.isalnum() and sign.isascii()) or sign in _ALLOWED else "_" for sign in name)[:100]
 
 
 def _iterated(call, iterator):

@@ -1,3 +1,3 @@
 """Names under the module that OpenAI's client keeps them in."""
 
-from . import ChatCompletionChunk, ChoiceDelta, ChoiceDeltaToolCall, ChunkChoice as Choice  # noqa: F401
+from . import ChatCompletionChunk, ChoiceDelta, ChoiceDeltaToolCall  # noqa: F401

@@ -44,5 +44,3 @@ def add_event(name, attributes):
 
 def log_metric(name, value):
     world.metrics[name] = value
-
-
