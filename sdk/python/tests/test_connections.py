@@ -81,3 +81,20 @@ class Clients(Case):
         self.assertEqual(self.asked(f"    return AzureOpenAI(){self.CALL}"), "azure_open_ai_connection")
         self.setUp()
         self.assertEqual(self.asked(f"    return OpenAI(){self.CALL}"), "open_ai_connection")
+
+    def test_variables_that_the_flow_looks_for_are_set_where_a_connection_is_held(self):
+        import os
+
+        from weir_python import models
+
+        self.addCleanup(models.named_variables.clear)
+        models.find_variables("os.environ['AZURE_OPENAI_API_KEY']; AzureOpenAIConnection.from_env()")
+        source = "    import os\n    return [os.environ.get(n) for n in ('AZURE_OPENAI_API_KEY', 'OPENAI_API_BASE')]"
+        self.load("from promptflow.core import tool\n@tool\ndef f():\n" + source)
+        before = dict(os.environ)
+        self.addCleanup(lambda: os.environ.update(before))
+        self.assertEqual(self.answer(), [None, None])
+        world.variables["WEIR_LLM_CONNECTIONS"] = "mine"
+        self.assertEqual(self.answer(), ["weir-connection:mine", None])
+        world.variables["AZURE_OPENAI_API_KEY"] = "set"
+        self.assertEqual(self.answer(), ["set", None])

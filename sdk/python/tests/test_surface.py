@@ -78,3 +78,26 @@ class Surface(Case):
             self.assertIsInstance(pool.submit(lambda: 1 / 0).exception(), ZeroDivisionError)
         with self.assertRaises(RuntimeError):
             threading.Timer(1, print).start()
+
+
+class Stands(Case):
+    def test_tiktoken_counts_about_right_and_gives_text_back(self):
+        import tiktoken
+
+        encoding = tiktoken.encoding_for_model("gpt-4")
+        text = "The quick brown fox jumps over the lazy dog, and 12345 more."
+        tokens = encoding.encode(text)
+        self.assertEqual((encoding.name, encoding.decode(tokens)), ("cl100k_base", text))
+        # What the original says of it.
+        self.assertAlmostEqual(len(tokens), 15, delta=2)
+        with self.assertRaises(KeyError):
+            tiktoken.encoding_for_model("unheard-of")
+
+    def test_the_context_of_an_operation_knows_the_run(self):
+        self.load(
+            "from promptflow.core import tool\nfrom promptflow._core.operation_context import OperationContext\n"
+            "@tool\ndef f():\n    c = OperationContext.get_instance()\n    seen = c.get('mine')\n    c['mine'] = 1\n"
+            "    return [c['flow-id'], c['root-run-id'], seen, c.mine]"
+        )
+        for _ in range(2):
+            self.assertEqual(self.answer(), ["f", "r", None, 1])

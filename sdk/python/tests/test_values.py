@@ -66,6 +66,16 @@ class Schemas(Case):
             self.load(TOOL + "@tool\n" + source)
             self.assertEqual(build.State.descriptions["node.py"]["streams"], streams, source)
 
+    def test_a_prompty_that_streams_makes_its_functions_stream(self):
+        from weir_python import archive
+
+        source = TOOL + "from promptflow.core import Prompty\n@tool\ndef f() -> str:\n    return Prompty.load('a')()"
+        for text, streams in (("parameters:\n  stream: true\n", True), ("parameters: {}", False)):
+            self.setUp()
+            archive.ARCHIVE.add("/flow/a.prompty", text.encode())
+            self.load(source)
+            self.assertEqual(build.State.descriptions["node.py"]["streams"], streams)
+
 
 class Crossing(Case):
     def test_what_lost_its_class_gets_it_back(self):

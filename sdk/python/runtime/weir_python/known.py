@@ -19,7 +19,6 @@ NATIVE = {
     "faiss": "keep a small index as JSON and compare vectors by hand, or ask a vector store over HTTP",
     "chromadb": "ask a vector store over HTTP",
     "hnswlib": "keep a small index as JSON and compare vectors by hand",
-    "tiktoken": "estimate: about four bytes of English text are one token; what a call cost is in its `usage`",
     "PIL": "pass images on as they are; a model takes them in any usual form",
     "cv2": "pass images on as they are",
     "fitz": "use pypdf, which is pure Python",
@@ -73,6 +72,7 @@ NOT_HERE = {
 #: Packages that are served by what stands beside this package, whatever version is asked for.
 SHIMMED = {
     "promptflow", "promptflow_core", "promptflow_tracing", "promptflow_devkit", "promptflow_azure", "openai", "aiohttp",
+    "tiktoken",
 }  # fmt: skip
 
 #: Packages whose wheels hold native code that they can do without: it is left out.
@@ -87,7 +87,7 @@ NEEDS_ONLY = {"promptflow_tools": ["requests", "jinja2"]}
 #: Packages that an installation of prompt flow brings, so that flows use them without saying so.
 COMES_WITH_PROMPTFLOW = {
     "requests", "httpx", "jinja2", "ruamel_yaml", "pyyaml", "python_dotenv", "python_dateutil", "typing_extensions",
-    "pydantic", "pandas", "numpy", "pillow", "tiktoken", "tqdm", "tabulate", "filetype", "docstring_parser",
+    "pydantic", "pandas", "numpy", "pillow", "tqdm", "tabulate", "filetype", "docstring_parser",
     "promptflow_tools", "beautifulsoup4",
 }  # fmt: skip
 

@@ -8,14 +8,26 @@ its own. What tells is, in this order:
 4. the only connection that the node holds, as `WEIR_LLM_CONNECTIONS` tells: the names of all, separated by commas;
 5. the name that prompt flow's own examples use: `azure_open_ai_connection` of an Azure client, else
    `open_ai_connection`. If the node does not hold it, the host says which grant it wants.
+
+Flows that use a client by hand often look for its key in the environment first, and give up without one. Where
+`WEIR_LLM_CONNECTIONS` names a connection, the variables of OpenAI's clients that the flow's sources name, and that are
+not set, are set to its placeholder.
 """
 
 from __future__ import annotations
 
 import os
+import re
 from typing import Any
 
 from . import connections, host
+
+_KEYS = ("AZURE_OPENAI_API_KEY", "OPENAI_API_KEY", "AZURE_OPENAI_KEY")
+_ADDRESSES = ("AZURE_OPENAI_ENDPOINT", "AZURE_OPENAI_API_BASE")
+_NAMED = re.compile(r"\b(" + "|".join(_KEYS + _ADDRESSES) + r")\b")
+
+#: Which of the variables the flow's sources name; found while the component is built.
+named_variables: set[str] = set()
 
 AZURE, OPENAI = "azure_open_ai_connection", "open_ai_connection"
 
@@ -43,6 +55,22 @@ def fallback(azure: bool) -> str:
         return held[0]
     usual = AZURE if azure else OPENAI
     return usual if usual in held or not held else held[0]
+
+
+def find_variables(source: str) -> None:
+    named_variables.update(_NAMED.findall(source))
+    if ".from_env(" in source:
+        named_variables.update(("AZURE_OPENAI_API_KEY", "OPENAI_API_KEY", "AZURE_OPENAI_ENDPOINT"))
+
+
+def fill_environment() -> None:
+    """Sets the variables of OpenAI's clients that the flow looks for and the host did not set."""
+    if not os.environ.get("WEIR_LLM_CONNECTIONS"):
+        return
+    for name in named_variables - set(os.environ):
+        connection = fallback(name.startswith("AZURE"))
+        key = connections.PLACEHOLDER + connection
+        os.environ[name] = key if name in _KEYS else f"https://{connection}.invalid/"
 
 
 def of_configuration(configuration: Any) -> str:

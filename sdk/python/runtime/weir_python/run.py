@@ -12,7 +12,9 @@ import random
 import sys
 from typing import Any
 
-from . import archive, failure, files, host, inputs, outputs
+from promptflow.tracing._operation_context import OperationContext
+
+from . import archive, failure, files, host, inputs, models, outputs
 from .build import State
 from .entries import Entry
 
@@ -45,6 +47,7 @@ def _begin() -> str:
     name = variables.pop(ENTRY, "")
     os.environ.clear()
     os.environ.update(variables)
+    models.fill_environment()
     try:
         files.enter(None, granted=True)
     except OSError:
@@ -53,6 +56,7 @@ def _begin() -> str:
     archive.alone()
     # The snapshot's generator would give every run the same numbers.
     random.seed()
+    OperationContext.begin()
     return name
 
 

@@ -21,15 +21,21 @@ import enum
 import functools
 import inspect
 import json
+import re
+import sys
 import textwrap
 import types
 import typing
 from collections.abc import Callable
 from typing import Any
 
+from .archive import ARCHIVE, FLOW
 from .entries import Entry, original
 
 DRAFT = "https://json-schema.org/draft/2020-12/schema"
+
+#: A prompty whose model streams.
+_STREAMING = re.compile(rb"(?mi)\bstream\s*:\s*true\b")
 
 _STREAMS = (
     collections.abc.Iterator,
@@ -209,28 +215,43 @@ def streams(function: Callable[..., Any], annotation: Any) -> bool:
     """Whether a function may answer with a stream: it is a generator, it says so, or it makes one somewhere inside.
 
     The last is a guess from its source, on the side of yes: a node that is said to stream and does not costs nothing.
+    An annotation such as `str` proves nothing, since flows write it where a prompty streams text.
     """
     if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
         return True
     plain = typing.get_origin(annotation) or annotation
     if plain in _STREAMS or plain in _STREAM_OR_VALUE:
         return True
-    if plain is not inspect.Parameter.empty and plain not in (object, typing.Any):
+    tree = _source_of(function)
+    if tree is None:
         return False
-    return makes_generators(function)
+    says_otherwise = plain not in (inspect.Parameter.empty, object, typing.Any)
+    if not says_otherwise and makes_generators(tree):
+        return True
+    return any(_asks_for_stream(node) for node in ast.walk(tree)) or _may_use_streaming_prompty(function)
 
 
-def makes_generators(function: Callable[..., Any]) -> bool:
+def _source_of(function: Callable[..., Any]) -> ast.AST | None:
     try:
-        tree = ast.parse(textwrap.dedent(inspect.getsource(function)))
+        return ast.parse(textwrap.dedent(inspect.getsource(function)))
     except (OSError, SyntaxError, TypeError):
-        return False
+        return None
+
+
+def makes_generators(tree: ast.AST) -> bool:
     returned = [node.value for node in ast.walk(tree) if isinstance(node, ast.Return) and node.value is not None]
     if any(isinstance(value, ast.GeneratorExp) for value in returned):
         return True
-    if any(isinstance(node, (ast.Yield, ast.YieldFrom)) for node in ast.walk(tree)):
-        return True
-    return any(_asks_for_stream(node) for node in ast.walk(tree))
+    return any(isinstance(node, (ast.Yield, ast.YieldFrom)) for node in ast.walk(tree))
+
+
+def _may_use_streaming_prompty(function: Callable[..., Any]) -> bool:
+    """Whether the function's module uses prompties, and the flow has one that streams."""
+    module = sys.modules.get(function.__module__)
+    if not any(name in vars(module or object) for name in ("Prompty", "AsyncPrompty")):
+        return False
+    prompties = [path for path in ARCHIVE if path.startswith(FLOW) and path.endswith(".prompty")]
+    return any(_STREAMING.search(ARCHIVE.read(path)) for path in prompties)
 
 
 def _asks_for_stream(node: ast.AST) -> bool:

@@ -9,6 +9,7 @@ import ast
 import importlib
 import importlib.util
 
+from . import models
 from .archive import FLOW, Archive
 
 #: What prompties need.
@@ -20,6 +21,7 @@ def up(archive: Archive) -> None:
         _import(name)
     for path in archive:
         if path.startswith(FLOW + "/") and path.endswith(".py"):
+            models.find_variables(archive.read(path).decode("utf-8", "replace"))
             for name in imported(archive.read(path)):
                 if not _is_of_flow(name, archive):
                     _import(name)

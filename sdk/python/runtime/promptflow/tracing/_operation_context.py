@@ -10,6 +10,23 @@ class OperationContext(dict):
             cls._instance = cls()
         return cls._instance
 
+    @classmethod
+    def begin(cls):
+        """Forgets what an earlier run has said."""
+        cls._instance = None
+
+    def __missing__(self, key):
+        """What prompt flow itself says of a run."""
+        from weir_python import host
+
+        known = {"flow-id": "flow", "flow_id": "flow", "root-run-id": "request_id", "root_run_id": "request_id"}
+        if key not in known:
+            raise KeyError(key)
+        return getattr(host.invocation(), known[key])
+
+    def __contains__(self, key):
+        return dict.__contains__(self, key) or key in ("flow-id", "flow_id", "root-run-id", "root_run_id")
+
     def __getattr__(self, name):
         try:
             return self[name]

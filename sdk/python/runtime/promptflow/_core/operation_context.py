@@ -1,0 +1,3 @@
+"""Where `OperationContext` used to be."""
+
+from promptflow.tracing._operation_context import OperationContext  # noqa: F401

@@ -1,0 +1,3 @@
+"""Where tiktoken keeps its class."""
+
+from . import Encoding  # noqa: F401
