@@ -10,6 +10,7 @@
 
 from __future__ import annotations
 
+import posixpath
 import re
 import sys
 import traceback
@@ -22,6 +23,9 @@ from .outputs import NotSerializable
 
 #: What the host allows of a code.
 MAX_CODE = 64
+#: Where the files of this runtime are.
+_RUNTIME = posixpath.dirname(posixpath.dirname(__file__)) + "/"
+
 _FORBIDDEN = re.compile(r"[^A-Za-z0-9_.-]")
 
 
@@ -66,6 +70,6 @@ def _show(error: BaseException) -> None:
     shown = traceback.TracebackException.from_exception(error)
     each: traceback.TracebackException | None = shown
     while each is not None:
-        each.stack[:] = [frame for frame in each.stack if "/weir_python/" not in frame.filename]
+        each.stack[:] = [frame for frame in each.stack if not frame.filename.startswith(_RUNTIME)]
         each = each.__cause__ or each.__context__
     print("".join(shown.format()), file=sys.stderr, end="")
