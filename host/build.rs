@@ -1,4 +1,5 @@
-//! Builds the components of plugins/ for wasm32-wasip2, so that the host can carry them inside.
+//! Builds the components of plugins/ for wasm32-wasip2, so that the host can carry them inside; and lists the files that
+//! `weir build` makes components of Python with, which it carries as they are.
 //!
 //! They are built by a cargo of their own, in a target folder of their own: the outer cargo holds the lock of its.
 
@@ -24,7 +25,7 @@ fn main() -> ExitCode {
         tell(&format!("rerun-if-changed={}", root.join(watched).display()));
     }
     let out = std::env::var_os("OUT_DIR").map(PathBuf::from).ok_or_else(|| "cargo did not set OUT_DIR".to_owned());
-    match out.and_then(|out| build(&root, &out)) {
+    match out.and_then(|out| build(&root, &out).and_then(|()| python_files(&root, &out))) {
         Ok(()) => ExitCode::SUCCESS,
         Err(problem) => {
             tell(&format!("error={}", problem.replace('\n', " ")));
@@ -50,6 +51,36 @@ fn build(root: &Path, out: &Path) -> Result<(), String> {
         let file = format!("{}.wasm", plugin.replace('-', "_"));
         let built = target_dir.join(guest::TARGET).join("guest").join(&file);
         fs::copy(&built, out.join(&file)).map_err(|error| format!("{}: {error}", built.display()))?;
+    }
+    Ok(())
+}
+
+/// Writes what src/builder/python.rs includes: the paths of files, and their bytes.
+fn python_files(root: &Path, out: &Path) -> Result<(), String> {
+    let mut files = Vec::new();
+    for folder in ["sdk/python", "wit"] {
+        collect(root, Path::new(folder), &mut files).map_err(|error| format!("{folder}: {error}"))?;
+    }
+    files.sort();
+    let root = root.canonicalize().map_err(|error| error.to_string())?;
+    let mut text = "&[\n".to_owned();
+    for file in files {
+        text += &format!("    ({:?}, include_bytes!({:?})),\n", file.display(), root.join(&file).display());
+    }
+    fs::write(out.join("python_files.rs"), text + "]\n").map_err(|error| error.to_string())
+}
+
+fn collect(root: &Path, folder: &Path, files: &mut Vec<PathBuf>) -> std::io::Result<()> {
+    for entry in fs::read_dir(root.join(folder))? {
+        let (entry, left_out) = (entry?, ["__pycache__", "tests"]);
+        let path = folder.join(entry.file_name());
+        if entry.file_type()?.is_dir() {
+            if !left_out.iter().any(|name| entry.file_name() == *name) {
+                collect(root, &path, files)?;
+            }
+        } else {
+            files.push(path);
+        }
     }
     Ok(())
 }

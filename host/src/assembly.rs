@@ -14,6 +14,7 @@ use indexmap::IndexMap;
 
 use crate::boundary::grants::{Ask, AskError, Grants};
 use crate::boundary::{Capability, budget};
+use crate::builder::Sources;
 use crate::capability::connection::{Field, Kind};
 use crate::capability::files::{self, Scratch};
 use crate::capability::upstream::Upstreams;
@@ -23,11 +24,11 @@ use crate::flow::init::Resolved;
 use crate::flow::problem::{Problems, Warning, listed, nearest};
 use crate::flow::value::Json;
 use crate::flow::{
-    self, Binding, Draft, FileError, Flow, Llm, LlmTool, Node, NodeIndex, NodeKind, Place, Surroundings,
+    self, Binding, Draft, FileError, Flow, Llm, LlmTool, Node, NodeIndex, NodeKind, Place, Python, Surroundings,
 };
 use crate::folder::{Folder, FolderError};
 use crate::images;
-use crate::sandbox::component::Workshop;
+use crate::sandbox::component::{Component, Workshop};
 use crate::sandbox::limits::{self, Caps, Limits, Refused};
 use crate::sandbox::{self, Nodes, Threads};
 use crate::scheduler::Runner;
@@ -92,18 +93,20 @@ pub fn read(folder: &Folder, env: &dyn Fn(&str) -> Option<String>) -> Result<Dra
     Ok(Flow::draft(folder.flow_file(), &text, &folder.name(), &Around { folder, env }))
 }
 
-/// The components that a flow names, each path once, in the order of the file.
-pub fn component_paths(flow: &Flow) -> Vec<&str> {
-    let mut paths = Vec::new();
+/// What of a flow may have to be built, each once, in the order of the file.
+pub fn sources(flow: &Flow) -> Sources<'_> {
+    let mut sources = Sources { message_format: flow.message_format().name(), ..Sources::default() };
     for (_, node) in flow.nodes() {
-        if let NodeKind::Component { path } = &node.kind
-            && !path.is_empty()
-            && !paths.contains(&path.as_str())
-        {
-            paths.push(path.as_str());
+        let (name, known) = match &node.kind {
+            NodeKind::Component { path } => (path.as_str(), &mut sources.components),
+            NodeKind::Python(python) => (python.entry.as_str(), &mut sources.python),
+            NodeKind::Prompt { .. } | NodeKind::Llm(_) | NodeKind::Package(_) => continue,
+        };
+        if !name.is_empty() && !known.contains(&name) {
+            known.push(name);
         }
     }
-    paths
+    sources
 }
 
 /// Reads a flow, loads its components, and gives each node what it asks for. May compile for seconds.
@@ -193,7 +196,7 @@ impl Assembling<'_> {
         let init = self.init.filter(|_| self.draft.flow().entry() == Some(index));
         // Both, so that all problems are found.
         let grants = self.grants(index, &node, init.map_or(&[], |init| &init.connections));
-        let limits = self.limits(index, &node);
+        let limits = self.limits(index, &node, component.as_deref());
         if let (Some(component), Some(limits)) = (&component, &limits)
             && component.memory > limits.memory
         {
@@ -211,6 +214,7 @@ impl Assembling<'_> {
             init: init.map_or_else(|| Json::object([]), |init| init.values.clone()),
             grants: Arc::new(grants?),
             limits: limits?,
+            entry: if let NodeKind::Python(python) = &node.kind { Some(python.entry.clone()) } else { None },
             facts: Arc::new(facts(self.draft.flow(), &node)),
         })
     }
@@ -218,7 +222,7 @@ impl Assembling<'_> {
     /// `connections` are those that the node is initialised with: naming them there grants them.
     fn grants(&mut self, index: NodeIndex, node: &Node, connections: &[String]) -> Option<Grants> {
         self.called_nodes(index, node);
-        let connections = node.kind.connection().into_iter().chain(connections.iter().map(String::as_str));
+        let connections = node.kind.connections().chain(connections.iter().map(String::as_str));
         match self.capabilities.grant(&connections.collect::<Vec<_>>(), policy::model(node).as_deref(), &node.asks()) {
             Ok(grants) => Some(grants),
             Err(errors) => {
@@ -276,10 +280,16 @@ impl Assembling<'_> {
         }
     }
 
-    fn limits(&mut self, index: NodeIndex, node: &Node) -> Option<Limits> {
+    fn limits(&mut self, index: NodeIndex, node: &Node, component: Option<&Component>) -> Option<Limits> {
         let mut limits = Limits::defaults(&self.caps);
-        if let NodeKind::Llm(_) = node.kind {
-            limits.timeout = self.caps.timeout;
+        match &node.kind {
+            NodeKind::Llm(_) => limits.timeout = self.caps.timeout,
+            // Beside what the interpreter and the modules take that it begins with.
+            NodeKind::Python(_) => {
+                let begins = component.map_or(0, |component| component.memory.0);
+                limits.memory = Bytes((limits.memory.0 + begins).min(self.caps.memory.0));
+            }
+            NodeKind::Prompt { .. } | NodeKind::Component { .. } | NodeKind::Package(_) => {}
         }
         limits
             .asked(&node.limits, &self.caps)
@@ -317,7 +327,7 @@ fn facts(flow: &Flow, node: &Node) -> NodeFacts {
         NodeKind::Llm(Llm { tool: LlmTool::Vision, .. }) => "llm_vision".to_owned(),
         NodeKind::Llm(llm) if llm.service == Some(Kind::AzureOpenAi.type_name()) => format!("AzureOpenAI.{}", llm.api),
         NodeKind::Llm(llm) => format!("OpenAI.{}", llm.api),
-        NodeKind::Component { path } => path.clone(),
+        NodeKind::Component { path } | NodeKind::Python(Python { entry: path, .. }) => path.clone(),
         NodeKind::Package(package) => package.tool.rsplit('.').next().unwrap_or(package.tool).to_owned(),
     };
     let kind = if node.kind.template().is_some() { telemetry::NodeKind::Prompt } else { telemetry::NodeKind::Tool };

@@ -4,6 +4,7 @@
 
 pub mod includes;
 pub mod lock;
+pub mod python;
 
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
@@ -34,6 +35,10 @@ pub enum BuildError {
     Lock(#[from] LockError),
     #[error("{0}: not built yet; run `weir build` on the flow folder")]
     NotBuilt(String),
+    #[error("there is no Python here: {python} is no program; install Python 3.11 or later, or name it with --python")]
+    NoPython { python: String },
+    #[error("the flow's Python: {0}")]
+    Python(String),
     #[error("{0}: expected a .wasm file, or the folder of a Rust crate (with a Cargo.toml)")]
     UnknownSource(String),
     #[error("{path}: larger than {max}, the most that a component may have; {} can be raised", MAX_SIZE.variable)]
@@ -53,21 +58,52 @@ enum Source {
     Crate,
 }
 
-/// Builds every path of a flow that is source, and writes the lock. `tell` is told before each build.
+/// What a flow has that may have to be built.
+#[derive(Clone, Debug, Default)]
+pub struct Sources<'f> {
+    /// Files and folders of components, each once.
+    pub components: Vec<&'f str>,
+    /// Entries in Python, each once.
+    pub python: Vec<&'f str>,
+    /// How the flow writes images: `basic` or `openai-vision`.
+    pub message_format: &'static str,
+}
+
+/// Builds all of a flow that is source, and writes the lock. `tell` is told how it goes on.
 ///
 /// # Errors
 /// Of the first that cannot be built.
-pub fn build(folder: &Folder, paths: &[&str], mut tell: impl FnMut(&str)) -> Result<Lock, BuildError> {
-    let mut lock = Lock::default();
-    for path in paths {
+pub fn build(
+    folder: &Folder,
+    sources: &Sources<'_>,
+    tools: &python::Tools,
+    mut tell: impl FnMut(&str),
+) -> Result<Lock, BuildError> {
+    let (mut lock, out) = (Lock::default(), folder.root().join(OUT));
+    for path in &sources.components {
         if source_of(folder, path)? == Source::Crate && !lock.components.contains_key(*path) {
-            tell(path);
+            tell(&format!("building {path}"));
             let locked = build_crate(folder, path)?;
             lock.components.insert((*path).to_owned(), locked);
         }
     }
-    lock.write(&folder.root().join(OUT))?;
+    if !sources.python.is_empty() {
+        tell(&format!("building {}: one component of all Python", sources.python.join(", ")));
+        let locked = python::build(folder, &out, &sources.python, sources.message_format, tools, &mut tell)?;
+        lock.components.extend(sources.python.iter().map(|entry| ((*entry).to_owned(), locked.clone())));
+    }
+    lock.write(&out)?;
     Ok(lock)
+}
+
+/// The bytes of the component that a flow's Python was built into, of at most `max`. The second value is a warning if its
+/// sources have changed since.
+///
+/// # Errors
+/// If it was not built with this entry, is too large, or is not what was locked.
+pub fn python_component(folder: &Folder, entry: &str, max: usize) -> Result<(Vec<u8>, Option<String>), BuildError> {
+    let source = lock::digest_of_python(folder.root());
+    locked(folder, entry, max, |locked| source.is_ok_and(|source| source.as_str() != locked.source))
 }
 
 /// The bytes of a component that a flow names, of at most `max`. Source must have been built; the second value is a warning if
@@ -84,12 +120,33 @@ pub fn component(folder: &Folder, path: &str, max: usize) -> Result<(Vec<u8>, Op
         })?;
         return Ok((bytes, None));
     }
+    locked(folder, path, max, |locked| {
+        lock::digest_of_source(&resolved).is_ok_and(|source| source.as_str() != locked.source)
+    })
+}
+
+/// Whether something was built of this name.
+///
+/// # Errors
+/// If it was not, or nobody can tell.
+pub fn is_built(folder: &Folder, name: &str) -> Result<(), BuildError> {
+    let lock = Lock::read(&folder.root().join(OUT))?;
+    lock.components.get(name).map(drop).ok_or_else(|| BuildError::NotBuilt(name.to_owned()))
+}
+
+/// What was built of this name, and a warning if it has changed since.
+fn locked(
+    folder: &Folder,
+    name: &str,
+    max: usize,
+    changed: impl FnOnce(&Locked) -> bool,
+) -> Result<(Vec<u8>, Option<String>), BuildError> {
     let out = folder.root().join(OUT);
     let lock = Lock::read(&out)?;
-    let locked = lock.components.get(path).ok_or_else(|| BuildError::NotBuilt(path.to_owned()))?;
-    let bytes = lock::read_component(&out, path, locked, max)?;
-    let changed = lock::digest_of_source(&resolved).is_ok_and(|source| source.as_str() != locked.source);
-    Ok((bytes, changed.then(|| format!("{path}: changed since it was built; `weir build` builds it anew"))))
+    let locked = lock.components.get(name).ok_or_else(|| BuildError::NotBuilt(name.to_owned()))?;
+    let bytes = lock::read_component(&out, name, locked, max)?;
+    let warning = || format!("{name}: changed since it was built; `weir build` builds it anew");
+    Ok((bytes, changed(locked).then(warning)))
 }
 
 fn source_of(folder: &Folder, path: &str) -> Result<Source, BuildError> {

@@ -73,6 +73,12 @@ pub struct ConfigArgs {
 pub struct BuildArgs {
     /// The flow folder, or its flow file
     pub flow: PathBuf,
+    /// The Python that builds nodes in Python
+    #[arg(long, value_name = "PROGRAM", env = "WEIR_PYTHON", default_value = "python3")]
+    pub python: PathBuf,
+    /// Install packages from this folder of wheels, and ask no package index
+    #[arg(long, value_name = "DIR", env = "WEIR_PYTHON_WHEELS")]
+    pub wheels: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]

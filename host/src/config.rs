@@ -263,7 +263,16 @@ fn user_agent(text: &str) -> Result<String, String> {
 }
 
 fn user_cache(layers: &Layers<'_>) -> Option<PathBuf> {
-    let cache = (layers.environment)("XDG_CACHE_HOME").map(PathBuf::from);
-    let cache = cache.or_else(|| Some(PathBuf::from((layers.environment)("HOME")?).join(".cache")));
+    cache_of_user(&layers.environment)
+}
+
+fn cache_of_user(environment: &dyn Fn(&str) -> Option<String>) -> Option<PathBuf> {
+    let cache = environment("XDG_CACHE_HOME").map(PathBuf::from);
+    let cache = cache.or_else(|| Some(PathBuf::from(environment("HOME")?).join(".cache")));
     cache.map(|cache| cache.join("weir"))
+}
+
+/// Where what took long to make is kept, for verbs that read no other setting.
+pub fn cache_dir() -> Option<PathBuf> {
+    variable(CACHE_DIR.variable).map(PathBuf::from).or_else(|| cache_of_user(&variable))
 }

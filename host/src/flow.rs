@@ -31,7 +31,7 @@ use indexmap::IndexMap;
 use crate::id::FlowId;
 
 pub use self::draft::{Draft, Place};
-pub use self::node::{Activate, Answer, Api, Binding, Llm, LlmTool, Node, NodeKind, Package, Template};
+pub use self::node::{Activate, Answer, Api, Binding, Llm, LlmTool, Node, NodeKind, Package, Python, Template};
 use init::Init;
 use problem::{Problems, Warning};
 use types::Type;
@@ -152,6 +152,16 @@ pub enum MessageFormat {
     #[default]
     Basic,
     OpenaiVision,
+}
+
+impl MessageFormat {
+    /// As flow files write it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Basic => "basic",
+            Self::OpenaiVision => "openai-vision",
+        }
+    }
 }
 
 /// How much of its content a flow lets be told in traces. Ours: prompt flow knows no such key.

@@ -9,6 +9,7 @@ packages between builds; `--wheels` is a folder of wheels that are taken instead
 from __future__ import annotations
 
 import argparse
+import fcntl
 import json
 import os
 import shutil
@@ -38,7 +39,10 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--wheels", type=Path)
     given = parser.parse_args(arguments)
     given.work.mkdir(parents=True, exist_ok=True)
-    tool = environment(given.work / "venv", given.wheels)
+    # Of two builds at the same time, one makes the environment.
+    with open(given.work / "lock", "w", encoding="utf-8") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        tool = environment(given.work / "venv", given.wheels)
     site = given.output.with_suffix(".site")
     if not packages(given.folder, site, tool, given.wheels):
         return 1

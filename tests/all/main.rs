@@ -43,6 +43,7 @@ mod overload;
 mod page;
 mod prometheus;
 mod prompties;
+mod python;
 mod redaction;
 mod run;
 mod sampling;

@@ -21,9 +21,9 @@ pub struct Running {
 pub async fn run(arguments: &[&str]) -> Exit {
     let mut command = weir();
     command.args(arguments);
-    // What a Rust toolchain is found by.
-    let toolchain = ["HOME", "CARGO_HOME", "RUSTUP_HOME"];
-    command.envs(toolchain.into_iter().filter_map(|name| Some((name, std::env::var_os(name)?))));
+    // What a Rust toolchain and a package index are found by.
+    let builds = |name: &str| ["HOME", "CARGO_HOME", "RUSTUP_HOME"].contains(&name) || name.starts_with("PIP_");
+    command.envs(std::env::vars_os().filter(|(name, _)| name.to_str().is_some_and(builds)));
     let output = tokio::task::spawn_blocking(move || command.output()).await.expect("nothing panics there");
     let output = output.expect("the program under test can be started");
     let text = |bytes| String::from_utf8(bytes).expect("weir writes text");

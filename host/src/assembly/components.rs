@@ -47,15 +47,38 @@ pub(super) fn load(folder: &Folder, draft: &mut Draft, workshop: &Workshop) -> i
             }
             None => None,
         };
-        if let (Some(component), NodeKind::Component { .. }) = (&component, &draft.flow().node(index).kind) {
+        let entry = match &draft.flow().node(index).kind {
+            NodeKind::Component { .. } => Some(None),
+            NodeKind::Python(python) => Some(Some(python.entry.clone())),
+            NodeKind::Prompt { .. } | NodeKind::Llm(_) | NodeKind::Package(_) => None,
+        };
+        if let (Some(component), Some(entry)) = (&component, entry) {
             match runtime.block_on(component.describe()) {
-                Ok(text) => draft.described(index, &Description::parse(&text)),
+                Ok(text) => {
+                    let one = || Description::parse(&text);
+                    let description = entry.map_or_else(one, |entry| Description::parse_entry(&text, &entry));
+                    draft.described(index, &description);
+                }
                 Err(error) => draft.warning(Place::Source(index), "NotDescribed", error.to_string()),
             }
         }
         loaded.push(Loaded { index, component });
     }
     Ok(loaded)
+}
+
+/// Where the bytes of a component are.
+enum Found {
+    /// In this binary.
+    Inside(&'static [u8]),
+    /// At this path of the flow folder.
+    Folder(String),
+    /// Built of the flow's Python, with this entry among others.
+    Python(String),
+}
+
+fn owned((bytes, warning): (Vec<u8>, Option<String>)) -> (Cow<'static, [u8]>, Option<String>) {
+    (Cow::Owned(bytes), warning)
 }
 
 /// Which of the sources the node is made of, of which each is there once; none if it cannot be had, which is then found.
@@ -66,30 +89,41 @@ fn source(
     index: NodeIndex,
     sources: &mut Vec<Source>,
 ) -> Option<usize> {
-    let (name, built_in) = match &draft.flow().node(index).kind {
-        NodeKind::Prompt { .. } => ("the built-in plugin `prompt`".to_owned(), Some(plugins::PROMPT)),
-        NodeKind::Llm(_) => ("the built-in plugin `llm`".to_owned(), Some(plugins::LLM)),
-        NodeKind::Package(package) => (package.tool.to_owned(), Some(plugin_bytes(package.plugin))),
-        NodeKind::Component { path } => (path.clone(), None),
+    let (name, found) = match &draft.flow().node(index).kind {
+        NodeKind::Prompt { .. } => ("the built-in plugin `prompt`", Found::Inside(plugins::PROMPT)),
+        NodeKind::Llm(_) => ("the built-in plugin `llm`", Found::Inside(plugins::LLM)),
+        NodeKind::Package(package) => (package.tool, Found::Inside(plugin_bytes(package.plugin))),
+        NodeKind::Component { path } => (path.as_str(), Found::Folder(path.clone())),
+        NodeKind::Python(python) => ("the flow's Python", Found::Python(python.entry.clone())),
     };
+    let name = name.to_owned();
+    if let Found::Python(entry) = &found
+        && let Err(error) = builder::is_built(folder, entry)
+    {
+        let message = format!("node {:?}: {error}", draft.flow().node(index).id.as_str());
+        draft.problem(Place::Source(index), "ComponentNotFound", message);
+        return None;
+    }
     if let Some(known) = sources.iter().position(|(known, _)| *known == name) {
         return Some(known);
     }
-    let bytes = match built_in {
-        Some(bytes) => Cow::Borrowed(bytes),
-        None => match builder::component(folder, &name, workshop.max_size()) {
-            Ok((bytes, warning)) => {
-                if let Some(warning) = warning {
-                    draft.warning(Place::Source(index), "ChangedSinceBuilt", warning);
-                }
-                Cow::Owned(bytes)
+    let built = match found {
+        Found::Inside(bytes) => Ok((Cow::Borrowed(bytes), None)),
+        Found::Folder(path) => builder::component(folder, &path, workshop.max_size()).map(owned),
+        Found::Python(entry) => builder::python_component(folder, &entry, workshop.max_size()).map(owned),
+    };
+    let bytes = match built {
+        Ok((bytes, warning)) => {
+            if let Some(warning) = warning {
+                draft.warning(Place::Source(index), "ChangedSinceBuilt", warning);
             }
-            Err(error) => {
-                let message = format!("node {:?}: {error}", draft.flow().node(index).id.as_str());
-                draft.problem(Place::Source(index), "ComponentNotFound", message);
-                return None;
-            }
-        },
+            bytes
+        }
+        Err(error) => {
+            let message = format!("node {:?}: {error}", draft.flow().node(index).id.as_str());
+            draft.problem(Place::Source(index), "ComponentNotFound", message);
+            return None;
+        }
     };
     sources.push((name, bytes));
     Some(sources.len() - 1)

@@ -99,7 +99,7 @@ fn asks_a_model(kind: &NodeKind) -> bool {
     match kind {
         NodeKind::Llm(_) => true,
         NodeKind::Package(package) => package.plugin == Plugin::Embedding,
-        NodeKind::Prompt { .. } | NodeKind::Component { .. } => false,
+        NodeKind::Prompt { .. } | NodeKind::Component { .. } | NodeKind::Python(_) => false,
     }
 }
 
@@ -131,9 +131,8 @@ fn named(
     let mut named = Vec::new();
     // Also of nodes that something else is wrong with, so that all is told at once.
     for (index, node) in flow.nodes() {
-        if let Some(name) = node.kind.connection().filter(|name| !name.is_empty()) {
-            named.push((name.to_owned(), Named::Connection(index)));
-        }
+        let names = node.kind.connections().filter(|name| !name.is_empty());
+        named.extend(names.map(|name| (name.to_owned(), Named::Connection(index))));
         let granted = Capabilities::connections(&node.asks());
         named.extend(granted.into_iter().map(|(capability, name)| (name, Named::Grant(index, capability))));
     }

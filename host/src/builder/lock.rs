@@ -12,6 +12,11 @@ const FILE: &str = "lock.json";
 const COMPONENTS: &str = "components";
 /// Folders that are no source.
 const NOT_SOURCE: [&str; 3] = ["target", ".git", ".weir"];
+/// Folders of a flow that are no part of its Python: what tools leave there.
+const NOT_PYTHON: [&str; 10] =
+    ["target", ".git", ".weir", "__pycache__", ".promptflow", ".venv", "venv", "node_modules", ".runs", ".vscode"];
+/// They say which Python there is, and are no part of it.
+const FLOW_FILES: [&str; 2] = ["flow.dag.yaml", "flow.flex.yaml"];
 
 /// What was built of a flow's source.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -102,7 +107,22 @@ pub fn read_component(out: &Path, component: &str, locked: &Locked, max: usize) 
 /// If a file cannot be read.
 pub fn digest_of_source(dir: &Path) -> io::Result<Digest> {
     let mut files = Vec::new();
-    collect(dir, &mut files)?;
+    collect(dir, &NOT_SOURCE, &mut files)?;
+    digest_of(dir, files)
+}
+
+/// The digest of a flow folder, as far as its Python is made of it: all files but the flow file.
+///
+/// # Errors
+/// If a file cannot be read.
+pub fn digest_of_python(dir: &Path) -> io::Result<Digest> {
+    let mut files = Vec::new();
+    collect(dir, &NOT_PYTHON, &mut files)?;
+    files.retain(|file| !FLOW_FILES.iter().any(|flow| *file == dir.join(flow)));
+    digest_of(dir, files)
+}
+
+fn digest_of(dir: &Path, mut files: Vec<PathBuf>) -> io::Result<Digest> {
     files.sort();
     let mut all = Vec::new();
     for file in files {
@@ -113,12 +133,12 @@ pub fn digest_of_source(dir: &Path) -> io::Result<Digest> {
     Ok(Digest::of(&all))
 }
 
-fn collect(dir: &Path, files: &mut Vec<PathBuf>) -> io::Result<()> {
+fn collect(dir: &Path, but: &[&str], files: &mut Vec<PathBuf>) -> io::Result<()> {
     for entry in fs::read_dir(dir)? {
         let entry = entry?;
         let kind = entry.file_type()?;
-        if kind.is_dir() && !NOT_SOURCE.iter().any(|name| entry.file_name() == *name) {
-            collect(&entry.path(), files)?;
+        if kind.is_dir() && !but.iter().any(|name| entry.file_name() == *name) {
+            collect(&entry.path(), but, files)?;
         } else if kind.is_file() {
             files.push(entry.path());
         }

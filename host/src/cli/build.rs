@@ -1,9 +1,10 @@
 //! `weir build`: compile the nodes that a flow has as source, and lock them.
 
+use std::collections::HashSet;
 use std::time::Instant;
 
 use crate::assembly;
-use crate::builder::{self, BuildError, includes};
+use crate::builder::{self, BuildError, includes, python};
 use crate::cli::{BuildArgs, Done, Error, say, warn, wrong};
 use crate::config;
 use crate::folder::Folder;
@@ -17,20 +18,26 @@ pub fn run(args: &BuildArgs) -> Done {
     let draft = assembly::read(&folder, &config::variable).map_err(Error::wrong)?;
     let (flow, warnings) = draft.finish().map_err(|problems| wrong(problems.into()))?;
     warnings.iter().for_each(warn);
-    let paths = assembly::component_paths(&flow);
+    let tools = python::Tools {
+        python: args.python.clone(),
+        environment: config::cache_dir().unwrap_or_else(|| folder.root().join(".weir")).join("python"),
+        wheels: args.wheels.clone(),
+    };
     let began = Instant::now();
-    let lock = builder::build(&folder, &paths, |path| say(format_args!("building {path}"))).map_err(explain)?;
+    let lock = builder::build(&folder, &assembly::sources(&flow), &tools, |line| say(line)).map_err(explain)?;
     for (path, locked) in &lock.components {
         say(format_args!("built    {path}  {}", &locked.digest[..12]));
     }
-    let count = lock.components.len();
+    let count = lock.components.values().map(|locked| &locked.digest).collect::<HashSet<_>>().len();
     say(format_args!("{count} components in {:.1} s", began.elapsed().as_secs_f32()));
     Ok(())
 }
 
 fn explain(error: BuildError) -> Error {
     match error {
-        BuildError::Folder(_) | BuildError::UnknownSource(_) | BuildError::NoComponent(_) => Error::wrong(error),
+        BuildError::Folder(_) | BuildError::UnknownSource(_) | BuildError::NoComponent(_) | BuildError::Python(_) => {
+            Error::wrong(error)
+        }
         error => Error::Failed(error.into()),
     }
 }

@@ -33,6 +33,10 @@ pub struct Port {
     /// Names of JSON Schema; empty: any, or more than a name can say.
     types: Vec<String>,
     pub required: bool,
+    /// Whether it is given the name of a connection.
+    pub is_connection: bool,
+    /// A text that is JSON is read as what it says, as prompt flow reads one for a parameter of no type or of `object`.
+    reads_json: bool,
 }
 
 /// What [`Description::parse`] reads.
@@ -57,7 +61,23 @@ impl Description {
     /// Reads what a component answered. What does not fit the contract is as good as not said: a description is there
     /// to help.
     pub fn parse(text: &str) -> Self {
-        let Ok(written) = serde_json::from_str::<Written>(text) else { return Self::default() };
+        serde_json::from_str::<Written>(text).map(Self::from).unwrap_or_default()
+    }
+
+    /// Of what a component answered that is several nodes, what it said of this one.
+    pub fn parse_entry(text: &str, entry: &str) -> Self {
+        #[derive(Deserialize)]
+        struct Entries {
+            entries: IndexMap<String, Value>,
+        }
+        let entries = serde_json::from_str::<Entries>(text).ok();
+        let entry = entries.and_then(|mut all| all.entries.swap_remove(entry));
+        entry.and_then(|entry| serde_json::from_value::<Written>(entry).ok()).map(Self::from).unwrap_or_default()
+    }
+}
+
+impl From<Written> for Description {
+    fn from(written: Written) -> Self {
         Self {
             inputs: written.inputs.and_then(Ports::of),
             init: written.init.and_then(Ports::of),
@@ -72,7 +92,9 @@ impl Ports {
         let open = !matches!(additional, None | Some(Value::Bool(false)));
         let port = |(name, schema): (String, Value)| {
             let required = required.contains(&name);
-            (name, Port { types: types(&schema), required })
+            let is_connection = schema.get("x-weir-connection").is_some();
+            let reads_json = schema["x-promptflow-type"] == "object";
+            (name, Port { types: types(&schema), required, is_connection, reads_json })
         };
         let ports = properties.map(|properties| properties.into_iter().map(port).collect());
         // A schema without properties that forbids nothing says nothing.
@@ -120,6 +142,9 @@ impl Port {
     /// A literal of a flow file as what is taken. Editors of flow files write many a number, flag and list as text, and
     /// prompt flow reads such text as the type of the parameter. None: it is nothing of the kind.
     pub(super) fn read(&self, literal: &Json) -> Option<Json> {
+        if self.reads_json && matches!(literal.view(), View::Text(_)) {
+            return Type::Object.coerce("", literal).ok();
+        }
         if self.takes(literal) {
             return Some(literal.clone());
         }

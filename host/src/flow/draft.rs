@@ -87,7 +87,7 @@ impl Draft {
         match &mut self.flow.nodes[index.0].kind {
             NodeKind::Llm(llm) => llm.service = Some(service),
             NodeKind::Package(package) => package.service = Some(service),
-            NodeKind::Prompt { .. } | NodeKind::Component { .. } => {}
+            NodeKind::Prompt { .. } | NodeKind::Component { .. } | NodeKind::Python(_) => {}
         }
     }
 
@@ -223,7 +223,14 @@ impl Draft {
                 Some(port) => {
                     let Some(Binding::Literal(literal)) = node.inputs.get_mut(&name.value) else { continue };
                     match port.read(literal) {
-                        Some(fitting) => *literal = fitting,
+                        Some(fitting) => {
+                            if port.is_connection
+                                && let (NodeKind::Python(python), Some(name)) = (&mut node.kind, fitting.as_text())
+                            {
+                                python.connections.push(name);
+                            }
+                            *literal = fitting;
+                        }
                         None => wrong.push((
                             value.span.clone(),
                             format!("{owner}: input {:?} is {literal}, but its component takes {port}", name.value),

@@ -124,7 +124,7 @@ impl NodeKind {
             Self::Prompt { .. } => &["template", ESCAPE, FORMAT],
             Self::Llm(_) => &["prompt", "connection", "api", ESCAPE, FORMAT, QUOTED, SERVICE, TOOL, ANSWER],
             Self::Package(_) => &[SERVICE],
-            Self::Component { .. } => &[],
+            Self::Component { .. } | Self::Python(_) => &[],
         }
     }
 
@@ -133,7 +133,7 @@ impl NodeKind {
             Self::Prompt { template } => vec![("template", Json::string(&template.text))],
             Self::Llm(llm) => llm.own_inputs(),
             Self::Package(Package { service, .. }) => of_service(*service).into_iter().collect(),
-            Self::Component { .. } => Vec::new(),
+            Self::Component { .. } | Self::Python(_) => Vec::new(),
         }
     }
 }

@@ -42,8 +42,19 @@ pub enum NodeKind {
     Llm(Llm),
     /// Runs a component: a `.wasm` file, or the source that one was built from, relative to the flow folder.
     Component { path: String },
+    /// Runs what is written in Python: see [`Python`].
+    Python(Python),
     /// Runs one of prompt flow's package tools that asks no chat model.
     Package(Package),
+}
+
+/// A node in Python. All Python of a flow is built into one component, which is told by the entry what of it to run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Python {
+    /// A file that has a tool, relative to the flow folder, such as `classify.py`; of a flex flow `module:name`.
+    pub entry: String,
+    /// The connections that the flow file gives it by name, once it is known which inputs are connections.
+    pub connections: Vec<String>,
 }
 
 /// A node that is a package tool.
@@ -145,7 +156,7 @@ impl Node {
             NodeKind::Prompt { .. } | NodeKind::Package(_) | NodeKind::Llm(Llm { api: Api::Completion, .. }) => false,
             NodeKind::Llm(Llm { answer: Some(answer), .. }) => answer.may_stream(),
             NodeKind::Llm(Llm { answer: None, .. }) => true,
-            NodeKind::Component { .. } => !self.described_whole,
+            NodeKind::Component { .. } | NodeKind::Python(_) => !self.described_whole,
         }
     }
 
@@ -176,7 +187,7 @@ impl NodeKind {
             Self::Llm(llm) if llm.tool == LlmTool::Node => "llm",
             Self::Llm(_) => "custom_llm",
             Self::Component { .. } => "wasm",
-            Self::Package(_) => "python",
+            Self::Python(_) | Self::Package(_) => "python",
         }
     }
 
@@ -184,15 +195,21 @@ impl NodeKind {
     pub fn connection(&self) -> Option<&str> {
         match self {
             Self::Llm(Llm { connection, .. }) | Self::Package(Package { connection, .. }) => Some(connection),
-            Self::Prompt { .. } | Self::Component { .. } => None,
+            Self::Prompt { .. } | Self::Component { .. } | Self::Python(_) => None,
         }
+    }
+
+    /// All connections that the node names: naming them there grants them.
+    pub fn connections(&self) -> impl Iterator<Item = &str> {
+        let given = if let Self::Python(python) = self { python.connections.as_slice() } else { &[] };
+        self.connection().into_iter().chain(given.iter().map(String::as_str))
     }
 
     /// The template that the node renders.
     pub fn template(&self) -> Option<&Template> {
         match self {
             Self::Prompt { template } | Self::Llm(Llm { template, .. }) => Some(template),
-            Self::Component { .. } | Self::Package(_) => None,
+            Self::Component { .. } | Self::Python(_) | Self::Package(_) => None,
         }
     }
 }

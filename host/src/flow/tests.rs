@@ -44,6 +44,7 @@ fn folder() -> Folder {
         ("hello.jinja2", "Hello {{name}}"),
         ("hot.jinja2", "It is {{ temperature }} degrees"),
         ("echo.wasm", ""),
+        ("ask.py", ""),
         ("basic.prompty", prompty::BASIC),
         ("sample.json", r#"{"question": "from a file"}"#),
     ])
@@ -334,10 +335,8 @@ nodes:
         manifest,
         &[
             "warning 3:36: output \"score\" references the aggregation node \"sum\", which serving does not run; it is left out",
-            "warning 7:21: node \"sum\": python nodes of source type code are not served by this version; compile the node to a \
-             component, with componentize-py or in another language, and make it `type: wasm`",
-            "warning 8:21: node \"old\": python nodes of source type code are not served by this version; compile the node to a \
-             component, with componentize-py or in another language, and make it `type: wasm`",
+            "warning 7:44: load tool failed for node \"sum\": file \"sum.py\" cannot be found",
+            "warning 8:44: load tool failed for node \"old\": file \"sum.py\" cannot be found",
         ],
     );
 }

@@ -26,6 +26,7 @@ use crate::boundary::{GuestCalls, Lend, NodeRun};
 use crate::capability::config::Settings;
 use crate::capability::files::{self, Files};
 use crate::id::NodeId;
+use crate::sandbox::ENTRY;
 use crate::sandbox::clocks;
 use crate::sandbox::component::Component;
 use crate::sandbox::limiter::Limiter;
@@ -53,13 +54,21 @@ struct Stdio([Lines; 2]);
 ///
 /// # Errors
 /// If a folder that the node is granted cannot be opened.
-pub(super) fn new(component: &Component, mut run: NodeRun, limits: &Limits) -> Result<Store<State>, NodeError> {
+pub(super) fn new(
+    component: &Component,
+    entry: Option<&str>,
+    mut run: NodeRun,
+    limits: &Limits,
+) -> Result<Store<State>, NodeError> {
     let lines = |stream| Lines::new(run.notes.clone(), run.calls.clone(), stream);
     let (stdout, stderr) = (lines(Stream::Stdout), lines(Stream::Stderr));
     let mut wasi = wasi(component.clock);
     wasi.stdout(stdout.clone()).stderr(stderr.clone());
     if let Some(settings) = run.held::<Settings>() {
         settings.variables().for_each(|(name, value)| _ = wasi.env(name, value));
+    }
+    if let Some(entry) = entry {
+        wasi.env(ENTRY, entry);
     }
     let mut written = Vec::new();
     if let Some(files) = run.held::<Files>() {

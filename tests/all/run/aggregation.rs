@@ -82,12 +82,12 @@ async fn an_aggregation_node_that_fails_is_named_and_the_lines_stay_done() {
 #[tokio::test]
 async fn aggregation_nodes_that_cannot_run_keep_data_from_being_run_and_nothing_else() {
     let sheet = Sheet::new("{\"q\": 1}\n");
-    let python =
-        "- {name: mean, type: python, source: {path: mean.py}, aggregation: true, inputs: {x: '${line.output}'}}\n";
-    let flow = format!("{FLOW}{python}");
+    let mean =
+        "- {name: mean, type: csharp, source: {path: mean.cs}, aggregation: true, inputs: {x: '${line.output}'}}\n";
+    let flow = format!("{FLOW}{mean}");
     let exit = run(&sheet, &flow).exit().await;
     let wanted = [
-        "node \"mean\": python nodes of source type code are not served by this version",
+        "node \"mean\": csharp nodes are not served by this version",
         "error: the aggregation nodes of the flow cannot be run, for the reasons above\n",
     ];
     check(&exit, 2, &wanted);

@@ -45,8 +45,11 @@ fn entry_node(flex: &Flex, inputs: Vec<(At<String>, At<Json>)>) -> manifest::Nod
     }
 }
 
-/// What a node is called that is a file: its name without folders and ending.
+/// What a node is called that is a file: its name without folders and ending. Of Python the function or class.
 fn entry_name(path: &str) -> &str {
+    if let Some((_, name)) = path.split_once(':') {
+        return name;
+    }
     let name = path.trim_end_matches('/').rsplit('/').next().unwrap_or(path);
     name.split_once('.').map_or(name, |(stem, _)| stem)
 }

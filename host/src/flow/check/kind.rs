@@ -8,7 +8,7 @@ use super::super::manifest::{self, Source};
 use super::super::problem::{Span, listed, nearest};
 use super::super::tools::{PACKAGE, PackageTool, Runs};
 use super::super::value::Json;
-use super::super::{Api, Binding, FileError, Llm, LlmTool, NodeKind, Package, Template};
+use super::super::{Api, Binding, FileError, Llm, LlmTool, NodeKind, Package, Python, Template};
 use super::{Checker, is_prompty};
 
 /// Largest template, in bytes: as large as a flow file.
@@ -17,12 +17,8 @@ const MAX_TEMPLATE: usize = 1024 * 1024;
 /// Types this version serves.
 const SERVED: [&str; 5] = ["llm", "prompt", "python", "custom_llm", "wasm"];
 
-/// Types of prompt flow that are served only with a package tool for a source, and what else to do.
-const NOT_SERVED: [(&str, &str); 3] = [
-    (
-        "python",
-        "compile the node to a component, with componentize-py or in another language, and make it `type: wasm`",
-    ),
+/// Types of prompt flow that are not served, or only with a package tool for a source, and what else to do.
+const NOT_SERVED: [(&str, &str); 2] = [
     ("custom_llm", "use `type: llm` with a connection, or a component (`type: wasm`) that asks the model"),
     ("csharp", "compile the node to a component and make it `type: wasm`"),
 ];
@@ -58,7 +54,8 @@ impl Checker<'_> {
                 answer: None,
             })
             .into(),
-            Some("wasm") => NodeKind::Component { path: self.component(node) }.into(),
+            Some("python") => self.python(node).into(),
+            Some("wasm") => self.component(node).into(),
             other => {
                 self.not_served(node, other);
                 return nothing();
@@ -169,15 +166,29 @@ impl Checker<'_> {
         })
     }
 
-    fn component(&mut self, node: &manifest::Node) -> String {
+    /// A component; or the entry of a flex flow, which may be Python.
+    fn component(&mut self, node: &manifest::Node) -> NodeKind {
         let written = node.source.as_ref().and_then(|source| source.path.as_ref());
-        if let Some(path) = written.filter(|path| is_python_entry(&path.value)) {
-            let message = format!("entry {:?} is Python, which is not served by this version", path.value);
-            let problem = self.findings.problem("InvalidFlexFlowEntry", &path.span, message);
-            problem.help("name a component: a .wasm file, or the folder of a Rust crate that `weir build` compiles");
-            return String::new();
+        let Some((path, module)) = written.and_then(|path| Some((path, python_module(&path.value)?))) else {
+            return NodeKind::Component { path: self.source_path(node).unwrap_or_default() };
+        };
+        let files = [format!("{module}.py"), format!("{module}/__init__.py")];
+        if !files.iter().any(|file| self.surroundings.exists(file)) {
+            let message = format!("entry {:?}: there is no module of that name; expected {:?}", path.value, files[0]);
+            self.findings.problem("InvalidFlexFlowEntry", &path.span, message);
         }
-        self.source_path(node).unwrap_or_default()
+        NodeKind::Python(Python { entry: path.value.clone(), connections: Vec::new() })
+    }
+
+    /// A file in Python that has a tool.
+    fn python(&mut self, node: &manifest::Node) -> NodeKind {
+        let entry = self.source_path(node).unwrap_or_default();
+        if !entry.is_empty() && !entry.ends_with(".py") {
+            let message =
+                format!("node {:?}: source {entry:?} is no Python file; its name ends with .py", node.name.value);
+            self.findings.problem("InvalidSource", &source_span(node), message);
+        }
+        NodeKind::Python(Python { entry, connections: Vec::new() })
     }
 
     /// The file or folder that the node is made of. None: broken, and found.
@@ -274,10 +285,11 @@ fn is_package(node: &manifest::Node) -> bool {
     kind.is_some_and(|kind| matches!(kind.value.as_str(), "package" | "package_with_prompt"))
 }
 
-/// `module:function`, as prompt flow writes an entry.
-fn is_python_entry(path: &str) -> bool {
+/// The module of `package.module:function`, as prompt flow writes an entry, without its ending.
+fn python_module(entry: &str) -> Option<String> {
     let is_word = |word: &str| !word.is_empty() && word.chars().all(|c| c.is_alphanumeric() || c == '_' || c == '.');
-    path.split_once(':').is_some_and(|(module, name)| is_word(module) && is_word(name))
+    let (module, name) = entry.split_once(':')?;
+    (is_word(module) && is_word(name)).then(|| module.replace('.', "/"))
 }
 
 fn literal_text(binding: &Binding) -> Option<String> {

@@ -26,7 +26,7 @@ impl Checker<'_> {
                 self.variables(node, kind, template, parameters, inputs);
             }
             NodeKind::Package(package) => self.arguments(node, package.tool, parameters, inputs),
-            NodeKind::Component { .. } => {}
+            NodeKind::Component { .. } | NodeKind::Python(_) => {}
         }
     }
 
@@ -198,6 +198,7 @@ fn parameters_of(kind: &NodeKind) -> &'static [Parameter] {
     match kind {
         NodeKind::Prompt { .. }
         | NodeKind::Component { .. }
+        | NodeKind::Python(_)
         // The inputs of a prompty that is the flow may have any names.
         | NodeKind::Llm(Llm { answer: Some(Answer { overridden: false, .. }), .. }) => &[],
         NodeKind::Llm(Llm { tool: LlmTool::Vision, .. }) => VISION,

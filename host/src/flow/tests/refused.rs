@@ -35,8 +35,7 @@ nodes:
              per batch, after all others, and never in serving",
             "4:65: non-aggregation node \"n\" cannot be referenced in the activate config of the aggregation node \"sum\"",
             "4:100: node \"sum\" references a non-existent node \"gone\" in your flow; nodes are: n, sum",
-            "warning 4:21: node \"sum\": python nodes of source type code are not served by this version; compile the node to a \
-             component, with componentize-py or in another language, and make it `type: wasm`",
+            "warning 4:10: node \"sum\" has no source; add `source: {type: code, path: FILE}`",
         ],
     );
 }
@@ -120,8 +119,7 @@ nodes:
 - {type: prompt}
 ",
         &[
-            "3:19: node \"a\": python nodes of source type code are not served by this version; compile the node to a component, with \
-             componentize-py or in another language, and make it `type: wasm`",
+            "3:42: load tool failed for node \"a\": file \"a.py\" cannot be found",
             "4:19: node \"b\": custom_llm nodes of source type code are not served by this version; use `type: llm` with a connection, or a \
              component (`type: wasm`) that asks the model",
             "5:19: node \"c\": unknown type \"lmm\"; types are: llm, prompt, python, custom_llm, wasm; did you mean `llm`?",
@@ -271,13 +269,7 @@ nodes:
 
 #[test]
 fn what_this_version_does_not_serve_is_said_so() {
-    check(
-        "entry: flow:run\n",
-        &[
-            "1:8: entry \"flow:run\" is Python, which is not served by this version; name a component: a .wasm file, or the \
-             folder of a Rust crate that `weir build` compiles",
-        ],
-    );
+    check("entry: flow:run\n", &["1:8: entry \"flow:run\": there is no module of that name; expected \"flow.py\""]);
     check(
         "language: csharp\n",
         &[

@@ -1,6 +1,7 @@
 //! Nodes that are package tools, literals of the wrong type, and templates against their inputs.
 
 use super::*;
+use crate::flow::describe::Description;
 
 #[test]
 fn package_tools_that_ask_a_model_are_llm_nodes() {
@@ -51,6 +52,37 @@ nodes:
     assert!(flow.node(NodeIndex(0)).inputs.contains_key("connection"));
 }
 
+const PYTHON: &str = "
+nodes:
+- {name: a, type: python, source: {type: code, path: ask.py}, inputs: {connection: my_ai, k: '3', style: '[1]', text: x}}
+- {name: b, type: python, source: {type: code, path: hello.jinja2}}
+";
+
+const ASK: &str = r#"{"entries": {"ask.py": {"name": "ask", "streams": false, "inputs": {"type": "object", "properties": {
+    "connection": {"type": "string", "x-promptflow-type": "AzureOpenAIConnection", "x-weir-connection": ["AzureOpenAIConnection"]},
+    "k": {"type": "integer", "x-promptflow-type": "int"}, "style": {"x-promptflow-type": "object"},
+    "text": {"type": ["object", "null"], "x-promptflow-type": "object"}}, "required": ["connection"]}}}}"#;
+
+#[test]
+fn a_python_file_is_a_node_whose_connections_are_those_that_it_is_given() {
+    let first = PYTHON.lines().take(3).collect::<Vec<_>>().join("\n");
+    let mut draft = Flow::draft("flow.dag.yaml", &first, "my-flow", &folder());
+    draft.described(NodeIndex(0), &Description::parse_entry(ASK, "ask.py"));
+    let (flow, _) = draft.finish().expect("a flow");
+    let node = flow.node(NodeIndex(0));
+    let python = Python { entry: "ask.py".to_owned(), connections: vec!["my_ai".to_owned()] };
+    assert_eq!(node.kind, NodeKind::Python(python));
+    assert_eq!(node.kind.connections().collect::<Vec<_>>(), ["my_ai"]);
+    // Of a parameter that takes anything, a text that is JSON is read, and any other stays.
+    let literal = |name: &str| match &node.inputs[name] {
+        Binding::Literal(value) => value.to_string(),
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(["k", "style", "text"].map(literal), ["3", "[1]", "\"x\""]);
+    assert!(!node.may_stream());
+    check(PYTHON, &["4:54: node \"b\": source \"hello.jinja2\" is no Python file; its name ends with .py"]);
+}
+
 #[test]
 fn what_a_tool_does_not_take_is_refused() {
     check(
@@ -80,8 +112,7 @@ nodes:
              medium_sensitivity, high_sensitivity",
             "10:59: node \"d\": tool \"promptflow.tools.azure_content_safety.analyze_text\" takes no input \"txt\"; did you mean \
              \"text\"?",
-            "11:19: node \"e\": python nodes of source type code are not served by this version; compile the node to a \
-             component, with componentize-py or in another language, and make it `type: wasm`",
+            "11:42: node \"e\": unknown source type \"egg\"; types are: code, package, package_with_prompt",
             "12:42: node \"f\": unknown source type \"egg\"; types are: code, package, package_with_prompt",
         ],
     );

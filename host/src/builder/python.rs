@@ -1,0 +1,173 @@
+//! The Python of a flow as one component: its files as they are, the packages of its requirements.txt, and the runtime of
+//! sdk/python, which this binary carries with it. The work is done by componentize-py, in an environment of its own.
+
+use std::fs;
+use std::io::{self, BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use serde::Deserialize;
+
+use crate::builder::BuildError;
+use crate::builder::lock::{self, Locked};
+use crate::folder::Folder;
+use crate::sandbox::component::Digest;
+
+/// The runtime and the contract, by their paths in this repository: see build.rs.
+const FILES: &[(&str, &[u8])] = include!(concat!(env!("OUT_DIR"), "/python_files.rs"));
+
+/// The program that makes a component of a folder.
+const PROGRAM: &str = "sdk/python/build.py";
+
+/// Where it is put, and what it makes: in the `.weir` folder.
+const WORK: &str = "python";
+const COMPONENT: &str = "flow.wasm";
+
+/// What to build with.
+#[derive(Clone, Debug)]
+pub struct Tools {
+    /// Which Python: a name on `PATH`, or a file.
+    pub python: PathBuf,
+    /// The folder where componentize-py is installed, once for all flows.
+    pub environment: PathBuf,
+    /// A folder of wheels to install from, in place of a package index.
+    pub wheels: Option<PathBuf>,
+}
+
+/// What the program tells, one object in a line.
+#[derive(Debug, Deserialize)]
+struct Told {
+    weir: String,
+    #[serde(flatten)]
+    failure: Failure,
+}
+
+/// A module that cannot be imported, or has no tool.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Failure {
+    entry: String,
+    /// Prompt flow's name of what is wrong.
+    code: String,
+    /// Python's name of it.
+    #[serde(rename = "type")]
+    kind: String,
+    message: String,
+    file: Option<String>,
+    line: Option<u64>,
+    hint: Option<String>,
+}
+
+/// Builds the component of these entries. `tell` is told how it goes on.
+///
+/// # Errors
+/// Everything that is wrong with the flow's Python, at once.
+pub(super) fn build(
+    folder: &Folder,
+    out: &Path,
+    entries: &[&str],
+    message_format: &str,
+    tools: &Tools,
+    tell: &mut dyn FnMut(&str),
+) -> Result<Locked, BuildError> {
+    let io = |source| BuildError::Io { path: "the flow's Python".to_owned(), source };
+    let source = lock::digest_of_python(folder.root()).map_err(io)?;
+    let work = out.join(WORK);
+    unpack(&work).map_err(io)?;
+    let made = work.join(COMPONENT);
+    let mut python = Command::new(&tools.python);
+    python.arg(work.join(PROGRAM)).arg(folder.root()).arg("--output").arg(&made);
+    python.arg("--work").arg(&tools.environment).args(["--message-format", message_format]);
+    if let Some(wheels) = &tools.wheels {
+        python.arg("--wheels").arg(wheels);
+    }
+    for entry in entries {
+        python.args(["--entry", entry]);
+    }
+    run(python, tools, tell)?;
+    let bytes = fs::read(&made).map_err(io)?;
+    let digest = Digest::of(&bytes);
+    lock::write_component(out, &digest, &bytes)?;
+    fs::remove_file(&made).map_err(io)?;
+    Ok(Locked { digest: digest.to_string(), source: source.to_string() })
+}
+
+fn run(mut python: Command, tools: &Tools, tell: &mut dyn FnMut(&str)) -> Result<(), BuildError> {
+    let io = |source| BuildError::Io { path: tools.python.display().to_string(), source };
+    let spawned = python.stdin(Stdio::null()).stdout(Stdio::piped()).spawn();
+    let mut running = spawned.map_err(|error| match error.kind() {
+        io::ErrorKind::NotFound => BuildError::NoPython { python: tools.python.display().to_string() },
+        _ => io(error),
+    })?;
+    let mut failures = Vec::new();
+    if let Some(stdout) = running.stdout.take() {
+        for line in BufReader::new(stdout).lines() {
+            let line = line.map_err(io)?;
+            match serde_json::from_str::<Told>(&line) {
+                Ok(told) if told.weir == "failed" => failures.push(told.failure.text()),
+                Ok(_) => {}
+                Err(_) => tell(&line),
+            }
+        }
+    }
+    let status = running.wait().map_err(io)?;
+    match (failures.is_empty(), status.success()) {
+        (true, true) => Ok(()),
+        (true, false) => Err(BuildError::Python("it did not build; the errors are above".to_owned())),
+        (false, _) => Err(BuildError::Python(failures.join("\n"))),
+    }
+}
+
+impl Failure {
+    /// `classify.py:3: ModuleNotFoundError: No module named 'numpy'; …`
+    fn text(&self) -> String {
+        let Self { entry, code, kind, message, file, line, hint } = self;
+        // The runtime's own, for what is wrong with no line of the file.
+        let kind = if kind == "EntryError" { code } else { kind };
+        let place = match (file, line) {
+            (Some(file), Some(line)) => format!("{file}:{line}"),
+            (Some(file), None) => file.clone(),
+            _ => entry.clone(),
+        };
+        let hint = hint.as_ref().map(|hint| format!("; {hint}")).unwrap_or_default();
+        format!("{place}: {kind}: {message}{hint}")
+    }
+}
+
+/// Puts the files in place, and takes away what an earlier version has left.
+fn unpack(work: &Path) -> io::Result<()> {
+    if work.exists() {
+        fs::remove_dir_all(work)?;
+    }
+    for (path, bytes) in FILES {
+        let path = work.join(path);
+        if let Some(folder) = path.parent() {
+            fs::create_dir_all(folder)?;
+        }
+        fs::write(path, bytes)?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_failure_tells_its_place_what_it_is_and_what_to_do() {
+        let text = |line: &str| serde_json::from_str::<Told>(line).expect("what the program tells").failure.text();
+        assert_eq!(
+            text(
+                r#"{"weir": "failed", "entry": "classify.py", "code": "PythonLoadError", "type": "ModuleNotFoundError",
+                    "message": "No module named 'numpy'", "file": "lib.py", "line": 3, "module": "numpy", "hint": "use lists"}"#
+            ),
+            "lib.py:3: ModuleNotFoundError: No module named 'numpy'; use lists"
+        );
+        assert_eq!(
+            text(
+                r#"{"weir": "failed", "entry": "a.py", "type": "EntryError", "code": "NoToolDefined", "message": "no tool", "file": null}"#
+            ),
+            "a.py: NoToolDefined: no tool"
+        );
+    }
+}

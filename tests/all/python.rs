@@ -1,0 +1,150 @@
+//! Flows in Python as prompt flow has them: built into a component, and served. What Python means by a program is held by
+//! sdk/python/tests, which run here as well.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use harness::{Collector, Frame, TestHost, run};
+use serde_json::json;
+
+fn repository(path: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(path)
+}
+
+/// Lays a flow folder.
+fn lay(files: &[(&str, &str)]) -> tempfile::TempDir {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    for (name, text) in files {
+        fs::write(folder.path().join(name), text).expect("the test's own folder");
+    }
+    folder
+}
+
+/// Builds a flow, and compiles it: on a busy machine that takes longer than a host may take to listen.
+async fn build(folder: &Path) {
+    let path = folder.to_str().expect("a path of text");
+    for verb in ["build", "check"] {
+        let exit = run(&[verb, path]).await;
+        assert!(exit.status.success(), "{}{}", exit.stdout, exit.stderr);
+    }
+}
+
+#[tokio::test]
+async fn a_flow_of_prompt_flow_is_built_and_served_as_it_is() {
+    let folder = repository("examples/python-triage");
+    build(&folder).await;
+    let collector = Collector::start();
+    let host = TestHost::folder(&folder).collector(&collector).start().await;
+    let reply = host.score(json!({"ticket": "My parcel has not arrived"})).await;
+    reply.assert_ok(json!({
+        "team": "delivery",
+        "urgent": false,
+        "reply": "offline model: you said \"My parcel has not arrived\", and this is our first turn",
+    }));
+    let trace = collector.only_trace().await;
+    assert_eq!(trace.children(trace.span("reply"))[0].name, "openai_chat");
+    assert!(trace.children(trace.span("classify")).is_empty());
+    host.stop().await;
+}
+
+const FLEX: &str = "
+entry: teller:Teller
+init: {greeting: {type: string}}
+inputs: {name: {type: string}, times: {type: int, default: 2}}
+";
+
+const TELLER: &str = "
+from promptflow.core import tool
+
+class Teller:
+    def __init__(self, greeting: str = 'Hello'):
+        self.greeting = greeting
+
+    async def __call__(self, name: str, times: int = 1):
+        if name == 'nobody':
+            raise ValueError('nobody is there')
+        for time in range(times):
+            yield f'{self.greeting} {name} {time} '
+";
+
+#[tokio::test]
+async fn an_entry_in_python_is_made_with_init_and_streams() {
+    let folder = lay(&[("flow.flex.yaml", FLEX), ("teller.py", TELLER)]);
+    build(folder.path()).await;
+    let host = TestHost::folder(folder.path()).arg("--init").arg("greeting=Hi").start().await;
+    host.score(json!({"name": "Ann"})).await.assert_ok(json!("Hi Ann 0 Hi Ann 1 "));
+    let frames = host.stream(json!({"name": "Ann", "times": 3})).await.rest().await;
+    let expected: Vec<_> = (0..3).map(|time| json!({"output": format!("Hi Ann {time} ")})).collect();
+    assert_eq!(frames.iter().map(Frame::json).collect::<Vec<_>>(), expected);
+    // As in prompt flow, where a stream that fails while it is joined is nobody's input.
+    let failed = host.score(json!({"name": "nobody"})).await;
+    assert_eq!(failed.status, 500);
+    assert!(failed.text().contains("nobody is there"), "{}", failed.text());
+    host.stop().await;
+}
+
+const BROKEN: &str = "
+inputs: {text: {type: string}}
+outputs: {c: {type: string, reference: '${c.output}'}}
+nodes:
+- {name: a, type: python, source: {type: code, path: a.py}, inputs: {text: '${inputs.text}'}}
+- {name: b, type: python, source: {type: code, path: b.py}, inputs: {text: '${inputs.text}'}}
+- {name: c, type: python, source: {type: code, path: c.py}, inputs: {text: '${inputs.text}'}}
+";
+
+#[tokio::test]
+async fn all_that_is_wrong_with_a_flows_python_is_told_at_once_and_by_its_place() {
+    let folder = lay(&[
+        ("flow.dag.yaml", BROKEN),
+        ("a.py", "from promptflow.core import tool\n\n@tool\ndef a(text) -> str\n    return text\n"),
+        (
+            "b.py",
+            "from promptflow.core import tool\nimport nowhere_to_be_found\n\n@tool\ndef b(text):\n    return text\n",
+        ),
+        ("c.py", "def c(text):\n    return text\n"),
+    ]);
+    let path = folder.path().to_str().expect("a path of text");
+    let unbuilt = run(&["check", path]).await;
+    assert_eq!(unbuilt.status.code(), Some(2));
+    assert_eq!(
+        unbuilt.stderr.matches("not built yet; run `weir build` on the flow folder").count(),
+        3,
+        "{}",
+        unbuilt.stderr
+    );
+
+    let exit = run(&["build", path]).await;
+    assert_eq!(exit.status.code(), Some(2), "{}{}", exit.stdout, exit.stderr);
+    for told in ["a.py:4: SyntaxError", "nowhere_to_be_found", "c.py: NoToolDefined"] {
+        assert!(exit.stderr.contains(told), "{told} is not in {}", exit.stderr);
+    }
+}
+
+#[tokio::test]
+async fn without_python_the_build_says_what_is_needed() {
+    let folder = lay(&[("flow.dag.yaml", BROKEN), ("a.py", ""), ("b.py", ""), ("c.py", "")]);
+    let path = folder.path().to_str().expect("a path of text");
+    let exit = run(&["build", path, "--python", "/nowhere/python3"]).await;
+    assert_eq!(exit.status.code(), Some(1));
+    let wanted = "there is no Python here: /nowhere/python3 is no program; install Python 3.11 or later, or name it with --python";
+    assert!(exit.stderr.contains(wanted), "{}", exit.stderr);
+}
+
+#[test]
+fn the_runtime_of_python_keeps_its_own_tests() {
+    let mut python = Command::new("python3");
+    python.current_dir(repository("")).args([
+        "-m",
+        "unittest",
+        "discover",
+        "-s",
+        "sdk/python/tests",
+        "-t",
+        "sdk/python",
+    ]);
+    let output = python.output().expect("python3 runs");
+    let told = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{told}");
+    assert!(told.contains("Ran ") && !told.contains("Ran 0 tests"), "{told}");
+}
