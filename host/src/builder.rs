@@ -5,6 +5,7 @@
 pub mod includes;
 pub mod lock;
 pub mod python;
+pub mod survey;
 
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};

@@ -9,6 +9,7 @@ pub mod check;
 pub mod compile;
 pub mod config;
 pub mod doctor;
+pub mod import;
 pub mod inspect;
 mod masked;
 mod process;
@@ -49,6 +50,8 @@ pub enum Command {
     Run(RunArgs),
     /// Compile the nodes that a flow has as source, and lock them
     Build(BuildArgs),
+    /// Tell what of a prompt flow folder runs as it is, what needs a grant, and what cannot run
+    Import(ImportArgs),
     /// Tell every problem of a flow, its components, connections and grants
     Check(CheckArgs),
     /// Tell what a component is, what it takes and what it asks for
@@ -79,6 +82,15 @@ pub struct BuildArgs {
     /// Install packages from this folder of wheels, and ask no package index
     #[arg(long, value_name = "DIR", env = "WEIR_PYTHON_WHEELS")]
     pub wheels: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub struct ImportArgs {
+    #[command(flatten)]
+    pub build: BuildArgs,
+    /// Print JSON: one object with all that was found
+    #[arg(long)]
+    pub json: bool,
 }
 
 #[derive(Debug, Args)]
@@ -147,6 +159,8 @@ pub enum Error {
     Wrong(Vec<String>),
     /// Likewise, and it has been told already.
     Told,
+    /// The work is done, and has told what is left to do.
+    Left,
     /// The work failed.
     Failed(anyhow::Error),
 }
@@ -168,7 +182,7 @@ impl Error {
     pub fn exit_code(&self) -> ExitCode {
         match self {
             Self::Wrong(_) | Self::Told => ExitCode::from(2),
-            Self::Failed(_) => ExitCode::FAILURE,
+            Self::Left | Self::Failed(_) => ExitCode::FAILURE,
         }
     }
 }
@@ -241,7 +255,7 @@ fn complaint(error: &Error) -> String {
             let faults = faults.iter().map(|fault| format!("error: {}", fault.trim_end()));
             faults.chain(count).collect::<Vec<_>>().join("\n")
         }
-        Error::Told => String::new(),
+        Error::Told | Error::Left => String::new(),
         Error::Failed(error) => format!("error: {error:#}"),
     }
 }

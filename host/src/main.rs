@@ -17,6 +17,7 @@ fn main() -> ExitCode {
         Command::Config(args) => cli::config::run(&args),
         Command::Run(args) => cli::run::run(&args),
         Command::Build(args) => cli::build::run(&args),
+        Command::Import(args) => cli::import::run(&args),
         Command::Check(args) => cli::check::run(&args),
         Command::Inspect(args) => cli::inspect::run(&args),
         Command::Doctor => cli::doctor::run(),

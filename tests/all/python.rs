@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use harness::{Collector, Frame, TestHost, run};
-use serde_json::json;
+use serde_json::{Value, json};
 
 fn repository(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(path)
@@ -147,4 +147,72 @@ fn the_runtime_of_python_keeps_its_own_tests() {
     let told = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{told}");
     assert!(told.contains("Ran ") && !told.contains("Ran 0 tests"), "{told}");
+}
+
+const WANTING: &str = "
+environment_variables: {INDEX: books}
+inputs: {text: {type: string}}
+outputs: {c: {type: string, reference: '${c.output}'}}
+nodes:
+- {name: a, type: python, source: {type: code, path: a.py}, inputs: {text: '${inputs.text}', search: my_search}}
+- {name: b, type: python, source: {type: code, path: b.py}, inputs: {text: '${a.output}'}, grants: {http: ['https://api.example.org']}}
+- {name: c, type: python, source: {type: code, path: c.py}, inputs: {text: '${b.output}'}}
+";
+
+const TOOL: &str = "from promptflow.core import tool\n";
+
+#[tokio::test]
+async fn an_import_tells_what_runs_what_needs_a_grant_and_what_cannot_run() {
+    let a = format!(
+        "{TOOL}from promptflow.connections import CustomConnection\nfrom lib import net\n\n@tool\n\
+         def a(text: str, search: CustomConnection):\n    return net.fetch(text)\n"
+    );
+    let net = "import os\nimport requests\n\ndef fetch(text):\n    index = os.environ['INDEX']\n    \
+               return requests.get(f'https://api.example.net/{index}').text\n";
+    let b = format!(
+        "{TOOL}import urllib.request\n\n@tool\ndef b(text):\n    \
+                     return urllib.request.urlopen('https://api.example.org/x').read().decode()\n"
+    );
+    let c = format!("{TOOL}\n@tool\ndef c(text):\n    return text\n");
+    let folder = lay(&[("flow.dag.yaml", WANTING), ("a.py", &a), ("b.py", &b), ("c.py", &c)]);
+    fs::create_dir(folder.path().join("lib")).expect("the test's own folder");
+    fs::write(folder.path().join("lib/net.py"), net).expect("the test's own folder");
+    fs::write(folder.path().join("requirements.txt"), "requests\n").expect("the test's own folder");
+    let path = folder.path().to_str().expect("a path of text");
+
+    let exit = run(&["import", path]).await;
+    assert_eq!(exit.status.code(), Some(1), "{}{}", exit.stdout, exit.stderr);
+    for told in [
+        "a                    python     needs a grant",
+        "b                    python     runs as it is",
+        "lib/net.py:6 has an address of https://api.example.net",
+        r#"grants: {config: ["INDEX"], http: ["https://api.example.net"]}"#,
+        r#"a.py:6 is given the connection "my_search": grant each secret that it reads, as `config: [my_search.KEY]`"#,
+        "packages: ",
+        "It runs once the grants above are in the flow file.",
+    ] {
+        assert!(exit.stdout.contains(told), "{told} is not in {}", exit.stdout);
+    }
+    assert!(!folder.path().join(".weir").exists(), "an import leaves nothing behind");
+
+    let b = format!("{b}\nimport subprocess\nsubprocess.run(['ls'])\n");
+    fs::write(folder.path().join("b.py"), b).expect("the test's own folder");
+    fs::write(folder.path().join("requirements.txt"), "requests\nnumpy==2.3.2\n").expect("the test's own folder");
+    fs::write(folder.path().join("c.py"), format!("import numpy\n{c}")).expect("the test's own folder");
+    let exit = run(&["import", path, "--json"]).await;
+    assert_eq!(exit.status.code(), Some(2), "{}{}", exit.stdout, exit.stderr);
+    let report: Value = serde_json::from_str(&exit.stdout).expect("JSON");
+    assert_eq!(report["runs"], "not");
+    let cannot = report["found"]["cannot"].to_string();
+    for told in ["b.py:9: subprocess", "requirements.txt: numpy 2.3.2: its only wheels hold native code"] {
+        assert!(cannot.contains(told), "{told} is not in {cannot}");
+    }
+}
+
+#[tokio::test]
+async fn an_import_of_a_flow_that_runs_as_it_is_says_so() {
+    let folder = repository("examples/python-triage");
+    let exit = run(&["import", folder.to_str().expect("a path of text")]).await;
+    assert!(exit.status.success(), "{}{}", exit.stdout, exit.stderr);
+    assert!(exit.stdout.ends_with("It runs as it is: `weir build`, then `weir serve`.\n"), "{}", exit.stdout);
 }

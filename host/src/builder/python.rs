@@ -95,10 +95,7 @@ pub(super) fn build(
 fn run(mut python: Command, tools: &Tools, tell: &mut dyn FnMut(&str)) -> Result<(), BuildError> {
     let io = |source| BuildError::Io { path: tools.python.display().to_string(), source };
     let spawned = python.stdin(Stdio::null()).stdout(Stdio::piped()).spawn();
-    let mut running = spawned.map_err(|error| match error.kind() {
-        io::ErrorKind::NotFound => BuildError::NoPython { python: tools.python.display().to_string() },
-        _ => io(error),
-    })?;
+    let mut running = spawned.map_err(|error| not_run(tools, error))?;
     let mut failures = Vec::new();
     if let Some(stdout) = running.stdout.take() {
         for line in BufReader::new(stdout).lines() {
@@ -134,8 +131,17 @@ impl Failure {
     }
 }
 
+/// Why there is nothing that Python said.
+pub(super) fn not_run(tools: &Tools, error: io::Error) -> BuildError {
+    let python = tools.python.display().to_string();
+    match error.kind() {
+        io::ErrorKind::NotFound => BuildError::NoPython { python },
+        _ => BuildError::Io { path: python, source: error },
+    }
+}
+
 /// Puts the files in place, and takes away what an earlier version has left.
-fn unpack(work: &Path) -> io::Result<()> {
+pub(super) fn unpack(work: &Path) -> io::Result<()> {
     if work.exists() {
         fs::remove_dir_all(work)?;
     }

@@ -1,10 +1,12 @@
 //! `weir build`: compile the nodes that a flow has as source, and lock them.
 
 use std::collections::HashSet;
+use std::path::Path;
 use std::time::Instant;
 
 use crate::assembly;
-use crate::builder::{self, BuildError, includes, python};
+use crate::builder::python::Tools;
+use crate::builder::{self, BuildError, includes};
 use crate::cli::{BuildArgs, Done, Error, say, warn, wrong};
 use crate::config;
 use crate::folder::Folder;
@@ -18,11 +20,7 @@ pub fn run(args: &BuildArgs) -> Done {
     let draft = assembly::read(&folder, &config::variable).map_err(Error::wrong)?;
     let (flow, warnings) = draft.finish().map_err(|problems| wrong(problems.into()))?;
     warnings.iter().for_each(warn);
-    let tools = python::Tools {
-        python: args.python.clone(),
-        environment: config::cache_dir().unwrap_or_else(|| folder.root().join(".weir")).join("python"),
-        wheels: args.wheels.clone(),
-    };
+    let tools = args.tools(folder.root());
     let began = Instant::now();
     let lock = builder::build(&folder, &assembly::sources(&flow), &tools, |line| say(line)).map_err(explain)?;
     for (path, locked) in &lock.components {
@@ -33,7 +31,18 @@ pub fn run(args: &BuildArgs) -> Done {
     Ok(())
 }
 
-fn explain(error: BuildError) -> Error {
+impl BuildArgs {
+    /// What builds the Python of the flow in this folder.
+    pub(super) fn tools(&self, root: &Path) -> Tools {
+        Tools {
+            python: self.python.clone(),
+            environment: config::cache_dir().unwrap_or_else(|| root.join(".weir")).join("python"),
+            wheels: self.wheels.clone(),
+        }
+    }
+}
+
+pub(super) fn explain(error: BuildError) -> Error {
     match error {
         BuildError::Folder(_) | BuildError::UnknownSource(_) | BuildError::NoComponent(_) | BuildError::Python(_) => {
             Error::wrong(error)

@@ -111,7 +111,7 @@ fn unserved(faults: Vec<Unserved>) -> Error {
             Unserved::Settings(problems) => all.extend(problems),
             Unserved::Flow(fault) => match wrong(fault) {
                 Error::Wrong(problems) => all.extend(problems),
-                failed @ (Error::Told | Error::Failed(_)) => return failed,
+                failed @ (Error::Told | Error::Left | Error::Failed(_)) => return failed,
             },
         }
     }
