@@ -55,7 +55,6 @@ class Archive:
     def __init__(self) -> None:
         self._files: dict[str, bytes] = {}
         self._folders: dict[str, set[str]] = {}
-        self.sealed = False
 
     def add(self, path: str, content: bytes) -> None:
         self._files[path] = zlib.compress(content, 6)
@@ -253,15 +252,3 @@ def install(archive: Archive = ARCHIVE) -> None:
     sys.path_hooks.insert(0, hook)
     sys.meta_path.append(Distributions(archive))
     sys.path_importer_cache.clear()
-
-
-def seal() -> None:
-    """Ends the build: from the first run on, modules are found in the archive and nowhere else."""
-    ARCHIVE.sealed = True
-
-
-def alone() -> None:
-    """Lets go of the folders of the build, which are gone. Not sooner: componentize-py imports from them to the last."""
-    if ARCHIVE.sealed and len(sys.path_hooks) > 1:
-        del sys.path_hooks[1:]
-        sys.path_importer_cache.clear()

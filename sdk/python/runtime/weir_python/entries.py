@@ -51,6 +51,8 @@ class Entry:
     aggregates: bool = False
     #: Instances of `owner`, by what they were made with: where instances are reused, one is made once.
     instances: dict[str, Any] = field(default_factory=dict)
+    #: What is known of its parameters: see inputs.py.
+    plan: Any = None
 
     @property
     def original(self) -> Callable[..., Any]:

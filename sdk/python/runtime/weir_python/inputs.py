@@ -36,36 +36,103 @@ class InputFailed(Exception):
         self.code = code
 
 
+@dataclasses.dataclass
+class Plan:
+    """What is known of an entry's parameters before a run. Made while the component is built: a run only looks up."""
+
+    #: Names of inputs for the constructor of a tool's class.
+    own: frozenset[str]
+    #: Names that an entry of a flex flow knows: others are dropped. None: all are taken.
+    known: frozenset[str] | None
+    converters: dict[str, Converter]
+    #: The same for what the flow was initialised with.
+    init: dict[str, Converter]
+
+
+def plan(entry: Entry) -> Plan:
+    function = resolved(entry.function)
+    parameters = named(function, method=entry.owner is not None)
+    made = {} if entry.owner is None else named(resolved(entry.owner.__init__), method=True)
+    own = {} if entry.flex else made
+    takes_more = any(parameter.kind is inspect.Parameter.VAR_KEYWORD for parameter in function.parameters.values())
+    revive = not entry.flex
+    return Plan(
+        own=frozenset(own),
+        known=frozenset(parameters) if entry.flex and not takes_more else None,
+        converters={name: Converter(name, parameter, revive) for name, parameter in (own | parameters).items()},
+        init={name: Converter(name, parameter, revive) for name, parameter in made.items()},
+    )
+
+
 def arguments(entry: Entry, given: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
     """What an entry's class is made with, and what its function is called with."""
-    function = resolved(entry.function)
-    own = {} if entry.owner is None or entry.flex else named(resolved(entry.owner.__init__), method=True)
-    known = named(function, method=entry.owner is not None)
-    if entry.flex and not _takes_more(function):
-        given = {name: value for name, value in given.items() if name in known}
-    values = {name: convert(name, value, (own | known).get(name), entry) for name, value in given.items()}
-    made = {name: value for name, value in values.items() if name in own}
-    return made, {name: value for name, value in values.items() if name not in own}
+    known = entry.plan = entry.plan or plan(entry)
+    if known.known is not None:
+        given = {name: value for name, value in given.items() if name in known.known}
+    values = {name: converted(known.converters.get(name), name, value) for name, value in given.items()}
+    if not known.own:
+        return {}, values
+    made = {name: values.pop(name) for name in known.own & values.keys()}
+    return made, values
 
 
-def _takes_more(signature: inspect.Signature) -> bool:
-    return any(parameter.kind is inspect.Parameter.VAR_KEYWORD for parameter in signature.parameters.values())
+def init_arguments(entry: Entry, given: dict[str, Any]) -> dict[str, Any]:
+    """What the class of a flex flow is made with."""
+    known = entry.plan = entry.plan or plan(entry)
+    return {name: converted(known.init.get(name), name, value) for name, value in given.items()}
 
 
-def convert(name: str, value: Any, parameter: inspect.Parameter | None, entry: Entry) -> Any:
-    kinds = [] if parameter is None else members(parameter.annotation)[0]
-    if isinstance(value, str) and any(connections.is_connection_class(kind) for kind in kinds):
-        return connections.get(value, kinds)
+def converted(converter: Converter | None, name: str, value: Any) -> Any:
+    if converter is not None:
+        return converter(value)
+    return value if type(value) in _PLAIN else _revived(name, value)
+
+
+#: Values that no annotation but those of a converter changes.
+_PLAIN = frozenset({str, int, float, bool, type(None)})
+
+
+def _revived(name: str, value: Any) -> Any:
     try:
-        if images.is_image_kind(kinds):
-            return images.to_image(value)
-        value = images.revive(value)
+        return images.revive(value)
     except Exception as error:
-        message = f"Failed to load image for input '{name}': ({type(error).__name__}) {error}"
-        raise InputFailed("LoadMultimediaDataError", message) from error
-    if len(kinds) != 1:
-        return value
-    return _typed(kinds[0], value, name, revive=not entry.flex)
+        raise _not_loaded(name, error) from error
+
+
+def _not_loaded(name: str, error: Exception) -> InputFailed:
+    return InputFailed(
+        "LoadMultimediaDataError", f"Failed to load image for input '{name}': ({type(error).__name__}) {error}"
+    )
+
+
+class Converter:
+    """Makes the JSON of one input into what its parameter expects."""
+
+    def __init__(self, name: str, parameter: inspect.Parameter, revive: bool):
+        kinds = members(parameter.annotation)[0]
+        self.name = name
+        self.kinds = kinds
+        self.is_connection = any(connections.is_connection_class(kind) for kind in kinds)
+        self.is_image = images.is_image_kind(kinds)
+        self.typed = len(kinds) == 1 and kinds[0] is not inspect.Parameter.empty
+        self.revive = revive
+        #: Whether plain values stay what they are: nearly always.
+        self.is_plain = not (self.is_connection or self.is_image) and (
+            not self.typed or kinds[0] in (str, int, float, bool, list, dict)
+        )
+
+    def __call__(self, value: Any) -> Any:
+        if self.is_plain and type(value) in _PLAIN:
+            return value
+        if self.is_connection and isinstance(value, str):
+            return connections.get(value, self.kinds)
+        if self.is_image:
+            try:
+                return images.to_image(value)
+            except Exception as error:
+                raise _not_loaded(self.name, error) from error
+        value = _revived(self.name, value)
+        return _typed(self.kinds[0], value, self.name, self.revive) if self.typed else value
 
 
 def _typed(kind: Any, value: Any, name: str, revive: bool) -> Any:

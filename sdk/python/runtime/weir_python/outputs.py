@@ -32,8 +32,12 @@ class NotSerializable(Exception):
     """A value that JSON cannot hold."""
 
 
+#: What nearly all nodes give, and is no stream.
+_PLAIN = frozenset({str, int, float, bool, type(None), dict, list, tuple})
+
+
 def is_stream(value: Any) -> bool:
-    return isinstance(value, (collections.abc.Iterator, collections.abc.AsyncIterator))
+    return type(value) not in _PLAIN and isinstance(value, (collections.abc.Iterator, collections.abc.AsyncIterator))
 
 
 def dumps(value: Any) -> str:

@@ -5,7 +5,6 @@ A run begins in a copy of the snapshot, unless instances are reused: so everythi
 
 from __future__ import annotations
 
-import inspect
 import json
 import os
 import random
@@ -14,7 +13,7 @@ from typing import Any
 
 from promptflow.tracing._operation_context import OperationContext
 
-from . import archive, failure, files, host, inputs, models, outputs
+from . import failure, files, host, inputs, models, outputs
 from .build import State
 from .entries import Entry
 
@@ -53,7 +52,9 @@ def _begin() -> str:
     except OSError:
         # The host grants some folders of the flow at most, not the flow folder.
         files.enter("", granted=False)
-    archive.alone()
+    # The folders of the build are gone; what is in the archive is found by the names of these.
+    if State.path:
+        sys.path[:] = State.path
     # The snapshot's generator would give every run the same numbers.
     random.seed()
     OperationContext.begin()
@@ -95,7 +96,8 @@ class _Run:
             result = entry.function(**values)
         else:
             result = entry.function(instance if entry.flex else entry.owner(**made), **values)
-        if inspect.isawaitable(result):
+        # By hand: `inspect.isawaitable` asks abstract classes, which is slow in a process this young.
+        if hasattr(type(result), "__await__"):
             from . import loop
 
             result = loop.run(result)
@@ -116,10 +118,8 @@ class _Run:
 
     def _init_arguments(self, init: dict[str, Any]) -> dict[str, Any]:
         from . import connections
-        from .signature import named, resolved
 
-        known = named(resolved(self.entry.owner.__init__), method=True)
-        values = {name: inputs.convert(name, value, known.get(name), self.entry) for name, value in init.items()}
+        values = inputs.init_arguments(self.entry, init)
         return {name: connections.resolve_configuration(value) for name, value in values.items()}
 
     def _value(self, result: Any):

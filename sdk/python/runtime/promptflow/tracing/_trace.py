@@ -45,6 +45,12 @@ def traced(func=None, *, args_to_ignore=None, trace_type=TraceType.FUNCTION, nam
 
         @functools.wraps(func)
         async def wrapped(*args, **kwargs):
+            if _depth.get() == 0:
+                token = _depth.set(1)
+                try:
+                    return await func(*args, **kwargs)
+                finally:
+                    _depth.reset(token)
             call = _Call(func, trace_type, name)
             with call:
                 return call.watched(await func(*args, **kwargs))
@@ -52,6 +58,8 @@ def traced(func=None, *, args_to_ignore=None, trace_type=TraceType.FUNCTION, nam
 
         @functools.wraps(func)
         def wrapped(*args, **kwargs):
+            if _depth.get() == 0:
+                return _of_the_node(func, args, kwargs)
             call = _Call(func, trace_type, name)
             with call:
                 return call.watched(func(*args, **kwargs))
@@ -61,6 +69,15 @@ def traced(func=None, *, args_to_ignore=None, trace_type=TraceType.FUNCTION, nam
 
 
 _traced = traced
+
+
+def _of_the_node(func, args, kwargs):
+    """The node's own function: its call is the node's span."""
+    token = _depth.set(1)
+    try:
+        return func(*args, **kwargs)
+    finally:
+        _depth.reset(token)
 
 
 class _Call:
@@ -85,7 +102,7 @@ class _Call:
 
     def watched(self, result):
         """A result; of one that is read piece by piece, the end is the end of the call."""
-        if self.depth == 0 or hasattr(result, "take_unread"):
+        if hasattr(result, "take_unread"):
             return result
         if isinstance(result, Iterator):
             self.iterates = True
@@ -96,8 +113,6 @@ class _Call:
         return result
 
     def ended(self, error):
-        if self.depth == 0:
-            return
         attributes = {
             "function": self.function,
             "span_type": self.kind,
