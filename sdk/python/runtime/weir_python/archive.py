@@ -54,10 +54,12 @@ class Archive:
 
     def __init__(self) -> None:
         self._files: dict[str, bytes] = {}
+        self._sizes: dict[str, int] = {}
         self._folders: dict[str, set[str]] = {}
 
     def add(self, path: str, content: bytes) -> None:
         self._files[path] = zlib.compress(content, 6)
+        self._sizes[path] = len(content)
         while path not in ("", "/"):
             folder, name = posixpath.split(path)
             self._folders.setdefault(folder, set()).add(name)
@@ -109,6 +111,10 @@ class Archive:
     def read(self, path: str) -> bytes:
         """Raises KeyError if there is no such file."""
         return zlib.decompress(self._files[path])
+
+    def size_of(self, path: str) -> int:
+        """The length of a file, in bytes."""
+        return self._sizes[path]
 
     def is_file(self, path: str) -> bool:
         return path in self._files

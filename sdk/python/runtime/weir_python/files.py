@@ -110,7 +110,7 @@ def _archive_open(path: str, mode: str, encoding, errors, newline):
 
 def _archive_stat(path: str) -> os.stat_result:
     if ARCHIVE.is_file(path):
-        return os.stat_result((stats.S_IFREG | 0o444, 0, 0, 1, 0, 0, len(ARCHIVE.read(path)), 0, 0, 0))
+        return os.stat_result((stats.S_IFREG | 0o444, 0, 0, 1, 0, 0, ARCHIVE.size_of(path), 0, 0, 0))
     if ARCHIVE.is_folder(path):
         return os.stat_result((stats.S_IFDIR | 0o555, 0, 0, 1, 0, 0, 0, 0, 0, 0))
     raise _missing(path)

@@ -25,6 +25,7 @@ def up(archive: Archive) -> None:
             for name in imported(archive.read(path)):
                 if not _is_of_flow(name, archive):
                     _import(name)
+    _answers()
     for path in archive:
         if path.startswith(FLOW + "/") and path.endswith((".prompty", ".jinja2")):
             _template(path)
@@ -58,6 +59,20 @@ def _import(name: str) -> None:
         return
 
 
+def _answers() -> None:
+    """Reads the annotations of the classes of answers, by making one of each."""
+    from openai.types import Completion, CreateEmbeddingResponse
+    from openai.types.chat import ChatCompletion, ChatCompletionChunk
+
+    usage = {"prompt_tokens": 1, "completion_tokens": 1, "total_tokens": 2, "prompt_tokens_details": {}}
+    call = {"id": "", "type": "function", "function": {"name": "", "arguments": ""}}
+    message = {"role": "assistant", "content": "", "tool_calls": [call], "function_call": call["function"]}
+    ChatCompletion(choices=[{"message": message, "index": 0}], usage=usage).model_dump()
+    ChatCompletionChunk(choices=[{"delta": message, "index": 0}], usage=usage).model_dump()
+    Completion(choices=[{"text": "", "index": 0}], usage=usage).model_dump()
+    CreateEmbeddingResponse(data=[{"embedding": [], "index": 0}], usage=usage).model_dump()
+
+
 def _template(path: str) -> None:
     from promptflow.core import _prompt
     from promptflow.core._flow import Prompty
@@ -65,7 +80,9 @@ def _template(path: str) -> None:
 
     try:
         if path.endswith(".prompty"):
-            text = Prompty._parse_prompty(path)[1]
+            prompty = Prompty.load(source=path)
+            _prompt.messages(prompty._template, {})
+            text = prompty._template
         else:
             with open(path, encoding="utf-8") as file:
                 text = file.read()

@@ -16,6 +16,11 @@ from promptflow.core._utils import load_inputs_from_sample
 from promptflow.exceptions import SystemErrorException, UserErrorException
 from promptflow.tracing import trace
 
+# Compiled here, so that the snapshot has them.
+_PARTS = re.compile(r"-{3,}\n(.*)-{3,}\n(.*)", re.DOTALL)
+_IMAGE = re.compile(r"^data:image/(.*);(path|base64|url):\s*(.*)$")
+_REFERENCE = re.compile(r"\$\{(\w+):(.*)\}")
+
 _NO_FLOWS = (
     "a flow cannot be called inside a node of weir: make its nodes nodes of this flow, and call them by "
     "`weir_python.host.call_node` with a grant in `grants.nodes`"
@@ -94,7 +99,7 @@ class Prompty(FlowBase):
     def _parse_prompty(path):
         with open(path, encoding=DEFAULT_ENCODING) as file:
             content = file.read()
-        match = re.search(r"-{3,}\n(.*)-{3,}\n(.*)", content, re.DOTALL)
+        match = _PARTS.search(content)
         if not match:
             raise UserErrorException(
                 "Illegal formatting of prompty. The prompt file is in markdown format and can be divided into two "
@@ -184,7 +189,7 @@ def _wrapped(error: Exception) -> Exception:
 
 def _image(value, folder):
     """Text such as `data:image/png;path: cat.png` as an image."""
-    match = re.match(r"^data:image/(.*);(path|base64|url):\s*(.*)$", value) if isinstance(value, str) else None
+    match = _IMAGE.match(value) if isinstance(value, str) else None
     if match is None:
         return value
     from weir_python import images
@@ -217,7 +222,7 @@ def resolve_references(value, folder):
 
 
 def _reference(text, folder):
-    match = re.match(r"\$\{(\w+):(.*)\}", text)
+    match = _REFERENCE.match(text)
     if match is None:
         return text
     kind, name = match.groups()

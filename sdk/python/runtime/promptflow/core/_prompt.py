@@ -18,7 +18,13 @@ from promptflow.core._errors import (
 from promptflow.core._utils import render_jinja_template_content
 
 VALID_ROLES = ["system", "user", "assistant", "function", "tool"]
-_ROLE = r"(?i)^\s*#?\s*(" + "|".join(VALID_ROLES) + r")\s*:\s*\n"
+# Compiled here, so that the snapshot has them: to compile a pattern costs a run more than to use it.
+_ROLE = re.compile(r"(?i)^\s*#?\s*(" + "|".join(VALID_ROLES) + r")\s*:\s*\n", re.MULTILINE)
+_TOOL_CALLS = re.compile(r"\n*#{0,2}\s*tool_calls\s*:\s*\n+\s*(\[.*?\])\s*$", re.DOTALL)
+_NAMED = {
+    key: re.compile(r"\n*#{0,2}\s*" + key + r"\s*:\s*\n+\s*(\S+)\s*\n*#{0,2}\s*content\s*:\s*\n?(.*)", re.DOTALL)
+    for key in ("name", "tool_call_id")
+}
 _IMAGE = re.compile(r"\!\[(\s*image\s*)\]\(\{\{(\s*[^\s{}]+\s*)\}\}\)")
 
 
@@ -54,7 +60,7 @@ def render(template: str, hidden=None, **inputs) -> str:
 
 def _hide_roles(value, hidden: dict) -> None:
     if isinstance(value, str):
-        for role in re.findall(_ROLE, value, flags=re.MULTILINE):
+        for role in _ROLE.findall(value):
             if role not in hidden.values():
                 hidden[str(uuid.uuid4())] = role
 
@@ -89,7 +95,7 @@ def images_of(value) -> list:
 def parse_chat(text: str, images=(), image_detail: str = "auto", hidden=None) -> list:
     by_hash = {str(image): image for image in images}
     chat = []
-    for chunk in re.split(_ROLE, text, flags=re.MULTILINE):
+    for chunk in _ROLE.split(text):
         last = chat[-1] if chat else None
         if last is not None and last["role"] == "tool" and "content" not in last:
             _tool(last, chunk, by_hash, image_detail)
@@ -122,8 +128,7 @@ def _role(role: str, hidden: dict) -> str:
 
 def _named(key: str, chunk: str):
     """A value under `## key:`, and the content after it."""
-    pattern = r"\n*#{0,2}\s*" + key + r"\s*:\s*\n+\s*(\S+)\s*\n*#{0,2}\s*content\s*:\s*\n?(.*)"
-    match = re.search(pattern, chunk, re.DOTALL)
+    match = _NAMED[key].search(chunk)
     return (match[1], match[2]) if match else None
 
 
@@ -160,7 +165,7 @@ def _tool(message: dict, chunk: str, by_hash: dict, image_detail: str) -> None:
 
 
 def _tool_calls(chunk: str):
-    match = re.search(r"\n*#{0,2}\s*tool_calls\s*:\s*\n+\s*(\[.*?\])\s*$", chunk, re.DOTALL)
+    match = _TOOL_CALLS.search(chunk)
     if match is None:
         return None
     try:
