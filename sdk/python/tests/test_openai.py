@@ -49,6 +49,24 @@ class Chat(Case):
         self.client.chat.completions.create(model="m", messages=[message])
         self.assertEqual(json.loads(world.requests[-1].messages), [{"role": "assistant", "tool_calls": [call]}])
 
+    def test_an_answer_is_parsed_as_a_model(self):
+        class Model:
+            @classmethod
+            def model_json_schema(cls):
+                return {"type": "object"}
+
+            @classmethod
+            def model_validate_json(cls, text):
+                return json.loads(text)
+
+        world.chat = lambda request: chat_answer('{"a": 1}')
+        for completions in (self.client.chat.completions, self.client.beta.chat.completions):
+            answer = completions.parse(model="m", messages=[], response_format=Model)
+            self.assertEqual(answer.choices[0].message.parsed, {"a": 1})
+        form = {"name": "Model", "schema": {"type": "object"}, "strict": True}
+        expected = {"response_format": {"type": "json_schema", "json_schema": form}}
+        self.assertEqual(json.loads(world.requests[0].parameters), expected)
+
     def test_a_stream_gives_chunks(self):
         world.deltas = [{"role": "assistant", "content": ""}, {"content": "a"}, {"content": "b"}]
         chunks = list(self.ask(stream=True, stream_options={"include_usage": True}))

@@ -156,6 +156,30 @@ class Requirements(Case):
         report = self.planned("", "import foo_bar", FakePip(**self.PIP))
         self.assertEqual(report["missing"], [{"module": "foo_bar", "package": "foo-bar", "files": ["a.py"]}])
 
+    def test_pydantic_is_taken_in_its_pure_version_unless_another_package_needs_the_other(self):
+        class Pip(FakePip):
+            def resolve(self, requirements, dependencies=True):
+                found = super().resolve([text.replace("<2", "") for text in requirements], dependencies)
+                if "pydantic" in found:
+                    version = "1.10" if "pydantic<2" in requirements else "2.1"
+                    found["pydantic"]["metadata"]["version"] = version
+                return found
+
+        packages = {
+            "pydantic": ("pydantic-1-cp314-cp314-linux.whl", []),
+            "chain": ("chain-1-py3-none-any.whl", ["pydantic"]),
+        }
+        report = self.planned("pydantic>=2", "import pydantic", Pip(**packages))
+        self.assertEqual([(package["name"], package["strip"]) for package in report["install"]], [("pydantic", True)])
+        self.assertEqual((report["instead"][0]["asked"], report["native"]), ("pydantic>=2", []))
+        report = self.planned("pydantic>=2\nchain", "import pydantic", Pip(**packages))
+        self.assertEqual([package["name"] for package in report["native"]], ["pydantic"])
+
+    def test_packages_that_share_a_name_space_are_found(self):
+        pip = FakePip(azure_search_documents=("azure_search_documents-1-py3-none-any.whl", []))
+        report = self.planned("azure-search-documents", "from azure.search.documents import SearchClient", pip)
+        self.assertEqual(report["missing"], [])
+
     def test_what_pip_says_is_passed_on(self):
         self.assertEqual(self.planned("broken", "", FakePip())["problem"], "no such version")
 

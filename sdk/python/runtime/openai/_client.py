@@ -120,12 +120,58 @@ class _AsyncCall:
 
 
 class _Chat:
-    def __init__(self, completions):
+    def __init__(self, completions, parse=None):
         self.completions = completions
+        if parse is not None:
+            completions.parse = parse
 
     @property
     def with_raw_response(self):
         return _Chat(self.completions.with_raw_response)
+
+
+def _parser(call):
+    """`parse`: an answer in the form of a model of pydantic, as an object of it under `message.parsed`."""
+
+    def asked(arguments):
+        model = arguments.get("response_format")
+        if isinstance(model, type):
+            schema = model.model_json_schema()
+            form = {"name": model.__name__, "schema": schema, "strict": True}
+            return model, {**arguments, "response_format": {"type": "json_schema", "json_schema": form}}
+        return None, arguments
+
+    def read(answer, model):
+        for choice in answer.choices:
+            content = choice.message.content
+            choice.message.parsed = model.model_validate_json(content) if model and content else None
+        return answer
+
+    if isinstance(call, _AsyncCall):
+
+        async def parse(**arguments):
+            model, arguments = asked(arguments)
+            return read(await call.create(**arguments), model)
+    else:
+
+        def parse(**arguments):
+            model, arguments = asked(arguments)
+            return read(call.create(**arguments), model)
+
+    return parse
+
+
+class _Beta:
+    """What was there before it was part of the interface: `beta.chat.completions`."""
+
+    def __init__(self, client):
+        self._client = client
+        self.chat = client.chat
+
+    def __getattr__(self, name):
+        if name.startswith("_"):
+            raise AttributeError(name)
+        return _NotAvailable(f"{type(self._client).__name__}().beta.{name}")
 
 
 class _NotAvailable:
@@ -181,7 +227,12 @@ class _BaseClient:
         def create(*, messages, model="", **given):
             return self._service.chat(self._model(model), messages, given)
 
-        return _Chat(self._call(create))
+        call = self._call(create)
+        return _Chat(call, _parser(call))
+
+    @property
+    def beta(self):
+        return _Beta(self)
 
     @property
     def completions(self):

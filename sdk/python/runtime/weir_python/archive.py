@@ -86,6 +86,11 @@ class Archive:
                     self.add(posixpath.join(below, name), _content(path))
         return large
 
+    def append(self, path: str, content: str) -> None:
+        """Adds something of ours to the end of a module, if there is one."""
+        if path in self._files:
+            self.add(path, self.read(path) + content.encode())
+
     def add_flow(self, real: str) -> list[str]:
         """Takes a flow folder in. Gives the names of files that a node will have to be granted."""
         left = []

@@ -31,7 +31,7 @@ import sys
 import traceback
 from typing import Any
 
-from . import archive, entries, files, inputs, signature, standins, warm
+from . import archive, entries, files, inputs, pydantic_face, signature, standins, warm
 from .archive import ARCHIVE, FLOW, SITE
 
 STDLIB = "/python"
@@ -178,6 +178,7 @@ def _collect(runtime: str, site: str, flow: str) -> list[str]:
     ARCHIVE.add_folder(runtime, runtime, lambda name: name.endswith((".py", "METADATA")))
     for path, content in REPLACED.items():
         ARCHIVE.replace(SITE + path, content)
+    ARCHIVE.append(f"{SITE}/pydantic/__init__.py", pydantic_face.APPENDED)
     for name in sorted(os.listdir(STDLIB)):
         path = posixpath.join(STDLIB, name)
         if name.endswith(".py"):

@@ -24,8 +24,7 @@ NATIVE = {
     "fitz": "use pypdf, which is pure Python",
     "pymupdf": "use pypdf, which is pure Python",
     "lxml": "use xml.etree.ElementTree, or BeautifulSoup with `html.parser`",
-    "pydantic_core": "use dataclasses and typing; pydantic 2 has a native core",
-    "pydantic": "use dataclasses and typing; pydantic 2 has a native core",
+    "pydantic_core": "ask for pydantic alone, which is then version 1 with the names of version 2",
     "cryptography": "use hashlib, hmac and secrets",
     "grpc": "use the service's HTTP interface",
     "psycopg2": "databases are not reachable; put an HTTP service in front",
@@ -79,7 +78,11 @@ SHIMMED = {
 PURE_FALLBACK = {
     "markupsafe", "pyyaml", "charset_normalizer", "multidict", "yarl", "frozenlist", "propcache", "wrapt", "msgpack",
     "sqlalchemy", "greenlet", "websockets", "ruamel_yaml_clib", "simplejson", "lazy_object_proxy", "protobuf",
+    "pydantic",
 }  # fmt: skip
+
+#: Packages that are taken in another version than was asked for, since that one is pure, and what that means.
+INSTEAD = {"pydantic": ("pydantic<2", "pydantic 2 has a native core; version 1 is taken, with the names of version 2")}
 
 #: Packages of which only these others are needed here, whatever they ask for.
 NEEDS_ONLY = {"promptflow_tools": ["requests", "jinja2"]}

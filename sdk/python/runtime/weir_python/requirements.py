@@ -9,6 +9,7 @@ JSON object:
 | --- | --- |
 | `install` | `[{"name", "version", "wheel", "strip"}]`: to be installed without their dependencies; of those with `strip` native parts are deleted, which they can do without |
 | `served` | packages of which the runtime has its own form, such as `openai` |
+| `instead` | `[{"name", "asked", "taken", "why"}]`: packages that are taken in another version than was asked for |
 | `implied` | packages that are installed though nobody asked: the flow imports them, and prompt flow brings them |
 | `native` | `[{"name", "version", "wheel", "reason", "replacement", "required_by", "imported"}]`: packages that cannot go in, and whether the flow's own files import them |
 | `missing` | `[{"module", "package", "files"}]`: imports that no package here has |
@@ -29,7 +30,7 @@ import sys
 import tempfile
 from typing import Any
 
-from .known import COMES_WITH_PROMPTFLOW, NEEDS_ONLY, PACKAGE_OF, PURE_FALLBACK, SHIMMED, normal, replacement
+from .known import COMES_WITH_PROMPTFLOW, INSTEAD, NEEDS_ONLY, PACKAGE_OF, PURE_FALLBACK, SHIMMED, normal, replacement
 from .scan import scan
 
 #: The Python inside a component of componentize-py 0.25.
@@ -90,7 +91,15 @@ def name_of(requirement: str) -> str:
 
 
 def plan(folder: str, pip: Pip, base: list[str]) -> dict[str, Any]:
-    report: dict[str, Any] = {"install": [], "served": [], "implied": [], "native": [], "missing": [], "problem": None}
+    report: dict[str, Any] = {
+        "install": [],
+        "served": [],
+        "instead": [],
+        "implied": [],
+        "native": [],
+        "missing": [],
+        "problem": None,
+    }
     asked = read(os.path.join(folder, "requirements.txt"))
     report["served"] = sorted({name_of(text) for text in asked if name_of(text) in SHIMMED})
     used = scan(folder)
@@ -103,7 +112,10 @@ def plan(folder: str, pip: Pip, base: list[str]) -> dict[str, Any]:
     report["implied"] = implied
     wanted = [text for text in asked if name_of(text) not in SHIMMED] + [_published(name) for name in implied]
     try:
-        resolved, roots = _resolve(pip, [*_without(base, wanted), *wanted])
+        resolved, roots = _resolve(
+            pip, [*_without(base, wanted), *(text for text in wanted if name_of(text) not in INSTEAD)]
+        )
+        _take_instead(pip, wanted, resolved, roots, report)
     except PipFailed as failed:
         report["problem"] = str(failed)
         return report
@@ -111,7 +123,8 @@ def plan(folder: str, pip: Pip, base: list[str]) -> dict[str, Any]:
         _sort(report, name, entry, required_by, name in imported.values())
     have = set(resolved) | SHIMMED
     for top, package in sorted(imported.items()):
-        if package not in have:
+        # Packages of one name space, such as azure, have names of their own.
+        if package not in have and not any(name.startswith(normal(top) + "_") for name in have):
             files = [file["path"] for file in used["files"] if any(_is_of(found, top) for found in file["imports"])]
             report["missing"].append({"module": top, "package": package.replace("_", "-"), "files": files})
     return report
@@ -143,6 +156,21 @@ def _resolve(pip: Pip, requirements: list[str]) -> tuple[dict[str, dict[str, Any
     return resolved, {name_of(text) for text in [*whole, *alone]}
 
 
+def _take_instead(
+    pip: Pip, wanted: list[str], resolved: dict[str, dict[str, Any]], roots: set[str], report: dict[str, Any]
+) -> None:
+    """Adds packages that have a pure version, unless another package has brought the one that is not."""
+    for asked in wanted:
+        name = name_of(asked)
+        if name not in INSTEAD:
+            continue
+        roots.add(name)
+        if name not in resolved:
+            taken, why = INSTEAD[name]
+            resolved.update({key: entry for key, entry in pip.resolve([taken]).items() if key not in resolved})
+            report["instead"].append({"name": name, "asked": asked, "taken": taken, "why": why})
+
+
 def _reached(resolved: dict[str, dict[str, Any]], roots: set[str]) -> dict[str, tuple[dict[str, Any], list[str]]]:
     """The packages that are needed when those are left out which the runtime serves, and what asks for each."""
     reached: dict[str, tuple[dict[str, Any], list[str]]] = {}
@@ -168,7 +196,14 @@ def _sort(report: dict[str, Any], name: str, entry: dict[str, Any], required_by:
     metadata = entry["metadata"]
     wheel = entry["download_info"]["url"].rsplit("/", 1)[-1]
     told = {"name": metadata["name"], "version": metadata["version"], "wheel": wheel}
-    if wheel.endswith("-none-any.whl") and replacement(name) is None:
+    if name in INSTEAD and not told["version"].startswith("1."):
+        told |= {
+            "reason": "another package needs version 2, which has a native core",
+            "replacement": None,
+            "required_by": required_by,
+        }
+        report["native"].append({**told, "imported": imported})
+    elif wheel.endswith("-none-any.whl") and replacement(name) is None:
         report["install"].append({**told, "strip": False})
     elif name in PURE_FALLBACK:
         report["install"].append({**told, "strip": True})
