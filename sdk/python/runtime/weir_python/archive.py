@@ -28,6 +28,7 @@ import os
 import posixpath
 import re
 import sys
+import types
 import zlib
 from collections.abc import Callable, Iterator
 
@@ -55,11 +56,13 @@ class Archive:
     def __init__(self) -> None:
         self._files: dict[str, bytes] = {}
         self._sizes: dict[str, int] = {}
+        self._code: dict[str, types.CodeType] = {}
         self._folders: dict[str, set[str]] = {}
 
     def add(self, path: str, content: bytes) -> None:
         self._files[path] = zlib.compress(content, 6)
         self._sizes[path] = len(content)
+        self._code.pop(path, None)
         while path not in ("", "/"):
             folder, name = posixpath.split(path)
             self._folders.setdefault(folder, set()).add(name)
@@ -117,6 +120,12 @@ class Archive:
         """Raises KeyError if there is no such file."""
         return zlib.decompress(self._files[path])
 
+    def code_of(self, path: str):
+        """The code of a module, compiled once: a run that imports it again finds it in the snapshot."""
+        if path not in self._code:
+            self._code[path] = compile(self.read(path), path, "exec", dont_inherit=True)
+        return self._code[path]
+
     def size_of(self, path: str) -> int:
         """The length of a file, in bytes."""
         return self._sizes[path]
@@ -161,7 +170,7 @@ class Loader(importlib.abc.InspectLoader):
         return importlib.util.decode_source(self.archive.read(self.path))
 
     def get_code(self, fullname: str):
-        return compile(self.archive.read(self.path), self.path, "exec", dont_inherit=True)
+        return self.archive.code_of(self.path)
 
     def get_filename(self, fullname: str) -> str:
         return self.path

@@ -14,7 +14,7 @@ The build gives four folders, in this order, as `--python-path`:
 Each entry is imported and described; what went well and what did not is told on standard error, one JSON object in a
 line, and any failure fails the build:
 
-    {"weir": "described", "entry": "classify.py", "description": {…}}
+    {"weir": "described", "entry": "classify.py", "description": {…}, "variables": ["OPENAI_API_KEY"]}
     {"weir": "failed", "entry": "classify.py", "code": "PythonLoadError", "type": "ModuleNotFoundError",
      "message": "No module named 'numpy'", "file": "classify.py", "line": 3, "module": "numpy", "hint": "…"}
     {"weir": "built", "entries": 2, "failed": 0, "archive_bytes": 1234567, "too_large": ["data/index.bin"]}
@@ -31,7 +31,7 @@ import sys
 import traceback
 from typing import Any
 
-from . import archive, entries, files, inputs, pydantic_face, signature, standins, warm
+from . import archive, entries, environment, files, inputs, pydantic_face, signature, standins, warm
 from .archive import ARCHIVE, FLOW, SITE
 
 STDLIB = "/python"
@@ -141,6 +141,7 @@ def prepare() -> None:
     archive.install()
     standins.install()
     files.install()
+    environment.install()
     files.enter(flow, granted=True)
     _import_usual()
     failures = [failure for name in plan["entries"] if (failure := _load(name)) is not None]
@@ -197,22 +198,47 @@ def _import_usual() -> None:
 def _load(name: str) -> dict[str, Any] | None:
     """Imports and describes one entry; what is to be told if that fails."""
     before = set(sys.modules)
+    with environment.reading() as seen:
+        failed = _try(name)
+    if failed is not None and seen.variables and not isinstance(failed, (ImportError, SyntaxError)):
+        # It may be that it does not go on without a variable that a run will have.
+        _forget(before)
+        with environment.reading(generous=True) as seen_again:
+            again = _try(name)
+        seen.variables |= seen_again.variables
+        failed = failed if again is not None else None
+    if failed is not None:
+        # A module that was left half imported would fail the next entry in words that name no cause.
+        _forget(before)
+        return failure(name, failed, seen.variables)
+    entry, description = State.loaded[name], State.descriptions[name]
+    entry.is_of_variables = bool(seen.variables)
+    tell({"weir": "described", "entry": name, "description": description, "variables": sorted(seen.variables)})
+    if seen.variables:
+        # The next entry that imports the same modules has to be seen to read them.
+        _forget(before)
+    return None
+
+
+def _try(name: str) -> BaseException | None:
     try:
         entry = entries.load(name)
-        State.loaded[name] = entry
-        State.descriptions[name] = description = signature.describe(entry)
+        description = signature.describe(entry)
         entry.plan = inputs.plan(entry)
-        tell({"weir": "described", "entry": name, "description": description})
-        return None
     except BaseException as error:
-        # A module that was left half imported would fail the next entry in words that name no cause.
-        for added in set(sys.modules) - before:
-            if getattr(sys.modules[added], "__file__", "").startswith((FLOW, SITE)):
-                del sys.modules[added]
-        return failure(name, error)
+        return error
+    State.loaded[name], State.descriptions[name] = entry, description
+    return None
 
 
-def failure(name: str, error: BaseException) -> dict[str, Any]:
+def _forget(before: set[str]) -> None:
+    """Lets go of the flow's modules that were imported since."""
+    for added in set(sys.modules) - before:
+        if (getattr(sys.modules[added], "__file__", None) or "").startswith(FLOW + "/"):
+            del sys.modules[added]
+
+
+def failure(name: str, error: BaseException, variables: set[str] = frozenset()) -> dict[str, Any]:
     """Why an entry cannot be loaded: the failure, and the last line of the flow's own code that led to it."""
     record: dict[str, Any] = {
         "weir": "failed",
@@ -235,6 +261,11 @@ def failure(name: str, error: BaseException) -> dict[str, Any]:
         told = hint(error.name)
         if told:
             record["hint"] = told
+    elif variables:
+        names = ", ".join(sorted(variables))
+        record["hint"] = (
+            f"it reads {names} when it is imported, which a build does not know: read what it needs in the function"
+        )
     return record
 
 

@@ -53,6 +53,8 @@ class Entry:
     instances: dict[str, Any] = field(default_factory=dict)
     #: What is known of its parameters: see inputs.py.
     plan: Any = None
+    #: Whether its modules have read variables as they were imported: then each run imports them, see environment.py.
+    is_of_variables: bool = False
 
     @property
     def original(self) -> Callable[..., Any]:

@@ -59,6 +59,13 @@ def _name(entry: Entry | None) -> str:
     return entry.original.__qualname__ if entry is not None and entry.flex else host.node_name()
 
 
+def loading(entry: Entry, error: BaseException):
+    """A module that cannot be imported with what this run is told."""
+    _show(error)
+    message = f"Failed to load python module from file '{entry.name}': ({type(error).__name__}) {error}"
+    return host.node_error("PythonLoadError", message, user=True)
+
+
 def initialization(init: dict[str, Any], error: BaseException):
     _show(error)
     message = f"Failed to initialize flow entry with '{init}', ex: {error}"

@@ -13,7 +13,8 @@ from typing import Any
 
 from promptflow.tracing._operation_context import OperationContext
 
-from . import failure, files, host, inputs, models, outputs
+from . import entries, failure, files, host, inputs, models, outputs
+from .archive import FLOW
 from .build import State
 from .entries import Entry
 
@@ -63,14 +64,26 @@ def _begin() -> str:
 
 def _entry(name: str) -> Entry:
     if not name and len(State.loaded) == 1:
-        return next(iter(State.loaded.values()))
+        name = next(iter(State.loaded))
     entry = State.loaded.get(name)
     if entry is not None:
-        return entry
+        return _imported_again(entry) if entry.is_of_variables else entry
     known = ", ".join(State.loaded)
     raise host.node_error(
         "PythonLoadError", f"the component has no entry {name!r}; it was built with: {known}", user=False
     )
+
+
+def _imported_again(entry: Entry) -> Entry:
+    """The entry, with modules that have read the variables of this run. Once, where an instance is used again."""
+    for name, module in list(sys.modules.items()):
+        if (getattr(module, "__file__", None) or "").startswith(FLOW + "/"):
+            del sys.modules[name]
+    try:
+        again = State.loaded[entry.name] = entries.load(entry.name)
+    except BaseException as error:
+        raise failure.loading(entry, error) from None
+    return again
 
 
 class _Run:
