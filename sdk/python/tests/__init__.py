@@ -11,15 +11,16 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 SITE = ROOT / ".site"
+_FILES = ["-r", ROOT / "requirements.txt", "-r", ROOT / "tests" / "requirements.txt"]
 
 
 def _install() -> None:
     wheels = os.environ.get("WEIR_WHEELS")
     index = ["--no-index", "--find-links", wheels] if wheels else []
     command = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps"]
-    subprocess.run([*command, *index, "--target", SITE, "-r", ROOT / "requirements.txt"], check=True)
+    subprocess.run([*command, *index, "--target", SITE, *_FILES], check=True)
 
 
-if not (SITE / "jinja2").exists():
+if not (SITE / "pydantic").exists():
     _install()
 sys.path[:0] = [str(ROOT / "runtime"), str(ROOT / "tests" / "fake"), str(SITE)]
