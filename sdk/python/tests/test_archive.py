@@ -3,6 +3,7 @@
 import importlib
 import importlib.metadata
 import importlib.resources
+import io
 import os
 import sys
 import tempfile
@@ -10,6 +11,7 @@ from pathlib import Path
 
 from weir_python import archive, files
 from weir_python.archive import ARCHIVE, FLOW, SITE
+from weir_python.memory import Store
 
 from .case import Case
 
@@ -92,6 +94,10 @@ class Files(Case):
                 [files.open_file(path).read() for path in ("data/a.txt", "b.txt", f"{FLOW}/b.txt")],
                 ["granted", "carried", "carried"],
             )
+            with self.assertRaisesRegex(OSError, "write below /tmp"):
+                files.open_file("new.txt", "w")
+            files.open_file("data/new.txt", "w").close()
+            self.assertEqual(sorted(os.listdir(Path(folder) / "data")), ["a.txt", "new.txt"])
 
     def test_what_holds_keys_is_not_carried(self):
         with tempfile.TemporaryDirectory() as folder:
@@ -105,3 +111,46 @@ class Files(Case):
             self.assertEqual(ARCHIVE.add_flow(folder), ["big.bin"])
         self.assertEqual(sorted(ARCHIVE), [f"{FLOW}/{name}" for name in ("a.py", "data/b.json", "flow.dag.yaml")])
         self.assertEqual(ARCHIVE.list(FLOW), ["a.py", "data", "flow.dag.yaml"])
+
+
+class Memory(Case):
+    def setUp(self):
+        super().setUp()
+        self.store = Store()
+
+    def test_files_are_written_and_read(self):
+        with self.store.open("/tmp/a", "wb") as file:
+            file.write(b"one")
+            file.flush()
+            self.assertEqual(self.store.read("/tmp/a"), b"one")
+        with self.store.open("/tmp/a", "ab") as file:
+            file.write(b" two")
+        with self.store.open("/tmp/a", "r+b") as file:
+            self.assertEqual(file.read(), b"one two")
+            file.seek(0)
+            file.write(b"ONE")
+        with self.store.open("/tmp/a", "rb") as file:
+            self.assertEqual(file.read(), b"ONE two")
+            with self.assertRaises(io.UnsupportedOperation):
+                file.write(b"x")
+        for mode, path, expected in (
+            ("xb", "/tmp/a", FileExistsError),
+            ("rb", "/tmp/b", FileNotFoundError),
+            ("wb", "/tmp/no/b", FileNotFoundError),
+            ("wb", "/tmp", IsADirectoryError),
+        ):
+            with self.assertRaises(expected):
+                self.store.open(path, mode)
+
+    def test_folders_are_made_moved_and_removed(self):
+        self.store.mkdir("/tmp/d")
+        self.store.mkdir("/tmp/d/e")
+        self.store.write("/tmp/d/e/f", b"1")
+        self.store.rename("/tmp/d", "/tmp/g")
+        self.assertEqual((self.store.list("/tmp"), self.store.list("/tmp/g/e")), (["g"], ["f"]))
+        with self.assertRaises(OSError):
+            self.store.rmdir("/tmp/g")
+        self.store.remove("/tmp/g/e/f")
+        self.store.rmdir("/tmp/g/e")
+        self.store.rmdir("/tmp/g")
+        self.assertEqual(self.store.list("/tmp"), [])

@@ -5,6 +5,7 @@ import io
 import json
 import os
 import sys
+import tempfile
 from pathlib import Path
 
 from componentize_py_types import Err
@@ -57,6 +58,8 @@ class Original(Case):
         self.assertEqual(len(cases), len(expected))
         changed = {io: ["open"], builtins: ["open"], files.Roots: ["flow", "granted"]}
         changed[os] = ["stat", "lstat", "listdir", "scandir", "access", "open", "getcwd", "supports_follow_symlinks"]
+        changed[os] += ["mkdir", "rmdir", "remove", "unlink", "rename", "replace"]
+        changed[tempfile] = ["tempdir", "NamedTemporaryFile", "TemporaryFile", "mkstemp"]
         before = [(owner, name, getattr(owner, name)) for owner, names in changed.items() for name in names]
         self.addCleanup(lambda: [setattr(*what) for what in before])
         files.install()

@@ -55,7 +55,7 @@ _CANNOT = {
     "ftplib": ("there are no sockets: fetch files over HTTP", "error"),
     "imaplib": ("there are no sockets: read mail by a service over HTTP", "error"),
     "poplib": ("there are no sockets: read mail by a service over HTTP", "error"),
-    "tempfile": ("there is no folder for temporary files: keep data in memory (io.BytesIO), or grant `{path: work, write: true}`", "warning"),
+    "tempfile.mkstemp": ("there are no descriptors of files: use NamedTemporaryFile", "error"),
     "signal.signal": ("there are no signals in a component", "warning"),
     "sqlite3.connect": ("in memory it works; a file has to be in a folder of `grants.files`", "warning"),
     "importlib.reload": ("modules are in the snapshot; reloading one compiles it at every run", "warning"),
@@ -267,8 +267,8 @@ class _Visitor(ast.NodeVisitor):
             mode = node.args[1] if len(node.args) > 1 else None
             shown = mode.value if isinstance(mode, ast.Constant) and isinstance(mode.value, str) else "r"
             self.file.opened.append({"path": text, "mode": shown, "line": node.lineno})
-            if set(shown) & set("wax+"):
-                reason = "files are written in a folder of `grants.files` with `write: true`, and nowhere else"
+            if set(shown) & set("wax+") and not text.startswith("/tmp/"):
+                reason = "files are written below /tmp, in memory, or in a folder of `grants.files` with `write: true`"
                 self._cannot(node.lineno, "open", reason, "warning")
         elif name.endswith("Prompty.load"):
             self.file.opened.append({"path": text, "mode": "r", "line": node.lineno})
