@@ -6,6 +6,7 @@ import json
 import os
 import sys
 import tempfile
+import tokenize
 from pathlib import Path
 
 from componentize_py_types import Err
@@ -59,6 +60,7 @@ class Original(Case):
         changed = {io: ["open"], builtins: ["open"], files.Roots: ["flow", "granted"]}
         changed[os] = ["stat", "lstat", "listdir", "scandir", "access", "open", "getcwd", "supports_follow_symlinks"]
         changed[os] += ["mkdir", "rmdir", "remove", "unlink", "rename", "replace"]
+        changed[tokenize] = ["_builtin_open"]
         changed[tempfile] = ["tempdir", "NamedTemporaryFile", "TemporaryFile", "mkstemp"]
         before = [(owner, name, getattr(owner, name)) for owner, names in changed.items() for name in names]
         self.addCleanup(lambda: [setattr(*what) for what in before])

@@ -166,6 +166,12 @@ def f():
             [("trace below", 2, "Function"), ("trace inner", 1, "Function")],
         )
 
+    def test_a_metric_that_is_no_number_is_noted(self):
+        self.check(
+            TOOL + "from promptflow.core import log_metric\n@tool\ndef f():\n    log_metric('m', {'a': 1})", {}, None
+        )
+        self.assertEqual((world.metrics, world.events), ({}, [("metric", {"m": "{'a': 1}"})]))
+
     def test_a_traced_generator_ends_with_its_last_item(self):
         self.load(
             TOOL

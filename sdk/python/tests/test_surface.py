@@ -101,3 +101,12 @@ class Stands(Case):
         )
         for _ in range(2):
             self.assertEqual(self.answer(), ["f", "r", None, 1])
+
+    def test_keys_are_derived_without_openssl(self):
+        import hashlib
+
+        from weir_python.standins import pbkdf2_hmac
+
+        for name, length in (("sha256", None), ("sha1", 50)):
+            given = (name, b"password", b"salt", 5, length)
+            self.assertEqual(pbkdf2_hmac(*given), hashlib.pbkdf2_hmac(*given))

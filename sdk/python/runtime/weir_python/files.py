@@ -20,6 +20,7 @@ import os
 import posixpath
 import stat as stats
 import time
+import tokenize
 from collections.abc import Callable
 from typing import Any
 
@@ -290,6 +291,8 @@ def _store_os_open(store: Any, path: str) -> int:
 def install() -> None:
     """Leads the functions of Python that take the path of a file. Once."""
     builtins.open = io.open = open_file
+    # What reads sources for tracebacks keeps the function under a name of its own.
+    tokenize._builtin_open = open_file
     os.stat = _led(_stat, _store_stat)
     os.lstat = _led(_lstat, _store_stat)
     os.listdir = _led(_listdir, _store_list)

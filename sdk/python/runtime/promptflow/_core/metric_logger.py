@@ -13,7 +13,13 @@ def log_metric(key, value, variant_id=None):
         takes = len(inspect.signature(logger).parameters)
         logger(key, value) if takes == 2 else logger(key, value, variant_id)
     name = key if variant_id is None else f"{key}.{variant_id}"
-    host.log_metric(str(name), float(value))
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        # Prompt flow takes anything for a metric; what is no number can only be noted.
+        host.add_event("metric", {str(name): str(value)})
+        return
+    host.log_metric(str(name), number)
 
 
 def add_metric_logger(logger_func):
