@@ -98,3 +98,13 @@ class Clients(Case):
         self.assertEqual(self.answer(), ["weir-connection:mine", None])
         world.variables["AZURE_OPENAI_API_KEY"] = "set"
         self.assertEqual(self.answer(), ["set", None])
+
+    def test_a_token_of_an_identity_names_none(self):
+        from azure.identity import DefaultAzureCredential, get_bearer_token_provider  # noqa: F401
+
+        source = (
+            "    from azure.identity import DefaultAzureCredential, get_bearer_token_provider\n"
+            "    provider = get_bearer_token_provider(DefaultAzureCredential(), 'scope')\n"
+            f"    return AzureOpenAI(azure_endpoint='https://a.test', azure_ad_token_provider=provider){self.CALL}"
+        )
+        self.assertEqual(self.asked(source, **{"mine.api_base": "https://a.test/"}), "mine")

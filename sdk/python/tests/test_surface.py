@@ -5,7 +5,7 @@ import importlib
 from .case import Case
 
 NAMES = {
-    "promptflow": "tool log_metric ToolProvider PFClient load_flow load_run log_flow_metric __version__",
+    "promptflow": "tool trace log_metric ToolProvider PFClient load_flow load_run log_flow_metric __version__",
     "promptflow.core": "log_metric ToolProvider tool Flow AsyncFlow Prompty AsyncPrompty ModelConfiguration "
     "OpenAIModelConfiguration AzureOpenAIModelConfiguration __version__",
     "promptflow.connections": "OpenAIConnection AzureOpenAIConnection AzureContentSafetyConnection SerpConnection "
@@ -22,8 +22,10 @@ NAMES = {
     "promptflow.client": "PFClient load_flow load_run",
     "promptflow.azure": "PFClient",
     "promptflow._sdk": "anything",
-    "openai": "OpenAI AzureOpenAI AsyncOpenAI AsyncAzureOpenAI RateLimitError BadRequestError NOT_GIVEN Stream",
+    "openai": "OpenAI AzureOpenAI AsyncOpenAI AsyncAzureOpenAI RateLimitError BadRequestError NOT_GIVEN Stream "
+    "AssistantEventHandler",
     "openai.types.chat": "ChatCompletion ChatCompletionMessage ChatCompletionChunk ChatCompletionToolParam",
+    "azure.identity": "DefaultAzureCredential get_bearer_token_provider ManagedIdentityCredential",
     "aiohttp": "ClientSession ClientTimeout ClientError BasicAuth FormData",
 }
 

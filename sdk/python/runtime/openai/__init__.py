@@ -9,7 +9,7 @@ Everything else of the service, such as assistants, files and images, says that 
 interface can be reached.
 """
 
-from ._client import AsyncAzureOpenAI, AsyncClient, AsyncOpenAI, AzureOpenAI, Client, OpenAI
+from ._client import AsyncAzureOpenAI, AsyncClient, AsyncOpenAI, AzureOpenAI, Client, OpenAI, unavailable
 from ._exceptions import (
     APIConnectionError,
     APIError,
@@ -33,6 +33,17 @@ from ._models import BaseModel
 from ._response import AsyncStream, Stream
 from ._types import NOT_GIVEN, NotGiven, Omit, Timeout, omit
 from ._version import VERSION, __version__
+
+# Names of the original that can be imported, and derived from, and say so when they are used.
+_UNAVAILABLE = (
+    "AssistantEventHandler",
+    "AsyncAssistantEventHandler",
+    "DefaultAioHttpClient",
+    "DefaultAsyncHttpxClient",
+    "DefaultHttpxClient",
+    "file_from_path",
+    "pydantic_function_tool",
+)
 
 # What the module itself was told, before version 1 and since, and its own client.
 api_key = None
@@ -61,6 +72,8 @@ def __getattr__(name):
         return getattr(_module_client(), name)
     if name in removed.NAMES:
         return removed.of(name)
+    if name in _UNAVAILABLE:
+        return unavailable(name)
     raise AttributeError(f"module 'openai' has no attribute {name!r}")
 
 

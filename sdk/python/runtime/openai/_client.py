@@ -3,7 +3,7 @@
 import base64
 import struct
 
-from weir_python import host, models
+from weir_python import connections, host, models
 
 from . import _exceptions
 from ._response import AsyncStream, RawResponse, Stream, TextPieces
@@ -192,6 +192,24 @@ class _NotAvailable:
         )
 
 
+def _token(provider):
+    """What a provider of tokens gives. One that is to be awaited can only give what stands for the host's."""
+    token = provider()
+    if hasattr(token, "__await__"):
+        token.close()
+        return connections.PLACEHOLDER
+    return token
+
+
+def unavailable(name):
+    """A class of the original that can be derived from and not made."""
+
+    def __init__(self, *_, **__):
+        _NotAvailable(f"openai.{name}")()
+
+    return type(name, (), {"__init__": __init__, "__module__": "openai"})
+
+
 class _BaseClient:
     _azure = False
     _call = _Call
@@ -200,8 +218,8 @@ class _BaseClient:
         self, *, api_key=None, base_url=None, azure_endpoint=None, azure_deployment=None, model=None, organization=None,
         api_version=None, azure_ad_token=None, azure_ad_token_provider=None, **kwargs,
     ):  # fmt: skip
-        if api_key is None and azure_ad_token_provider is not None and not callable(api_key):
-            api_key = azure_ad_token_provider()
+        if api_key is None and azure_ad_token_provider is not None:
+            api_key = _token(azure_ad_token_provider)
         self.api_key = api_key or azure_ad_token or self._from_environment("API_KEY")
         self.base_url = base_url or azure_endpoint or self._from_environment("ENDPOINT" if self._azure else "BASE_URL")
         self.organization, self._api_version = organization, api_version

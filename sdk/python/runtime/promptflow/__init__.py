@@ -11,6 +11,7 @@ __path__ = extend_path(__path__, __name__)
 
 from ._version import VERSION as __version__
 from .core import ToolProvider, log_metric, tool
+from .tracing import trace
 
 log_flow_metric = log_metric
 
@@ -25,4 +26,4 @@ def __getattr__(name):
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
-__all__ = ["ToolProvider", "__version__", "log_flow_metric", "log_metric", "tool"]
+__all__ = ["ToolProvider", "__version__", "log_flow_metric", "log_metric", "tool", "trace"]

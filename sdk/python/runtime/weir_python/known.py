@@ -71,8 +71,11 @@ NOT_HERE = {
 #: Packages that are served by what stands beside this package, whatever version is asked for.
 SHIMMED = {
     "promptflow", "promptflow_core", "promptflow_tracing", "promptflow_devkit", "promptflow_azure", "openai", "aiohttp",
-    "tiktoken",
+    "tiktoken", "azure_identity",
 }  # fmt: skip
+
+#: Modules of ours in a name space that others share.
+SHIMMED_MODULES = ("azure.identity",)
 
 #: Packages whose wheels hold native code that they can do without: it is left out.
 PURE_FALLBACK = {

@@ -2,7 +2,7 @@
 its own. What tells is, in this order:
 
 1. a key that is the placeholder of a connection: it came out of a connection object, or of an environment variable
-   that the flow file fills with `${NAME.api_key}`;
+   that the flow file fills with `${NAME.api_key}`. That of a token of an identity names none, and says nothing;
 2. an address that is the one of a connection of which the node may read the address;
 3. `WEIR_LLM_CONNECTION`, a variable by which a flow file says it outright;
 4. the only connection that the node holds, as `WEIR_LLM_CONNECTIONS` tells: the names of all, separated by commas;
@@ -35,7 +35,7 @@ AZURE, OPENAI = "azure_open_ai_connection", "open_ai_connection"
 def of_client(key: Any, address: Any, azure: bool) -> str:
     """The name of the connection that a client is made for."""
     named = connections.name_in(key)
-    if named is not None:
+    if named:
         return named
     if isinstance(address, str) and address:
         wanted = address.rstrip("/")

@@ -26,7 +26,7 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from .known import NATIVE, NOT_HERE, PACKAGE_OF, SHIMMED
+from .known import NATIVE, NOT_HERE, PACKAGE_OF, SHIMMED, SHIMMED_MODULES
 
 LEFT_OUT = {"__pycache__", ".git", ".weir", ".promptflow", ".venv", "venv", "node_modules", ".runs", ".vscode"}
 
@@ -314,7 +314,7 @@ def _kind(module: str, local: set[str]) -> tuple[str, str | None]:
     top = module.partition(".")[0]
     if module == "promptflow.tools" or module.startswith("promptflow.tools."):
         return "package", "promptflow-tools"
-    if top in SHIMMED:
+    if top in SHIMMED or module.startswith(SHIMMED_MODULES):
         return "shim", None
     if top in local:
         return "flow", None
