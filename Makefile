@@ -37,6 +37,10 @@ test: lint doc ## Check everything: format, lints, documentation, tests
 	@if cargo nextest --version >/dev/null 2>&1; then set -x; cargo nextest run --workspace --locked --no-fail-fast; \
 	else set -x; cargo test --workspace --lib --bins --tests --locked --no-fail-fast; fi
 
+.PHONY: test-python
+test-python: ## Test the guest runtime of Python nodes; installs what it needs once, by pip, or from WEIR_WHEELS
+	python3 -m unittest discover -b -s sdk/python/tests -t sdk/python
+
 .PHONY: lint
 lint: setup ## Check format and lints alone
 	cargo fmt --all --check
