@@ -37,16 +37,16 @@ class Variables(Case):
             + "KEY, LEVEL = os.environ['SOME_KEY'], int(os.environ['LEVEL'])\n@tool\ndef f():\n    return [KEY, LEVEL]"
         )
         self.assertIsNone(self.built(source))
-        self.assertTrue(build.State.loaded["node.py"].is_of_variables)
+        self.assertTrue(build.State.loaded["node.py"].is_of_its_run)
         world.variables |= {"SOME_KEY": "k", "LEVEL": "3"}
         self.assertEqual(self.answer(), ["k", 3])
         # Once, where an instance is used again.
-        self.assertFalse(build.State.loaded["node.py"].is_of_variables)
+        self.assertFalse(build.State.loaded["node.py"].is_of_its_run)
         self.assertEqual(self.answer(), ["k", 3])
 
     def test_one_that_reads_none_is_not(self):
         self.assertIsNone(self.built(TOOL + "@tool\ndef f():\n    return os.getenv('X')"))
-        self.assertFalse(build.State.loaded["node.py"].is_of_variables)
+        self.assertFalse(build.State.loaded["node.py"].is_of_its_run)
 
     def test_a_client_may_be_made_and_a_check_passed(self):
         source = TOOL + (
@@ -74,3 +74,36 @@ class Variables(Case):
             with self.assertRaises(KeyError):
                 os.environ["TZ_OF_NOBODY"]
         self.assertEqual(seen.variables, set())
+
+    def test_modules_that_ask_for_the_time_or_for_chance_are_imported_by_each_run(self):
+        for line, expected in (
+            ("import datetime\nTODAY = datetime.date.today()", True),
+            ("from datetime import datetime as dt\nNOW = dt.now()", True),
+            ("import uuid\nclass C:\n    ID = uuid.uuid4()", True),
+            ("from random import choice\nX = choice([1, 2])", True),
+            ("import time\ndef g(now=time.time()):\n    pass", True),
+            ("import random\nX = [random.random() for _ in range(2)]", True),
+            ("import time\ndef g():\n    return time.time()", False),
+            ("import uuid\nif __name__ == '__main__':\n    uuid.uuid4()", False),
+            ("X = lambda: __import__('time').time()", False),
+        ):
+            self.setUp()
+            self.assertIsNone(self.built(TOOL + line + "\n@tool\ndef f():\n    return 1"))
+            self.assertEqual(build.State.loaded["node.py"].is_of_its_run, expected, line)
+            self.assertEqual(self.answer(), 1)
+
+    def test_what_only_a_run_has_is_refused_in_a_build_in_words(self):
+        for line in (
+            "from openai import OpenAI\nX = OpenAI().chat.completions.create(model='m', messages=[])",
+            "from promptflow.connections import ConnectionProvider\nX = ConnectionProvider.get_instance().get('c')",
+        ):
+            self.setUp()
+            told = self.built(TOOL + line + "\n@tool\ndef f():\n    return 1")
+            self.assertEqual((told["type"], told["line"]), ("NotYet", 4))
+            self.assertIn("ask for them inside a function", told["message"])
+
+    def test_metrics_of_an_import_are_nobodys(self):
+        self.assertIsNone(
+            self.built(TOOL + "from promptflow import log_metric\nlog_metric('a', 1)\n@tool\ndef f(): pass")
+        )
+        self.assertEqual(world.metrics, {})

@@ -32,6 +32,8 @@ import types
 import zlib
 from collections.abc import Callable, Iterator
 
+from . import volatile
+
 FLOW = "/flow"
 SITE = "/site"
 
@@ -125,6 +127,10 @@ class Archive:
         if path not in self._code:
             self._code[path] = compile(self.read(path), path, "exec", dont_inherit=True)
         return self._code[path]
+
+    def is_volatile(self, path: str) -> bool:
+        """Whether a module asks for the time or for chance as it is imported: see volatile.py."""
+        return self.is_file(path) and volatile.is_volatile(self.read(path))
 
     def size_of(self, path: str) -> int:
         """The length of a file, in bytes."""

@@ -212,12 +212,18 @@ def _load(name: str) -> dict[str, Any] | None:
         _forget(before)
         return failure(name, failed, seen.variables)
     entry, description = State.loaded[name], State.descriptions[name]
-    entry.is_of_variables = bool(seen.variables)
+    entry.is_of_its_run = bool(seen.variables) or _is_volatile(before)
     tell({"weir": "described", "entry": name, "description": description, "variables": sorted(seen.variables)})
-    if seen.variables:
-        # The next entry that imports the same modules has to be seen to read them.
+    if entry.is_of_its_run:
+        # The next entry that imports the same modules has to be seen to do so.
         _forget(before)
     return None
+
+
+def _is_volatile(before: set[str]) -> bool:
+    """Whether a module of the flow that was imported since asks for what is another at each run."""
+    paths = [getattr(sys.modules[name], "__file__", None) or "" for name in set(sys.modules) - before]
+    return any(ARCHIVE.is_volatile(path) for path in paths if path.startswith(FLOW + "/"))
 
 
 def _try(name: str) -> BaseException | None:

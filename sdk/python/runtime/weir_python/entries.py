@@ -53,8 +53,9 @@ class Entry:
     instances: dict[str, Any] = field(default_factory=dict)
     #: What is known of its parameters: see inputs.py.
     plan: Any = None
-    #: Whether its modules have read variables as they were imported: then each run imports them, see environment.py.
-    is_of_variables: bool = False
+    #: Whether its modules have asked, as they were imported, for what is another at each run: then each run imports
+    #: them. Variables, see environment.py; the time and chance, see volatile.py.
+    is_of_its_run: bool = False
 
     @property
     def original(self) -> Callable[..., Any]:

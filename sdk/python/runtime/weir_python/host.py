@@ -13,6 +13,8 @@ from componentize_py_types import Err
 from wit_world.exports import handler
 from wit_world.imports import context, environment, llm, nodes, output, store, weir_flow_types
 
+from . import environment as environment_of_build
+
 
 class CallFailed(Exception):
     """The host did not do what was asked.
@@ -30,6 +32,19 @@ class CallFailed(Exception):
 
 class ClientGone(Exception):
     """Nobody reads the stream any more, or it has reached its limit: the node is to stop."""
+
+
+class NotYet(RuntimeError):
+    """The host was asked while the component is built: by a module as it is imported."""
+
+    def __init__(self) -> None:
+        super().__init__("models, settings and other services are there in runs alone: ask for them inside a function")
+
+
+def _in_a_run() -> None:
+    """Raises NotYet. To ask the host in a build would end it without a word of why."""
+    if environment_of_build.State.building:
+        raise NotYet
 
 
 def _failed(error: Err) -> CallFailed:
@@ -51,11 +66,13 @@ def node_name() -> str:
 
 def invocation():
     """What is known of this run: `flow`, `node`, `request_id`, `traceparent`, `streaming`, `remaining_ms`."""
+    _in_a_run()
     return context.current()
 
 
 def init() -> dict[str, Any]:
     """What the flow was initialised with."""
+    _in_a_run()
     return json.loads(context.init() or "{}")
 
 
@@ -100,15 +117,18 @@ def _attribute(given: Any):
 
 
 def log_metric(name: str, number: float) -> None:
-    context.log_metric(name, number)
+    if not environment_of_build.State.building:
+        context.log_metric(name, number)
 
 
 def set_attribute(key: str, given: Any) -> None:
-    context.set_attribute(key, _attribute(given))
+    if not environment_of_build.State.building:
+        context.set_attribute(key, _attribute(given))
 
 
 def add_event(name: str, attributes: dict[str, Any]) -> None:
-    context.add_event(name, [(key, _attribute(given)) for key, given in attributes.items()])
+    if not environment_of_build.State.building:
+        context.add_event(name, [(key, _attribute(given)) for key, given in attributes.items()])
 
 
 # Settings.
@@ -116,10 +136,12 @@ def add_event(name: str, attributes: dict[str, Any]) -> None:
 
 def setting(name: str) -> str | None:
     """A setting that the node was granted, such as `search.index`; none if there is none of that name."""
+    _in_a_run()
     return store.get(name)
 
 
 def settings() -> dict[str, str]:
+    _in_a_run()
     return dict(store.get_all())
 
 
@@ -128,6 +150,7 @@ def settings() -> dict[str, str]:
 
 def chat(connection: str, model: str, messages: Any, parameters: dict[str, Any]) -> dict[str, Any]:
     """The service's answer, whole."""
+    _in_a_run()
     request = llm.ChatRequest(connection, model, json.dumps(messages), json.dumps(parameters))
     try:
         reply = llm.chat(request)
@@ -138,6 +161,7 @@ def chat(connection: str, model: str, messages: Any, parameters: dict[str, Any])
 
 def stream_chat(connection: str, model: str, messages: Any, parameters: dict[str, Any]):
     """A `chat-stream`, to be read with `deltas` or returned with `relayed`."""
+    _in_a_run()
     request = llm.ChatRequest(connection, model, json.dumps(messages), json.dumps(parameters))
     try:
         return llm.stream_chat(request)
@@ -178,6 +202,7 @@ def cancel(stream: Any) -> None:
 
 def complete(connection: str, model: str, prompt: str, parameters: dict[str, Any]) -> dict[str, Any]:
     """The service's answer, whole."""
+    _in_a_run()
     try:
         reply = llm.complete(llm.CompletionRequest(connection, model, prompt, json.dumps(parameters)))
     except Err as error:
@@ -187,6 +212,7 @@ def complete(connection: str, model: str, prompt: str, parameters: dict[str, Any
 
 def embed(connection: str, model: str, texts: list[str], parameters: dict[str, Any]):
     """The model, one vector for each text, and what it cost (none if the service does not say)."""
+    _in_a_run()
     try:
         reply = llm.embed(llm.EmbeddingRequest(connection, model, texts, json.dumps(parameters)))
     except Err as error:
@@ -199,6 +225,7 @@ def embed(connection: str, model: str, texts: list[str], parameters: dict[str, A
 
 def call_node(node: str, inputs: dict[str, Any]) -> Any:
     """Runs another node of the flow and gives its value."""
+    _in_a_run()
     try:
         return json.loads(nodes.call(node, json.dumps(inputs)))
     except Err as error:

@@ -67,7 +67,7 @@ def _entry(name: str) -> Entry:
         name = next(iter(State.loaded))
     entry = State.loaded.get(name)
     if entry is not None:
-        return _imported_again(entry) if entry.is_of_variables else entry
+        return _imported_again(entry) if entry.is_of_its_run else entry
     known = ", ".join(State.loaded)
     raise host.node_error(
         "PythonLoadError", f"the component has no entry {name!r}; it was built with: {known}", user=False

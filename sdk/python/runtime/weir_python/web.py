@@ -13,6 +13,7 @@ from componentize_py_types import Err, Ok
 from wit_world.imports import outgoing_handler, streams
 from wit_world.imports import wasi_http_types as http
 
+from . import environment
 from .connections import PLACEHOLDER
 
 #: Headers that belong to a connection, which is the host's.
@@ -167,6 +168,8 @@ def _answer(future: Any, authority: str) -> Reply:
 
 
 def _sent(method: str, url: str, headers: Any, body: bytes, timeout: float | None):
+    if environment.State.building:
+        raise _Broken("NotYet", "there is no network while a component is built: send requests inside a function")
     parts = urlsplit(url)
     pairs = headers.items() if hasattr(headers, "items") else headers
     sent = [(name, str(value).encode("latin-1")) for name, value in pairs if _goes(name, value)]
