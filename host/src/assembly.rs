@@ -214,7 +214,7 @@ impl Assembling<'_> {
             init: init.map_or_else(|| Json::object([]), |init| init.values.clone()),
             grants: Arc::new(grants?),
             limits: limits?,
-            entry: if let NodeKind::Python(python) = &node.kind { Some(python.entry.clone()) } else { None },
+            environment: environment(&node),
             facts: Arc::new(facts(self.draft.flow(), &node)),
         })
     }
@@ -311,6 +311,16 @@ impl Assembling<'_> {
             })
             .ok()
     }
+}
+
+/// What the runtime of Python is told: which entry of the component it is, and the models that the node may ask, by which
+/// clients that name none find theirs. Nodes do not see it.
+fn environment(node: &Node) -> Vec<(&'static str, String)> {
+    let NodeKind::Python(python) = &node.kind else { return Vec::new() };
+    let granted = Capabilities::connections(&node.asks()).into_iter();
+    let models = granted.filter(|(capability, _)| *capability == llm::Llm::NAME).map(|(_, name)| name);
+    let models: Vec<_> = python.connections.iter().cloned().chain(models).collect();
+    vec![(sandbox::ENTRY, python.entry.clone()), (sandbox::MODELS, models.join(","))]
 }
 
 /// What spans say of a node.

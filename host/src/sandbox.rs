@@ -47,13 +47,16 @@ use store::State;
 /// The variable by which a component of several nodes is told which of them to run.
 pub const ENTRY: &str = "WEIR_ENTRY";
 
+/// The variable with the names of the connections whose models a node may ask, separated by commas.
+pub const MODELS: &str = "WEIR_LLM_CONNECTIONS";
+
 /// A node that is ready to run: its component, and what it may do.
 #[derive(Debug)]
 pub struct Node {
     pub id: NodeId,
     pub component: Arc<Component>,
-    /// What of the component it is, where that is several nodes: the guest finds it in its environment, as [`ENTRY`].
-    pub entry: Option<String>,
+    /// Variables that its component finds beside those that the flow grants, such as [`ENTRY`].
+    pub environment: Vec<(&'static str, String)>,
     /// What the flow was initialised with: a JSON object.
     pub init: Json,
     pub grants: Arc<Grants>,
@@ -134,7 +137,7 @@ impl Node {
     async fn answer(&self, run: NodeRun, inputs: String) -> Result<Answer, NodeError> {
         // Given back after the store, whose slots it stands for.
         let _place = self.component.place().await?;
-        let mut store = store::new(&self.component, self.entry.as_deref(), run, &self.limits)?;
+        let mut store = store::new(&self.component, &self.environment, run, &self.limits)?;
         let began = Instant::now();
         let node = match self.component.instance.instantiate_async(&mut store).await {
             Ok(node) => node,

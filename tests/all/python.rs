@@ -50,11 +50,13 @@ async fn a_flow_of_prompt_flow_is_built_and_served_as_it_is() {
 
 const FLEX: &str = "
 entry: teller:Teller
+grants: {llm: [offline]}
 init: {greeting: {type: string}}
 inputs: {name: {type: string}, times: {type: int, default: 2}}
 ";
 
 const TELLER: &str = "
+from openai import OpenAI
 from promptflow.core import tool
 
 class Teller:
@@ -64,6 +66,10 @@ class Teller:
     async def __call__(self, name: str, times: int = 1):
         if name == 'nobody':
             raise ValueError('nobody is there')
+        if name == 'model':
+            messages = [{'role': 'user', 'content': self.greeting}]
+            yield OpenAI().chat.completions.create(model='m', messages=messages).choices[0].message.content
+            return
         for time in range(times):
             yield f'{self.greeting} {name} {time} '
 ";
@@ -77,6 +83,9 @@ async fn an_entry_in_python_is_made_with_init_and_streams() {
     let frames = host.stream(json!({"name": "Ann", "times": 3})).await.rest().await;
     let expected: Vec<_> = (0..3).map(|time| json!({"output": format!("Hi Ann {time} ")})).collect();
     assert_eq!(frames.iter().map(Frame::json).collect::<Vec<_>>(), expected);
+    // A client that names no connection asks the model that the node may ask.
+    let answer = "offline model: you said \"Hi\", and this is our first turn";
+    host.score(json!({"name": "model"})).await.assert_ok(json!(answer));
     // As in prompt flow, where a stream that fails while it is joined is nobody's input.
     let failed = host.score(json!({"name": "nobody"})).await;
     assert_eq!(failed.status, 500);

@@ -26,7 +26,6 @@ use crate::boundary::{GuestCalls, Lend, NodeRun};
 use crate::capability::config::Settings;
 use crate::capability::files::{self, Files};
 use crate::id::NodeId;
-use crate::sandbox::ENTRY;
 use crate::sandbox::clocks;
 use crate::sandbox::component::Component;
 use crate::sandbox::limiter::Limiter;
@@ -56,7 +55,7 @@ struct Stdio([Lines; 2]);
 /// If a folder that the node is granted cannot be opened.
 pub(super) fn new(
     component: &Component,
-    entry: Option<&str>,
+    environment: &[(&str, String)],
     mut run: NodeRun,
     limits: &Limits,
 ) -> Result<Store<State>, NodeError> {
@@ -67,9 +66,7 @@ pub(super) fn new(
     if let Some(settings) = run.held::<Settings>() {
         settings.variables().for_each(|(name, value)| _ = wasi.env(name, value));
     }
-    if let Some(entry) = entry {
-        wasi.env(ENTRY, entry);
-    }
+    wasi.envs(environment);
     let mut written = Vec::new();
     if let Some(files) = run.held::<Files>() {
         written = files.open(&mut wasi).map_err(|error| closed(&run.node, &error))?;
