@@ -223,7 +223,10 @@ impl Assembling<'_> {
     fn grants(&mut self, index: NodeIndex, node: &Node, connections: &[String]) -> Option<Grants> {
         self.called_nodes(index, node);
         let connections = node.kind.connections().chain(connections.iter().map(String::as_str));
-        match self.capabilities.grant(&connections.collect::<Vec<_>>(), policy::model(node).as_deref(), &node.asks()) {
+        let (connections, model) = (connections.collect::<Vec<_>>(), policy::model(node));
+        let variables = matches!(node.kind, NodeKind::Python(_));
+        let own = Ask { connections: &connections, model: model.as_deref(), variables, grant: None };
+        match self.capabilities.grant(own, &node.asks()) {
             Ok(grants) => Some(grants),
             Err(errors) => {
                 for (capability, error) in errors {

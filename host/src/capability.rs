@@ -143,8 +143,7 @@ macro_rules! capabilities {
             /// All that the node asks for and cannot have, each with the key under `grants`.
             pub fn grant(
                 &self,
-                connections: &[&str],
-                model: Option<&str>,
+                own: Ask<'_>,
                 asks: &[(&str, &str)],
             ) -> Result<Grants, Vec<(String, AskError)>> {
                 let mut grants = Grants::default();
@@ -152,7 +151,7 @@ macro_rules! capabilities {
                 $({
                     let name = <$capability as Capability>::NAME;
                     let grant = asks.iter().find(|(asked, _)| *asked == name).map(|(_, grant)| *grant);
-                    match self.$name.grant(Ask { connections, model, grant }, &self.rulebook.$name) {
+                    match self.$name.grant(Ask { grant, ..own }, &self.rulebook.$name) {
                         Ok(Some(grant)) => grants.insert::<$capability>(grant),
                         Ok(None) => {}
                         Err(found) => errors.extend(found.into_iter().map(|error| (name.to_owned(), error))),

@@ -50,12 +50,14 @@ async fn a_flow_of_prompt_flow_is_built_and_served_as_it_is() {
 
 const FLEX: &str = "
 entry: teller:Teller
+environment_variables: {WHERE: here}
 grants: {llm: [offline]}
 init: {greeting: {type: string}}
 inputs: {name: {type: string}, times: {type: int, default: 2}}
 ";
 
 const TELLER: &str = "
+import os
 from openai import OpenAI
 from promptflow.core import tool
 
@@ -68,7 +70,7 @@ class Teller:
             raise ValueError('nobody is there')
         if name == 'model':
             messages = [{'role': 'user', 'content': self.greeting}]
-            yield OpenAI().chat.completions.create(model='m', messages=messages).choices[0].message.content
+            yield os.environ['WHERE'] + ' ' + OpenAI().chat.completions.create(model='m', messages=messages).choices[0].message.content
             return
         for time in range(times):
             yield f'{self.greeting} {name} {time} '
@@ -84,7 +86,7 @@ async fn an_entry_in_python_is_made_with_init_and_streams() {
     let expected: Vec<_> = (0..3).map(|time| json!({"output": format!("Hi Ann {time} ")})).collect();
     assert_eq!(frames.iter().map(Frame::json).collect::<Vec<_>>(), expected);
     // A client that names no connection asks the model that the node may ask.
-    let answer = "offline model: you said \"Hi\", and this is our first turn";
+    let answer = "here offline model: you said \"Hi\", and this is our first turn";
     host.score(json!({"name": "model"})).await.assert_ok(json!(answer));
     // As in prompt flow, where a stream that fails while it is joined is nobody's input.
     let failed = host.score(json!({"name": "nobody"})).await;
@@ -159,7 +161,7 @@ fn the_runtime_of_python_keeps_its_own_tests() {
 }
 
 const WANTING: &str = "
-environment_variables: {INDEX: books}
+environment_variables: {INDEX: books, TOKEN: '${my_search.token}'}
 inputs: {text: {type: string}}
 outputs: {c: {type: string, reference: '${c.output}'}}
 nodes:
@@ -176,7 +178,7 @@ async fn an_import_tells_what_runs_what_needs_a_grant_and_what_cannot_run() {
         "{TOOL}from promptflow.connections import CustomConnection\nfrom lib import net\n\n@tool\n\
          def a(text: str, search: CustomConnection):\n    return net.fetch(text)\n"
     );
-    let net = "import os\nimport requests\n\ndef fetch(text):\n    index = os.environ['INDEX']\n    \
+    let net = "import os\nimport requests\n\ndef fetch(text):\n    index = os.environ['INDEX'] + os.environ['TOKEN']\n    \
                return requests.get(f'https://api.example.net/{index}').text\n";
     let b = format!(
         "{TOOL}import urllib.request\n\n@tool\ndef b(text):\n    \
@@ -195,7 +197,7 @@ async fn an_import_tells_what_runs_what_needs_a_grant_and_what_cannot_run() {
         "a                    python     needs a grant",
         "b                    python     runs as it is",
         "lib/net.py:6 has an address of https://api.example.net",
-        r#"grants: {config: ["INDEX"], http: ["https://api.example.net"]}"#,
+        r#"grants: {config: ["TOKEN"], http: ["https://api.example.net"]}"#,
         r#"a.py:6 is given the connection "my_search": grant each secret that it reads, as `config: [my_search.KEY]`"#,
         "packages: ",
         "It runs once the grants above are in the flow file.",

@@ -52,6 +52,8 @@ pub struct Ask<'a> {
     pub connections: &'a [&'a str],
     /// The model that the node names for it.
     pub model: Option<&'a str>,
+    /// Whether the node is given the variables that its flow declares, but for secrets, as prompt flow gives them to all Python.
+    pub variables: bool,
     /// `grants.NAME` of the node as JSON text, where NAME is the capability's.
     pub grant: Option<&'a str>,
 }

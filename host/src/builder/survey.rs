@@ -197,13 +197,14 @@ fn wanted(flow: &Flow, node: &Node, files: &[&File]) -> Option<Wanted> {
             want("http", origin.clone(), format!("{path}:{line} has an address of {origin}"));
         }
         for Variable { name, line } in variables {
-            if flow.environment_variables().contains_key(name) {
-                want("config", name.clone(), format!("{path}:{line} reads the variable {name}"));
-            } else {
-                notes.push(format!(
-                    "{path}:{line} reads the variable {name}, which the flow does not declare: add it to `environment_variables` \
-                     of the flow, and to `grants.config` of the node"
-                ));
+            match flow.environment_variables().get(name) {
+                Some(value) if value.contains("${") => {
+                    want("config", name.clone(), format!("{path}:{line} reads the variable {name}, a key of a connection"));
+                }
+                Some(_) => {}
+                None => notes.push(format!(
+                    "{path}:{line} reads the variable {name}: if it is to be set, add it to `environment_variables` of the flow"
+                )),
             }
         }
         for Connection { class, parameter, line } in connections {

@@ -65,6 +65,11 @@ impl Capability for Settings {
                 Err(error) => errors.push(error),
             }
         }
+        if ask.variables {
+            let plain = self.0.environment.iter().filter(|(_, field)| matches!(field, Field::Plain(_)));
+            let allowed = plain.filter(|(name, _)| rules.hold(|rule| rule.covers(name)));
+            settings.extend(allowed.map(|(name, field)| (name.clone(), field.clone())));
+        }
         for name in ask.names(Self::NAME).map_err(|error| vec![error])? {
             errors.extend(rules.check(Self::NAME, &format!("{name:?}"), |rule| rule.covers(&name)).err());
             let field = match name.rsplit_once('.') {
@@ -153,6 +158,7 @@ fn text(field: &Field) -> &str {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::secret::Secret;
 
     const CONNECTION: &str = "
 name: search
@@ -164,7 +170,9 @@ secrets: {token: t-1}
     fn settings() -> Settings {
         let files = [("search.yaml".to_owned(), CONNECTION.to_owned())];
         let (connections, _) = Connections::parse(&files, &["search"], &|_| None).expect("a connection");
-        let environment = IndexMap::from([("GREETING".to_owned(), Field::Plain("hi".to_owned()))]);
+        let token = Field::Secret(Secret::new("t-2".to_owned()));
+        let environment =
+            IndexMap::from([("GREETING".to_owned(), Field::Plain("hi".to_owned())), ("TOKEN".to_owned(), token)]);
         Settings::build(Config { connections, environment })
     }
 
@@ -207,8 +215,19 @@ secrets: {token: t-1}
     }
 
     #[test]
+    fn who_is_given_the_variables_of_the_flow_is_given_no_secret_of_them() {
+        let granted = |grant| {
+            let ask = Ask { variables: true, grant, ..Ask::default() };
+            let granted = settings().grant(ask, &Rules::default()).expect("a grant").expect("settings");
+            granted.variables().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>()
+        };
+        assert_eq!(granted(None), ["GREETING=hi"]);
+        assert_eq!(granted(Some(r#"["TOKEN"]"#)), ["GREETING=hi", "TOKEN=t-2"]);
+    }
+
+    #[test]
     fn what_is_not_known_is_refused_with_what_is() {
-        check_refused(r#"["GREETNIG"]"#, r#"environment variable "GREETNIG" is not known; known: GREETING"#);
+        check_refused(r#"["GREETNIG"]"#, r#"environment variable "GREETNIG" is not known; known: GREETING, TOKEN"#);
         check_refused(r#"["serach.index"]"#, r#"connection "serach" is not known; known: offline, search"#);
         check_refused(
             r#"["search.indx"]"#,
@@ -219,13 +238,13 @@ secrets: {token: t-1}
 
     #[test]
     fn the_connections_of_settings_are_loaded() {
-        let ask = Ask { connections: &[], model: None, grant: Some(r#"["a.b.key", "GREETING"]"#) };
+        let ask = Ask { grant: Some(r#"["a.b.key", "GREETING"]"#), ..Ask::default() };
         assert_eq!(Settings::connections(ask), ["a.b"]);
     }
 
     #[test]
     fn a_secret_is_not_shown() {
-        let ask = Ask { connections: &[], model: None, grant: Some(r#"["search.token"]"#) };
+        let ask = Ask { grant: Some(r#"["search.token"]"#), ..Ask::default() };
         let shown = format!("{:?}", settings().grant(ask, &Rules::default()));
         assert!(shown.contains("******") && !shown.contains("t-1"), "{shown}");
     }
