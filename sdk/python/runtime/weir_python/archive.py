@@ -123,7 +123,9 @@ class Archive:
         return zlib.decompress(self._files[path])
 
     def code_of(self, path: str):
-        """The code of a module, compiled once: a run that imports it again finds it in the snapshot."""
+        """The code of a module. That of a flow is compiled once: a run that imports it again finds it in the snapshot."""
+        if not path.startswith(FLOW + "/"):
+            return compile(self.read(path), path, "exec", dont_inherit=True)
         if path not in self._code:
             self._code[path] = compile(self.read(path), path, "exec", dont_inherit=True)
         return self._code[path]
