@@ -15,7 +15,7 @@ const REASONS: [(&str, &str); 9] = [
     ),
     (
         "10-node chain ÷ bare echo",
-        "follows from the two above: at 14 µs a node a chain of ten would take 160 µs with the request, nine echoes.",
+        "follows from the two above: even at the targets of a node a chain of ten is ten and more echoes.",
     ),
     (
         "tracing, metrics and OTLP export on ÷ off",
@@ -42,7 +42,8 @@ const REASONS: [(&str, &str); 9] = [
     ),
     (
         "9500 requests waiting on a model",
-        "an instance that waits keeps its stack and wasmtime's own memory for it, and each of two connections its buffers; see NOTES.md.",
+        "an instance that waits keeps its stack, its table and wasmtime's own memory for it (75 KiB), and each of two connections its buffers; \
+         without the instance it would be near the target, see NOTES.md.",
     ),
 ];
 
