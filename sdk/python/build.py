@@ -23,6 +23,9 @@ HERE = Path(__file__).resolve().parent
 RUNTIME, WIT, BASE = HERE / "runtime", HERE / "wit", HERE / "requirements.txt"
 FLOW_WIT = HERE.parent.parent / "wit"
 
+#: Where `weir build` has put what a flow includes from outside of its folder: see host/src/folder.rs.
+INCLUDES = Path(".weir/includes")
+
 COMPONENTIZE = "componentize-py==0.25.1"
 WORLD = "weir:python/python-node@0.1.0"
 
@@ -44,12 +47,24 @@ def main(arguments: list[str]) -> int:
         fcntl.flock(lock, fcntl.LOCK_EX)
         tool = environment(given.work / "venv", given.wheels)
     site = given.output.with_suffix(".site")
-    if not packages(given.folder, site, tool, given.wheels):
+    folder = with_includes(given.folder, given.output.with_suffix(".flow"))
+    if not packages(folder, site, tool, given.wheels):
         return 1
-    entries = given.entry or tools_at_top(given.folder)
-    return componentize(
-        given.folder.resolve(), given.output.resolve(), site.resolve(), tool, entries, given.message_format
-    )
+    entries = given.entry or tools_at_top(folder)
+    return componentize(folder.resolve(), given.output.resolve(), site.resolve(), tool, entries, given.message_format)
+
+
+def with_includes(folder: Path, whole: Path) -> Path:
+    """The flow folder as its Python sees it. What `additional_includes` name, `weir build` has copied into `.weir`; it
+    lies among the files of the folder, and hides those of its names. componentize-py takes whole folders, so `whole`
+    becomes a copy with both; a flow that includes nothing is built where it is."""
+    includes = folder / INCLUDES
+    if not includes.is_dir():
+        return folder
+    shutil.rmtree(whole, ignore_errors=True)
+    shutil.copytree(folder, whole, ignore=shutil.ignore_patterns(".weir", "__pycache__"))
+    shutil.copytree(includes, whole, dirs_exist_ok=True)
+    return whole
 
 
 def environment(folder: Path, wheels: Path | None) -> Path:
