@@ -1,0 +1,6 @@
+from promptflow.core import tool
+
+
+@tool
+def fallback() -> str:
+    return "Sorry, no results matching your search were found."

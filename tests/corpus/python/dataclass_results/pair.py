@@ -1,0 +1,6 @@
+from promptflow.core import tool
+
+
+@tool
+def pair(customer):
+    return (customer, {"none": customer is None})

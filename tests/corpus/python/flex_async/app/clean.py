@@ -1,0 +1,2 @@
+def clean(question: str) -> str:
+    return " ".join(question.split())

@@ -1,0 +1,6 @@
+from promptflow.core import tool
+
+
+@tool
+def longest(pieces):
+    return max(pieces, key=len)

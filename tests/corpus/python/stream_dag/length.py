@@ -1,0 +1,6 @@
+from promptflow.core import tool
+
+
+@tool
+def length(words) -> int:
+    return len(list(words))
