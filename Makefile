@@ -39,7 +39,7 @@ test: lint doc ## Check everything: format, lints, documentation, tests
 
 .PHONY: test-python
 test-python: ## Test the guest runtime of Python nodes; installs what it needs once, by pip, or from WEIR_WHEELS
-	python3 -m unittest discover -b -s sdk/python/tests -t sdk/python
+	PYTHONDONTWRITEBYTECODE=1 python3 -m unittest discover -b -s sdk/python/tests -t sdk/python
 
 .PHONY: lint
 lint: setup ## Check format and lints alone

@@ -19,9 +19,15 @@ const PLUGINS: [&str; 5] = [
     "weir-plugin-serp",
 ];
 
+/// What `weir build` makes components of Python with, beside the contract in wit/.
+const PYTHON: [&str; 4] =
+    ["sdk/python/build.py", "sdk/python/requirements.txt", "sdk/python/runtime", "sdk/python/wit"];
+
 fn main() -> ExitCode {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-    for watched in ["plugins", "sdk", "wit", "Cargo.toml", "Cargo.lock", "host/src/guest.rs"] {
+    let sdk = ["sdk/Cargo.toml", "sdk/src", "sdk/macros", "sdk/wit"];
+    for watched in ["plugins", "wit", "Cargo.toml", "Cargo.lock", "host/src/guest.rs"].iter().chain(&sdk).chain(&PYTHON)
+    {
         tell(&format!("rerun-if-changed={}", root.join(watched).display()));
     }
     let out = std::env::var_os("OUT_DIR").map(PathBuf::from).ok_or_else(|| "cargo did not set OUT_DIR".to_owned());
@@ -58,8 +64,8 @@ fn build(root: &Path, out: &Path) -> Result<(), String> {
 /// Writes what src/builder/python.rs includes: the paths of files, and their bytes.
 fn python_files(root: &Path, out: &Path) -> Result<(), String> {
     let mut files = Vec::new();
-    for folder in ["sdk/python", "wit"] {
-        collect(root, Path::new(folder), &mut files).map_err(|error| format!("{folder}: {error}"))?;
+    for path in PYTHON.iter().chain(&["wit"]) {
+        collect(root, Path::new(path), &mut files).map_err(|error| format!("{path}: {error}"))?;
     }
     files.sort();
     let root = root.canonicalize().map_err(|error| error.to_string())?;
@@ -70,17 +76,17 @@ fn python_files(root: &Path, out: &Path) -> Result<(), String> {
     fs::write(out.join("python_files.rs"), text + "]\n").map_err(|error| error.to_string())
 }
 
-fn collect(root: &Path, folder: &Path, files: &mut Vec<PathBuf>) -> std::io::Result<()> {
-    for entry in fs::read_dir(root.join(folder))? {
-        let (entry, left_out) = (entry?, ["__pycache__", "tests"]);
-        let path = folder.join(entry.file_name());
-        if entry.file_type()?.is_dir() {
-            if !left_out.iter().any(|name| entry.file_name() == *name) {
-                collect(root, &path, files)?;
-            }
-        } else {
-            files.push(path);
-        }
+/// The file, or all files of the folder, but for what Python has left there.
+fn collect(root: &Path, path: &Path, files: &mut Vec<PathBuf>) -> std::io::Result<()> {
+    if path.ends_with("__pycache__") {
+        return Ok(());
+    }
+    if !root.join(path).is_dir() {
+        files.push(path.to_owned());
+        return Ok(());
+    }
+    for entry in fs::read_dir(root.join(path))? {
+        collect(root, &path.join(entry?.file_name()), files)?;
     }
     Ok(())
 }

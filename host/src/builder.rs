@@ -170,7 +170,7 @@ fn build_crate(folder: &Folder, path: &str) -> Result<Locked, BuildError> {
     let bytes = fs::read(&wasm).map_err(io)?;
     let digest = Digest::of(&bytes);
     lock::write_component(&out, &digest, &bytes)?;
-    Ok(Locked { digest: digest.to_string(), source: source.to_string() })
+    Ok(Locked { digest: digest.to_string(), source: source.to_string(), made_by: String::new() })
 }
 
 /// Runs cargo, and gives the component it made. One target folder for all crates of a flow: they share the SDK.

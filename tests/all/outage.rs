@@ -86,6 +86,8 @@ async fn spans_outlast_an_absence_of_the_collector_and_a_new_start_of_the_host()
     second.kill().await;
 
     let third = host(data.path(), &collector).start().await;
+    // A host that has not tried yet has nothing to tell when it is taken.
+    third.wrote("telemetry cannot be sent; it is kept and tried again").await;
     collector.revive();
     all_arrive(&collector, 30).await;
     third.wrote("telemetry is taken again").await;

@@ -6,6 +6,7 @@ use std::{fs, io};
 
 use serde::{Deserialize, Serialize};
 
+use crate::folder::INCLUDES;
 use crate::sandbox::component::Digest;
 
 const FILE: &str = "lock.json";
@@ -32,6 +33,9 @@ pub struct Locked {
     pub digest: String,
     /// Of the source it was made of.
     pub source: String,
+    /// Of what has made it; empty where that is the machine's own compiler.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub made_by: String,
 }
 
 /// Why the lock or a component cannot be read or written.
@@ -111,13 +115,17 @@ pub fn digest_of_source(dir: &Path) -> io::Result<Digest> {
     digest_of(dir, files)
 }
 
-/// The digest of a flow folder, as far as its Python is made of it: all files but the flow file.
+/// The digest of a flow folder, as far as its Python is made of it: all files but the flow file, and what is included.
 ///
 /// # Errors
 /// If a file cannot be read.
 pub fn digest_of_python(dir: &Path) -> io::Result<Digest> {
     let mut files = Vec::new();
     collect(dir, &NOT_PYTHON, &mut files)?;
+    let included = dir.join(INCLUDES);
+    if included.is_dir() {
+        collect(&included, &NOT_PYTHON, &mut files)?;
+    }
     files.retain(|file| !FLOW_FILES.iter().any(|flow| *file == dir.join(flow)));
     digest_of(dir, files)
 }
@@ -169,7 +177,7 @@ mod tests {
         let out = tempfile::tempdir().expect("a temporary folder");
         let (good, evil) = (vec![b'g'; 256 << 10], vec![b'e'; 256 << 10]);
         let digest = Digest::of(&good);
-        let locked = Locked { digest: digest.to_string(), source: String::new() };
+        let locked = Locked { digest: digest.to_string(), source: String::new(), made_by: String::new() };
         write_component(out.path(), &digest, &good).expect("the test's own folder");
         let over = AtomicBool::new(false);
         let mut read = 0;
@@ -199,7 +207,7 @@ mod tests {
     fn a_component_that_is_too_large_is_not_read() {
         let out = tempfile::tempdir().expect("a temporary folder");
         let digest = Digest::of(b"too large");
-        let locked = Locked { digest: digest.to_string(), source: String::new() };
+        let locked = Locked { digest: digest.to_string(), source: String::new(), made_by: String::new() };
         write_component(out.path(), &digest, b"too large").expect("the test's own folder");
         let error = read_component(out.path(), "a", &locked, 8).expect_err("one byte more");
         assert_eq!(error.to_string(), "a: larger than 8 bytes");

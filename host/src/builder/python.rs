@@ -9,7 +9,7 @@ use std::process::{Command, Stdio};
 use serde::Deserialize;
 
 use crate::builder::BuildError;
-use crate::builder::lock::{self, Locked};
+use crate::builder::lock::{self, Lock, Locked};
 use crate::folder::Folder;
 use crate::sandbox::component::Digest;
 
@@ -72,6 +72,11 @@ pub(super) fn build(
 ) -> Result<Locked, BuildError> {
     let io = |source| BuildError::Io { path: "the flow's Python".to_owned(), source };
     let source = lock::digest_of_python(folder.root()).map_err(io)?;
+    let made_by = made_by(message_format);
+    if let Some(locked) = unchanged(out, entries, source.as_str(), &made_by) {
+        tell("unchanged since it was built");
+        return Ok(locked);
+    }
     let work = out.join(WORK);
     unpack(&work).map_err(io)?;
     let made = work.join(COMPONENT);
@@ -89,7 +94,26 @@ pub(super) fn build(
     let digest = Digest::of(&bytes);
     lock::write_component(out, &digest, &bytes)?;
     fs::remove_file(&made).map_err(io)?;
-    Ok(Locked { digest: digest.to_string(), source: source.to_string() })
+    Ok(Locked { digest: digest.to_string(), source: source.to_string(), made_by })
+}
+
+/// The component that was built of the same sources, by the same runtime, with all of these entries, if it is still there.
+fn unchanged(out: &Path, entries: &[&str], source: &str, made_by: &str) -> Option<Locked> {
+    let lock = Lock::read(out).ok()?;
+    let first = lock.components.get(*entries.first()?)?.clone();
+    let is_all = entries.iter().all(|entry| lock.components.get(*entry) == Some(&first));
+    let is_there = lock::read_component(out, COMPONENT, &first, usize::MAX).is_ok();
+    (is_all && is_there && first.source == source && first.made_by == made_by).then_some(first)
+}
+
+/// What a component is made by: a later weir makes another one of the same sources.
+fn made_by(message_format: &str) -> String {
+    let mut all = message_format.as_bytes().to_vec();
+    for (path, bytes) in FILES {
+        all.extend_from_slice(path.as_bytes());
+        all.extend_from_slice(Digest::of(bytes).as_str().as_bytes());
+    }
+    Digest::of(&all).to_string()
 }
 
 fn run(mut python: Command, tools: &Tools, tell: &mut dyn FnMut(&str)) -> Result<(), BuildError> {

@@ -35,8 +35,9 @@ pub struct Port {
     pub required: bool,
     /// Whether it is given the name of a connection.
     pub is_connection: bool,
-    /// A text that is JSON is read as what it says, as prompt flow reads one for a parameter of no type or of `object`.
-    reads_json: bool,
+    /// As what prompt flow reads a literal for it, where a name of JSON Schema does not say it: of an `object`, and of a
+    /// parameter of no type, a text that is JSON as what it says; of a `double` an integer as a float, which Python tells apart.
+    read_as: Option<Type>,
 }
 
 /// What [`Description::parse`] reads.
@@ -93,8 +94,9 @@ impl Ports {
         let port = |(name, schema): (String, Value)| {
             let required = required.contains(&name);
             let is_connection = schema.get("x-weir-connection").is_some();
-            let reads_json = schema["x-promptflow-type"] == "object";
-            (name, Port { types: types(&schema), required, is_connection, reads_json })
+            let read_as = schema["x-promptflow-type"].as_str().and_then(Type::parse);
+            let read_as = read_as.filter(|kind| matches!(kind, Type::Object | Type::Double));
+            (name, Port { types: types(&schema), required, is_connection, read_as })
         };
         let ports = properties.map(|properties| properties.into_iter().map(port).collect());
         // A schema without properties that forbids nothing says nothing.
@@ -142,8 +144,10 @@ impl Port {
     /// A literal of a flow file as what is taken. Editors of flow files write many a number, flag and list as text, and
     /// prompt flow reads such text as the type of the parameter. None: it is nothing of the kind.
     pub(super) fn read(&self, literal: &Json) -> Option<Json> {
-        if self.reads_json && matches!(literal.view(), View::Text(_)) {
-            return Type::Object.coerce("", literal).ok();
+        match (self.read_as, literal.view()) {
+            (Some(Type::Object), View::Text(_)) => return Type::Object.coerce("", literal).ok(),
+            (Some(Type::Double), View::Number(_)) => return Type::Double.coerce("", literal).ok(),
+            _ => {}
         }
         if self.takes(literal) {
             return Some(literal.clone());

@@ -54,13 +54,13 @@ nodes:
 
 const PYTHON: &str = "
 nodes:
-- {name: a, type: python, source: {type: code, path: ask.py}, inputs: {connection: my_ai, k: '3', style: '[1]', text: x}}
+- {name: a, type: python, source: {type: code, path: ask.py}, inputs: {connection: my_ai, k: '3', style: '[1]', text: x, ratio: 2}}
 - {name: b, type: python, source: {type: code, path: hello.jinja2}}
 ";
 
 const ASK: &str = r#"{"entries": {"ask.py": {"name": "ask", "streams": false, "inputs": {"type": "object", "properties": {
     "connection": {"type": "string", "x-promptflow-type": "AzureOpenAIConnection", "x-weir-connection": ["AzureOpenAIConnection"]},
-    "k": {"type": "integer", "x-promptflow-type": "int"}, "style": {"x-promptflow-type": "object"},
+    "k": {"type": "integer", "x-promptflow-type": "int"}, "ratio": {"type": "number", "x-promptflow-type": "double"}, "style": {"x-promptflow-type": "object"},
     "text": {"type": ["object", "null"], "x-promptflow-type": "object"}}, "required": ["connection"]}}}}"#;
 
 #[test]
@@ -78,7 +78,7 @@ fn a_python_file_is_a_node_whose_connections_are_those_that_it_is_given() {
         Binding::Literal(value) => value.to_string(),
         other => panic!("{other:?}"),
     };
-    assert_eq!(["k", "style", "text"].map(literal), ["3", "[1]", "\"x\""]);
+    assert_eq!(["k", "style", "text", "ratio"].map(literal), ["3", "[1]", "\"x\"", "2.0"]);
     assert!(!node.may_stream());
     check(PYTHON, &["4:54: node \"b\": source \"hello.jinja2\" is no Python file; its name ends with .py"]);
 }
