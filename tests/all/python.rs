@@ -181,7 +181,8 @@ async fn an_import_tells_what_runs_what_needs_a_grant_and_what_cannot_run() {
         "{TOOL}from promptflow.connections import CustomConnection\nfrom lib import net\n\n@tool\n\
          def a(text: str, search: CustomConnection):\n    return net.fetch(text)\n"
     );
-    let net = "import os\nimport requests\n\ndef fetch(text):\n    index = os.environ['INDEX'] + os.environ['TOKEN']\n    \
+    let net = "import os\nimport requests\n\ndef fetch(text):\n    os.environ.get('MODE', 'quiet')\n    \
+               index = os.environ['INDEX'] + os.environ['TOKEN']\n    \
                return requests.get(f'https://api.example.net/{index}').text\n";
     let b = format!(
         "{TOOL}import urllib.request\n\n@tool\ndef b(text):\n    \
@@ -199,7 +200,7 @@ async fn an_import_tells_what_runs_what_needs_a_grant_and_what_cannot_run() {
     for told in [
         "a                    python     needs a grant",
         "b                    python     runs as it is",
-        "lib/net.py:6 has an address of https://api.example.net",
+        "lib/net.py:7 has an address of https://api.example.net",
         r#"grants: {config: ["TOKEN"], http: ["https://api.example.net"]}"#,
         r#"a.py:6 is given the connection "my_search": grant each secret that it reads, as `config: [my_search.KEY]`"#,
         "packages: ",
@@ -207,6 +208,7 @@ async fn an_import_tells_what_runs_what_needs_a_grant_and_what_cannot_run() {
     ] {
         assert!(exit.stdout.contains(told), "{told} is not in {}", exit.stdout);
     }
+    assert!(!exit.stdout.contains("MODE"), "what is read with a default runs without: {}", exit.stdout);
     assert!(!folder.path().join(".weir").exists(), "an import leaves nothing behind");
 
     let b = format!("{b}\nimport subprocess\nsubprocess.run(['ls'])\n");

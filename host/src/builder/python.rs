@@ -77,11 +77,10 @@ pub(super) fn build(
         tell("unchanged since it was built");
         return Ok(locked);
     }
-    let work = out.join(WORK);
-    unpack(&work).map_err(io)?;
-    let made = work.join(COMPONENT);
+    let unpacked = Unpacked::at(out.join(WORK))?;
+    let made = unpacked.path(COMPONENT);
     let mut python = Command::new(&tools.python);
-    python.arg(work.join(PROGRAM)).arg(folder.root()).arg("--output").arg(&made);
+    python.arg(unpacked.path(PROGRAM)).arg(folder.root()).arg("--output").arg(&made);
     python.arg("--work").arg(&tools.environment).args(["--message-format", message_format]);
     if let Some(wheels) = &tools.wheels {
         python.arg("--wheels").arg(wheels);
@@ -93,7 +92,6 @@ pub(super) fn build(
     let bytes = fs::read(&made).map_err(io)?;
     let digest = Digest::of(&bytes);
     lock::write_component(out, &digest, &bytes)?;
-    fs::remove_file(&made).map_err(io)?;
     Ok(Locked { digest: digest.to_string(), source: source.to_string(), made_by })
 }
 
@@ -164,19 +162,37 @@ pub(super) fn not_run(tools: &Tools, error: io::Error) -> BuildError {
     }
 }
 
-/// Puts the files in place, and takes away what an earlier version has left.
-pub(super) fn unpack(work: &Path) -> io::Result<()> {
-    if work.exists() {
-        fs::remove_dir_all(work)?;
-    }
-    for (path, bytes) in FILES {
-        let path = work.join(path);
-        if let Some(folder) = path.parent() {
-            fs::create_dir_all(folder)?;
+/// The files in a folder, which goes with this, and all that was made there.
+pub(super) struct Unpacked(PathBuf);
+
+impl Unpacked {
+    /// Takes away what a build that was broken off has left in the folder.
+    ///
+    /// # Errors
+    /// If it cannot be written to.
+    pub(super) fn at(folder: PathBuf) -> Result<Self, BuildError> {
+        let unpacked = Self(folder);
+        let failed = |source| BuildError::Io { path: unpacked.0.display().to_string(), source };
+        if unpacked.0.exists() {
+            fs::remove_dir_all(&unpacked.0).map_err(failed)?;
         }
-        fs::write(path, bytes)?;
+        for (path, bytes) in FILES {
+            let path = unpacked.path(path);
+            path.parent().map_or(Ok(()), fs::create_dir_all).and_then(|()| fs::write(&path, bytes)).map_err(failed)?;
+        }
+        Ok(unpacked)
     }
-    Ok(())
+
+    pub(super) fn path(&self, path: &str) -> PathBuf {
+        self.0.join(path)
+    }
+}
+
+impl Drop for Unpacked {
+    fn drop(&mut self) {
+        // What is left is taken away by the next, or lies among temporary files.
+        let _ = fs::remove_dir_all(&self.0);
+    }
 }
 
 #[cfg(test)]

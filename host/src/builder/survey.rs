@@ -2,16 +2,15 @@
 //! cannot run. Looking at the files is the work of sdk/python; here it is held against the flow.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
+use std::env;
 use std::process::{Command, Stdio};
-use std::{env, fs};
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::builder::BuildError;
-use crate::builder::python::{self, Tools};
+use crate::builder::python::{self, Tools, Unpacked};
 use crate::flow::value::Json;
 use crate::flow::{Binding, Flow, Node, NodeKind};
 use crate::folder::Folder;
@@ -93,6 +92,8 @@ struct Host {
 struct Variable {
     name: String,
     line: u64,
+    /// Whether it is read with a value for where it is not set.
+    default: bool,
 }
 
 /// A parameter that is a connection, or a connection that is looked up by its name.
@@ -146,14 +147,15 @@ struct Missing {
 /// # Errors
 /// If there is no Python here, or it does not look.
 pub fn survey(folder: &Folder, flow: &Flow, tools: &Tools) -> Result<Survey, BuildError> {
-    let unpacked = Unpacked::new()?;
+    // A survey leaves nothing in the flow folder.
+    let unpacked = Unpacked::at(env::temp_dir().join(format!("weir-{}", Uuid::new_v4())))?;
     let root = folder.root().display().to_string();
-    let scan: Scan = unpacked.ask(tools, &["weir_python.scan", &root])?;
-    let base = unpacked.0.join("sdk/python/requirements.txt").display().to_string();
+    let scan: Scan = ask(&unpacked, tools, &["weir_python.scan", &root])?;
+    let base = unpacked.path("sdk/python/requirements.txt").display().to_string();
     let wheels = tools.wheels.as_ref().map(|wheels| wheels.display().to_string());
     let mut asked = vec!["weir_python.requirements", &root, "--base", &base];
     asked.extend(wheels.iter().flat_map(|wheels| ["--wheels", wheels]));
-    let requirements: Requirements = unpacked.ask(tools, &asked)?;
+    let requirements: Requirements = ask(&unpacked, tools, &asked)?;
 
     let mut survey = Survey::default();
     for (_, node) in flow.nodes() {
@@ -185,7 +187,11 @@ pub fn survey(folder: &Folder, flow: &Flow, tools: &Tools) -> Result<Survey, Bui
 /// What a node needs beyond what its flow gives it; none if that is nothing.
 fn wanted(flow: &Flow, node: &Node, files: &[&File]) -> Option<Wanted> {
     let mut wanted = Wanted { node: node.id.to_string(), ..Wanted::default() };
-    let granted = |grant: &str, what: &str| node.grants.get(grant).is_some_and(|asked| asked.as_str().contains(what));
+    // As a whole, or with a path behind it.
+    let granted = |grant: &str, what: &str| {
+        let asks = |asked: &Json| ["\"", "/"].iter().any(|end| asked.as_str().contains(&format!("\"{what}{end}")));
+        node.grants.get(grant).is_some_and(asks)
+    };
     let mut want = |grant: &'static str, what: String, because: String| {
         if !granted(grant, &what) && wanted.grants.entry(grant).or_default().insert(what) {
             wanted.because.push(because);
@@ -196,12 +202,14 @@ fn wanted(flow: &Flow, node: &Node, files: &[&File]) -> Option<Wanted> {
         for Host { origin, line } in hosts {
             want("http", origin.clone(), format!("{path}:{line} has an address of {origin}"));
         }
-        for Variable { name, line } in variables {
+        for Variable { name, line, default } in variables {
             match flow.environment_variables().get(name) {
                 Some(value) if value.contains("${") => {
                     want("config", name.clone(), format!("{path}:{line} reads the variable {name}, a key of a connection"));
                 }
                 Some(_) => {}
+                // It has said what to do without.
+                None if *default => {}
                 None => notes.push(format!(
                     "{path}:{line} reads the variable {name}: if it is to be set, add it to `environment_variables` of the flow"
                 )),
@@ -219,7 +227,6 @@ fn wanted(flow: &Flow, node: &Node, files: &[&File]) -> Option<Wanted> {
             }
         }
     }
-    wanted.grants.retain(|_, what| !what.is_empty());
     notes.dedup();
     wanted.notes = notes;
     (!wanted.grants.is_empty() || !wanted.notes.is_empty()).then_some(wanted)
@@ -268,33 +275,13 @@ fn module_of(path: &str) -> String {
     path.strip_suffix("/__init__").unwrap_or(path).replace('/', ".")
 }
 
-/// The runtime in a folder of its own, which goes with this: a survey leaves nothing in the flow folder.
-struct Unpacked(PathBuf);
-
-impl Unpacked {
-    fn new() -> Result<Self, BuildError> {
-        let folder = env::temp_dir().join(format!("weir-{}", Uuid::new_v4()));
-        let unpacked = Self(folder);
-        python::unpack(&unpacked.0)
-            .map_err(|source| BuildError::Io { path: unpacked.0.display().to_string(), source })?;
-        Ok(unpacked)
-    }
-
-    /// Runs a module of the runtime, which prints one JSON object, whatever its status.
-    fn ask<T: DeserializeOwned>(&self, tools: &Tools, arguments: &[&str]) -> Result<T, BuildError> {
-        let mut asked = Command::new(&tools.python);
-        asked.arg("-m").args(arguments).env("PYTHONPATH", self.0.join("sdk/python/runtime"));
-        let output = asked.stdin(Stdio::null()).output().map_err(|error| python::not_run(tools, error))?;
-        serde_json::from_slice(&output.stdout)
-            .map_err(|error| BuildError::Python(format!("{error}: {}", String::from_utf8_lossy(&output.stderr).trim())))
-    }
-}
-
-impl Drop for Unpacked {
-    fn drop(&mut self) {
-        // What is left in the folder of temporary files goes with the others there.
-        let _ = fs::remove_dir_all(&self.0);
-    }
+/// Runs a module of the runtime, which prints one JSON object, whatever its status.
+fn ask<T: DeserializeOwned>(unpacked: &Unpacked, tools: &Tools, arguments: &[&str]) -> Result<T, BuildError> {
+    let mut asked = Command::new(&tools.python);
+    asked.arg("-m").args(arguments).env("PYTHONPATH", unpacked.path("sdk/python/runtime"));
+    let output = asked.stdin(Stdio::null()).output().map_err(|error| python::not_run(tools, error))?;
+    serde_json::from_slice(&output.stdout)
+        .map_err(|error| BuildError::Python(format!("{error}: {}", String::from_utf8_lossy(&output.stderr).trim())))
 }
 
 #[cfg(test)]

@@ -146,6 +146,12 @@ mod tests {
         Metered::new(run, meter).await.expect_err("it is never done")
     }
 
+    /// Has this thread compute for so long.
+    fn work(time: Duration) {
+        let until = thread_time() + time;
+        while thread_time() < until {}
+    }
+
     #[tokio::test]
     async fn time_on_the_thread_counts_and_other_time_does_not() {
         let limits = Limits { cpu: Duration::from_millis(20), ..Limits::defaults(&Caps::default()) };
@@ -153,8 +159,7 @@ mod tests {
         let began = thread_time();
         let error = run(limits, |_| {
             polls += 1;
-            let until = thread_time() + Duration::from_millis(1);
-            while thread_time() < until {}
+            work(Duration::from_millis(1));
         })
         .await;
         assert_eq!(error.failure, NodeFailure::Cpu);
@@ -165,15 +170,11 @@ mod tests {
     #[tokio::test]
     async fn time_that_a_thread_waits_is_not_its_own() {
         let limits = Limits { cpu: Duration::from_millis(20), ..Limits::defaults(&Caps::default()) };
-        let work = |time: Duration| {
-            let until = thread_time() + time;
-            while thread_time() < until {}
-        };
         let mut polls = 0;
         let error = run(limits, |_| {
             polls += 1;
             // As if another had this thread's processor.
-            std::thread::spawn(move || work(Duration::from_millis(10))).join().expect("it works, and ends");
+            std::thread::spawn(|| work(Duration::from_millis(10))).join().expect("it works, and ends");
             work(Duration::from_millis(4));
         })
         .await;
@@ -188,8 +189,7 @@ mod tests {
         let began = thread_time();
         let error = run(limits, |_| {
             polls += 1;
-            let until = thread_time() + Duration::from_micros(100);
-            while thread_time() < until {}
+            work(Duration::from_micros(100));
         })
         .await;
         assert_eq!(error.failure, NodeFailure::Cpu);

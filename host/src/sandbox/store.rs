@@ -6,7 +6,8 @@
 //! - write to stdout and stderr, which become log records of its span, and log by wasi:logging;
 //! - answer, whole or as a stream, and put notes on its span.
 //!
-//! Its environment has the variables that its flow grants by name, under `grants.config`, and no other; its files are
+//! Its environment has the variables that its flow grants it (by name, under `grants.config`; to Python all but secrets), and
+//! what the runtime inside of a component in Python is told; its files are
 //! those of the folders under `grants.files`. It has no arguments, no sockets and no standard input. Whatever else it can do it does through a capability that its
 //! flow grants: see capability.rs.
 
