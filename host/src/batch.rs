@@ -1,14 +1,15 @@
 //! A flow over a data set: which lines are still to be run, so many at a time, and what became of each. Knows neither how
 //! a flow is run nor what a person sees meanwhile: it is given the one and tells the other.
 //!
-//! [`data`] reads lines, [`mapping`] makes inputs of them, [`results`] keeps what became of them, so that a run that was
-//! broken off goes on where it was.
+//! [`data`] reads lines, [`shard`] says which of them are run here, [`mapping`] makes inputs of them, [`results`] keeps what
+//! became of them, so that a run that was broken off goes on where it was.
 
 pub mod data;
 pub mod mapping;
 pub mod results;
+pub mod shard;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::PathBuf;
 use std::pin::pin;
@@ -25,6 +26,7 @@ use crate::flow::value::Json;
 use data::{Data, Line};
 use mapping::Mapping;
 use results::{Results, Row};
+use shard::Shard;
 
 /// How many lines can run at the same time: more only makes models refuse, and the pool of instances has an end.
 pub const MAX_CONCURRENCY: u16 = 64;
@@ -40,6 +42,7 @@ const NAMES_TOLD: usize = 20;
 pub struct Batch<'a> {
     flow: &'a Flow,
     data: &'a Data,
+    shard: Shard,
     mapping: Mapping,
     /// Of lines that an earlier run has completed, by their number: what aggregation will want of them.
     earlier: BTreeMap<usize, Option<Json>>,
@@ -66,7 +69,7 @@ pub struct LineError {
 /// How far a run is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Tally {
-    /// All lines of the data.
+    /// All lines of the data, or of the part that is run.
     pub lines: usize,
     /// Completed by an earlier run.
     pub earlier: usize,
@@ -98,14 +101,19 @@ pub enum Unfit {
         data.display()
     )]
     Changed { data: PathBuf, line: usize },
+    #[error(
+        "--output has the result of line_number {line}, which is not of --shard {shard}; give each part its own file"
+    )]
+    OtherShard { line: usize, shard: Shard },
 }
 
 impl<'a> Batch<'a> {
-    /// Holds the data against the mapping, and against the lines that an earlier run has completed.
+    /// Holds the data against the mapping, and the part of it that is to be run against the lines that an earlier run has
+    /// completed.
     ///
     /// # Errors
     /// If nothing, or nothing good, can come of a run.
-    pub fn new(flow: &'a Flow, data: &'a Data, mapping: Mapping, earlier: &[Row]) -> Result<Self, Unfit> {
+    pub fn new(flow: &'a Flow, data: &'a Data, shard: Shard, mapping: Mapping, earlier: &[Row]) -> Result<Self, Unfit> {
         let path = || data.path().to_owned();
         if data.is_empty() {
             return Err(Unfit::Empty { data: path() });
@@ -124,12 +132,23 @@ impl<'a> Batch<'a> {
         }
         let completed = |row: &Row| Some((row.line_number, row.end.as_ref().ok()?.aggregation.clone()));
         let earlier = earlier.iter().filter_map(completed).collect();
-        Ok(Self { flow, data, mapping, earlier })
+        let batch = Self { flow, data, shard, mapping, earlier };
+        let ours: BTreeSet<_> = batch.lines().map(|line| line.number).collect();
+        match batch.earlier.keys().find(|line| !ours.contains(line)) {
+            Some(&line) => Err(Unfit::OtherShard { line, shard }),
+            None => Ok(batch),
+        }
+    }
+
+    /// The lines that are to be run here.
+    fn lines(&self) -> impl Iterator<Item = Line<'a>> {
+        let (data, shard) = (self.data, self.shard);
+        data.lines().enumerate().filter(move |(position, _)| shard.has(*position)).map(|(_, line)| line)
     }
 
     /// How far it is before it begins.
     pub fn tally(&self) -> Tally {
-        Tally { lines: self.data.len(), earlier: self.earlier.len(), ..Tally::default() }
+        Tally { lines: self.lines().count(), earlier: self.earlier.len(), ..Tally::default() }
     }
 
     /// Runs all lines that are not completed, `concurrency` at a time, and writes what became of each as it is done. A
@@ -152,7 +171,7 @@ impl<'a> Batch<'a> {
     {
         let mut summary = Summary { tally: self.tally(), ..Summary::default() };
         let mut collected = self.earlier.clone();
-        let mut outstanding = self.data.lines().filter(|line| !self.earlier.contains_key(&line.number)).fuse();
+        let mut outstanding = self.lines().filter(|line| !self.earlier.contains_key(&line.number)).fuse();
         let mut running = FuturesUnordered::new();
         let (mut stop, mut stopped) = (pin!(stop), false);
         loop {

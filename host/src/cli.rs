@@ -27,6 +27,7 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::assembly::{self, Fault, Parts};
 use crate::batch::MAX_CONCURRENCY;
+use crate::batch::shard::Shard;
 use crate::config::{FlowArgs, GivenArgs, Layers, ServeArgs, Settings};
 use crate::folder::Folder;
 use crate::sandbox::compile::Place;
@@ -122,6 +123,10 @@ pub struct RunArgs {
     /// Where the results go, a JSON line for each line of the data; else to standard output
     #[arg(long, value_name = "FILE", requires = "data")]
     pub output: Option<PathBuf>,
+    /// Run only part I of N of the lines, the first being 0, as one of N runs that share the data and nothing else; the
+    /// results of all, put into one file, are the `--output` of a last run without this, which aggregates
+    #[arg(long, value_name = "I/N", requires = "data", default_value_t = Shard::WHOLE, hide_default_value = true)]
+    pub shard: Shard,
     /// How many lines run at the same time
     #[arg(long, value_name = "N", requires = "data", default_value_t = 4)]
     #[arg(value_parser = clap::value_parser!(u16).range(1..=i64::from(MAX_CONCURRENCY)))]

@@ -34,9 +34,18 @@ impl Sheet {
         fs::write(self.path("data.jsonl"), data).expect("a file can be written");
     }
 
+    /// The results, as they stand in the file.
+    fn written(&self) -> String {
+        fs::read_to_string(self.path("out.jsonl")).expect("there are results")
+    }
+
+    fn write_results(&self, results: &str) {
+        fs::write(self.path("out.jsonl"), results).expect("a file can be written");
+    }
+
     /// What became of each line, by its number.
     fn results(&self) -> BTreeMap<u64, Value> {
-        let text = fs::read_to_string(self.path("out.jsonl")).expect("there are results");
+        let text = self.written();
         let rows = text.lines().map(|line| serde_json::from_str::<Value>(line).expect("a result is JSON"));
         rows.map(|row| (row["line_number"].as_u64().expect("a result has a line_number"), row)).collect()
     }

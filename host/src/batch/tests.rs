@@ -62,7 +62,7 @@ fn lines(written: &Mutex<Vec<u8>>) -> Vec<String> {
 async fn every_line_has_a_result_and_a_bad_one_stops_no_other() {
     let flow = flow(FLOW);
     let data = data("{\"n\": 4}\nno JSON\n{\"m\": 1}\n{\"n\": \"seven\"}\n{\"n\": 5}\n{\"n\": \"6\"}\n");
-    let batch = Batch::new(&flow, &data, mapping(&flow, &[]), &[]).unwrap();
+    let batch = Batch::new(&flow, &data, Shard::WHOLE, mapping(&flow, &[]), &[]).unwrap();
     let (mut out, written) = results();
     let mut seen = Vec::new();
     let run_line = |inputs: Inputs| ready(echo(&inputs));
@@ -91,7 +91,7 @@ async fn lines_that_are_completed_are_not_run_again_but_aggregated() {
     let flow = flow(FLOW);
     let data = numbers(6);
     let earlier = [row(4, r#"{"n":4}"#), row(0, r#"{"n":0}"#)];
-    let batch = Batch::new(&flow, &data, mapping(&flow, &[]), &earlier).unwrap();
+    let batch = Batch::new(&flow, &data, Shard::WHOLE, mapping(&flow, &[]), &earlier).unwrap();
     let (mut out, _) = results();
     let ran = RefCell::new(Vec::new());
     let run_line = |inputs: Inputs| {
@@ -108,7 +108,7 @@ async fn lines_that_are_completed_are_not_run_again_but_aggregated() {
 async fn only_so_many_lines_run_at_the_same_time() {
     let flow = flow(FLOW);
     let data = numbers(20);
-    let batch = Batch::new(&flow, &data, mapping(&flow, &[]), &[]).unwrap();
+    let batch = Batch::new(&flow, &data, Shard::WHOLE, mapping(&flow, &[]), &[]).unwrap();
     let (mut out, _) = results();
     let (running, most) = (Cell::new(0), Cell::new(0));
     let run_line = async |inputs: Inputs| {
@@ -126,7 +126,7 @@ async fn only_so_many_lines_run_at_the_same_time() {
 async fn after_a_stop_running_lines_end_and_no_others_begin() {
     let flow = flow(FLOW);
     let data = numbers(9);
-    let batch = Batch::new(&flow, &data, mapping(&flow, &[]), &[]).unwrap();
+    let batch = Batch::new(&flow, &data, Shard::WHOLE, mapping(&flow, &[]), &[]).unwrap();
     let (mut out, written) = results();
     let (ask, asked) = oneshot::channel::<()>();
     let ask = Cell::new(Some(ask));
@@ -144,12 +144,40 @@ async fn after_a_stop_running_lines_end_and_no_others_begin() {
     assert_eq!(lines(&written).len(), 2);
 }
 
+#[tokio::test]
+async fn the_shards_of_a_data_set_run_each_line_once() {
+    let flow = flow(FLOW);
+    let data = data("{\"n\": 0}\n\n{\"n\": 2}\n{\"n\": 4}\n{\"n\": 6}\n");
+    let run = async |shard: &str, earlier: &[Row]| {
+        let batch = Batch::new(&flow, &data, shard.parse().unwrap(), mapping(&flow, &[]), earlier)?;
+        let (mut out, written) = results();
+        let summary = batch.run(4, |inputs| ready(echo(&inputs)), &mut out, pending(), |_| ()).await.unwrap();
+        assert_eq!(summary.tally.left(), 0);
+        Ok::<_, Unfit>((summary.tally.lines, lines(&written)))
+    };
+    let done = |line: usize, n: u32| {
+        format!(r#"{{"line_number":{line},"inputs":{{"n":{n}}},"outputs":{{"even":{n}}},"aggregation":{n}}}"#)
+    };
+    // Of the lines that are not blank, so that no shard is left with none of them.
+    assert_eq!(run("0/3", &[]).await, Ok((2, vec![done(0, 0), done(4, 6)])));
+    assert_eq!(run("1/3", &[]).await, Ok((1, vec![done(2, 2)])));
+    assert_eq!(run("2/3", &[]).await, Ok((1, vec![done(3, 4)])));
+    assert_eq!(run("4/5", &[]).await, Ok((0, vec![])), "more shards than lines");
+
+    assert_eq!(run("2/3", &[row(3, r#"{"n":4}"#)]).await, Ok((1, vec![])));
+    let others = run("1/3", &[row(3, r#"{"n":4}"#)]).await.unwrap_err();
+    assert_eq!(
+        others.to_string(),
+        "--output has the result of line_number 3, which is not of --shard 1/3; give each part its own file"
+    );
+}
+
 #[test]
 fn data_that_has_changed_is_refused() {
     let flow = flow(FLOW);
     let changed = |line| Unfit::Changed { data: "data.jsonl".into(), line };
     let unfit = |data: &Data, entries: &[&str], earlier: Row| {
-        Batch::new(&flow, data, mapping(&flow, entries), &[earlier]).err()
+        Batch::new(&flow, data, Shard::WHOLE, mapping(&flow, entries), &[earlier]).err()
     };
     let data = data("{\"n\": 4, \"m\": 5}\n\n{\"n\": 4.0}\n");
     assert_eq!(unfit(&data, &[], row(0, r#"{"n":4}"#)), None);
@@ -159,16 +187,20 @@ fn data_that_has_changed_is_refused() {
     assert_eq!(unfit(&data, &[], row(1, r#"{"n":4}"#)), Some(changed(1)), "a line that is blank now");
     assert_eq!(unfit(&data, &[], row(3, r#"{"n":4}"#)), Some(changed(3)), "a line that is gone");
     let earlier = [row(3, "{}"), row(2, "{}"), row(0, r#"{"n":4}"#)];
-    assert_eq!(Batch::new(&flow, &data, mapping(&flow, &[]), &earlier).err(), Some(changed(2)), "the first of many");
+    assert_eq!(
+        Batch::new(&flow, &data, Shard::WHOLE, mapping(&flow, &[]), &earlier).err(),
+        Some(changed(2)),
+        "the first of many"
+    );
 }
 
 #[test]
 fn a_column_that_no_line_has_is_refused_before_anything_runs() {
     let flow = flow(FLOW);
     let data = data("{\"a\": 1}\nnot JSON\n{\"b\": 1}\n");
-    let unfit = Batch::new(&flow, &data, mapping(&flow, &["n=${data.x}"]), &[]).unwrap_err();
+    let unfit = Batch::new(&flow, &data, Shard::WHOLE, mapping(&flow, &["n=${data.x}"]), &[]).unwrap_err();
     assert_eq!(unfit.to_string(), r#"--column-mapping: no line of data.jsonl has a column "x"; it has a, b"#);
-    assert!(Batch::new(&flow, &data, mapping(&flow, &["n=${data.b}"]), &[]).is_ok());
+    assert!(Batch::new(&flow, &data, Shard::WHOLE, mapping(&flow, &["n=${data.b}"]), &[]).is_ok());
 }
 
 #[test]

@@ -12,13 +12,14 @@ use crate::assembly::Parts;
 use crate::batch::data::Data;
 use crate::batch::mapping::Mapping;
 use crate::batch::results::{ResultFile, Results};
+use crate::batch::shard::Shard;
 use crate::batch::{Answered, Batch, LineError, Summary};
 use crate::cli::process::{Process, StopSignals};
 use crate::cli::progress::{Progress, shares_terminal_with_stdout};
 use crate::cli::run::{Asker, NoAnswer, call, words};
 use crate::cli::{Done, Error, RunArgs, say, tell};
-use crate::flow::Aggregation;
 use crate::flow::value::Json;
+use crate::flow::{Aggregation, Flow};
 use crate::images::Images;
 use crate::scheduler::outcome::Whole;
 use crate::scheduler::plan::Collected;
@@ -48,7 +49,7 @@ pub(super) fn run(
     }
     let file = output.map(ResultFile::open).transpose().map_err(Error::wrong)?;
     let earlier = file.as_ref().map_or(&[][..], ResultFile::completed);
-    let batch = Batch::new(&flow, &read, mapping, earlier).map_err(Error::wrong)?;
+    let batch = Batch::new(&flow, &read, args.shard, mapping, earlier).map_err(Error::wrong)?;
     let results = match file {
         Some(file) => file.resume().map_err(Error::wrong)?,
         None => Results::to(stdout()),
@@ -60,7 +61,12 @@ pub(super) fn run(
     let (summary, aggregated) = process.run(async {
         let summary = lines(args, batch, &asker, &usage, results).await?;
         tell_summary(&summary, usage.tokens());
-        let aggregated = aggregate(&asker.runner, &summary, &usage).await?;
+        let aggregated = if args.shard.is_whole() {
+            aggregate(&asker.runner, &summary, &usage).await?
+        } else {
+            tell_left_over(&asker.runner, args.shard);
+            None
+        };
         anyhow::Ok((summary, aggregated))
     })?;
     aggregated.iter().for_each(say);
@@ -108,8 +114,7 @@ async fn lines(
 /// What the aggregation nodes make of all lines that were completed, if the flow has such nodes and no line is left: one
 /// JSON object.
 async fn aggregate(runner: &Runner, summary: &Summary, usage: &Usage) -> anyhow::Result<Option<Json>> {
-    let has_nodes = matches!(runner.flow.aggregation(), Aggregation::Nodes(nodes) if !nodes.is_empty());
-    if !has_nodes || summary.tally.left() > 0 {
+    if !has_aggregation(&runner.flow) || summary.tally.left() > 0 {
         return Ok(None);
     }
     let lines: Vec<_> = summary.collected.iter().filter_map(Collected::from_json).collect();
@@ -117,6 +122,20 @@ async fn aggregate(runner: &Runner, summary: &Summary, usage: &Usage) -> anyhow:
     let Aggregated { outputs, metrics } =
         aggregated.map_err(|failure| anyhow::anyhow!("aggregation failed: {}", words(&failure)))?;
     Ok(Some(Json::object([("metrics", &metrics), ("outputs", &outputs)])))
+}
+
+/// That a part of the data is not what the flow's aggregation nodes are for, if it has some.
+fn tell_left_over(runner: &Runner, shard: Shard) {
+    if has_aggregation(&runner.flow) {
+        tell(format_args!(
+            "shard {shard}: nothing is aggregated yet; put the results of all shards into one file, and give it as --output \
+             of the same command without --shard"
+        ));
+    }
+}
+
+fn has_aggregation(flow: &Flow) -> bool {
+    matches!(flow.aggregation(), Aggregation::Nodes(nodes) if !nodes.is_empty())
 }
 
 fn is_same(one: &Path, other: &Path) -> bool {

@@ -71,6 +71,39 @@ async fn metrics_and_outputs_are_those_of_all_completed_lines_also_after_a_resum
 }
 
 #[tokio::test]
+async fn shards_run_apart_and_are_aggregated_together() {
+    let text = "{\"q\": 1}\n{\"q\": 0.75}\n{\"q\": 0.25}\n{\"q\": 1}\n";
+    let mut results = String::new();
+    for (shard, lines) in [("0/3", 2), ("1/3", 1), ("2/3", 1)] {
+        let sheet = Sheet::new(text);
+        let exit = sheet
+            .prepare(TestHost::written("graded", FLOW), 2)
+            .arg("--shard")
+            .arg(shard)
+            .start_verb("run")
+            .exit()
+            .await;
+        let left = format!("shard {shard}: nothing is aggregated yet; put the results of all shards into one file");
+        check(&exit, 0, &[&format!("{lines} of {lines} lines completed; 0 failed"), &left]);
+        assert_eq!(exit.stdout, "", "nothing of a part is told as if it were of the whole");
+        results.push_str(&sheet.written());
+    }
+    let whole = Sheet::new(text);
+    whole.write_results(&results);
+    let exit = run(&whole, FLOW).exit().await;
+    check(&exit, 0, &["4 of 4 lines completed, 4 of them before; 0 failed"]);
+    assert_eq!(aggregated(&exit)["metrics"], json!({"good": 3.0, "accuracy": 0.75}));
+}
+
+#[tokio::test]
+async fn what_names_no_shard_is_refused_with_an_example() {
+    let sheet = Sheet::new("{\"q\": 1}\n");
+    let exit =
+        sheet.prepare(TestHost::written("graded", FLOW), 2).arg("--shard").arg("3/3").start_verb("run").exit().await;
+    check(&exit, 2, &["invalid value '3/3' for '--shard <I/N>'", "0/4 to 3/4 are the parts of four"]);
+}
+
+#[tokio::test]
 async fn an_aggregation_node_that_fails_is_named_and_the_lines_stay_done() {
     let sheet = Sheet::new("{\"q\": 1}\n");
     let flow = FLOW.replace("context_logs_metrics", "run_traps");
