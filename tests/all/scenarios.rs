@@ -15,6 +15,9 @@ harness::scenarios! {
     env_without_grant
     flex_calls_nodes
     flex_streams
+    flow_classifies_and_branches
+    flow_retrieves
+    flow_splits_and_maps
     llm_chats
     llm_completes
     llm_embeds
