@@ -24,7 +24,8 @@ use crate::flow::init::Resolved;
 use crate::flow::problem::{Problems, Warning, listed, nearest};
 use crate::flow::value::Json;
 use crate::flow::{
-    self, Binding, Draft, FileError, Flow, Llm, LlmTool, Node, NodeIndex, NodeKind, Place, Python, Surroundings,
+    self, Binding, ComponentSource, Draft, FileError, Flow, Llm, LlmTool, Node, NodeIndex, NodeKind, Place,
+    Surroundings,
 };
 use crate::folder::{Folder, FolderError};
 use crate::images;
@@ -98,7 +99,10 @@ pub fn sources(flow: &Flow) -> Sources<'_> {
     let mut sources = Sources { message_format: flow.message_format().name(), ..Sources::default() };
     for (_, node) in flow.nodes() {
         let (name, known) = match &node.kind {
-            NodeKind::Component { path } => (path.as_str(), &mut sources.components),
+            NodeKind::Component { source: ComponentSource::Folder(path) } => (path.as_str(), &mut sources.components),
+            NodeKind::Component { source: ComponentSource::Registry(reference) } => {
+                (reference.as_str(), &mut sources.artifacts)
+            }
             NodeKind::Python(python) => (python.entry.as_str(), &mut sources.python),
             NodeKind::Prompt { .. } | NodeKind::Llm(_) | NodeKind::Package(_) => continue,
         };
@@ -340,7 +344,8 @@ fn facts(flow: &Flow, node: &Node) -> NodeFacts {
         NodeKind::Llm(Llm { tool: LlmTool::Vision, .. }) => "llm_vision".to_owned(),
         NodeKind::Llm(llm) if llm.service == Some(Kind::AzureOpenAi.type_name()) => format!("AzureOpenAI.{}", llm.api),
         NodeKind::Llm(llm) => format!("OpenAI.{}", llm.api),
-        NodeKind::Component { path } | NodeKind::Python(Python { entry: path, .. }) => path.clone(),
+        NodeKind::Component { source } => source.as_str().to_owned(),
+        NodeKind::Python(python) => python.entry.clone(),
         NodeKind::Package(package) => package.tool.rsplit('.').next().unwrap_or(package.tool).to_owned(),
     };
     let kind = if node.kind.template().is_some() { telemetry::NodeKind::Prompt } else { telemetry::NodeKind::Tool };

@@ -14,11 +14,14 @@ use std::{fs, io};
 
 use serde::Deserialize;
 
+use crate::flow::ComponentSource;
 use crate::folder::{Folder, FolderError};
 use crate::guest::{self, Toolchain};
 use crate::sandbox::accept::MAX_SIZE;
 use crate::sandbox::component::Digest;
 use crate::units::Bytes;
+
+use crate::registry::{Reference, Registry, RegistryError};
 
 use lock::{Lock, LockError, Locked};
 
@@ -38,6 +41,8 @@ pub enum BuildError {
     NotBuilt(String),
     #[error("there is no Python here: {python} is no program; install Python 3.11 or later, or name it with --python")]
     NoPython { python: String },
+    #[error(transparent)]
+    Registry(#[from] RegistryError),
     #[error("the flow's Python: {0}")]
     Python(String),
     #[error("{0}: expected a .wasm file, or the folder of a Rust crate (with a Cargo.toml)")]
@@ -64,20 +69,23 @@ enum Source {
 pub struct Sources<'f> {
     /// Files and folders of components, each once.
     pub components: Vec<&'f str>,
+    /// Artifacts in registries, each once.
+    pub artifacts: Vec<&'f str>,
     /// Entries in Python, each once.
     pub python: Vec<&'f str>,
     /// How the flow writes images: `basic` or `openai-vision`.
     pub message_format: &'static str,
 }
 
-/// Builds all of a flow that is source, and writes the lock. `tell` is told how it goes on.
+/// Builds all of a flow that is source, pulls what is in registries, and writes the lock. `tell` is told how it goes on.
 ///
 /// # Errors
-/// Of the first that cannot be built.
+/// Of the first that cannot be had.
 pub fn build(
     folder: &Folder,
     sources: &Sources<'_>,
     tools: &python::Tools,
+    registry: &Registry,
     mut tell: impl FnMut(&str),
 ) -> Result<Lock, BuildError> {
     let (mut lock, out) = (Lock::default(), folder.root().join(OUT));
@@ -87,6 +95,10 @@ pub fn build(
             let locked = build_crate(folder, path)?;
             lock.components.insert((*path).to_owned(), locked);
         }
+    }
+    for reference in &sources.artifacts {
+        let locked = artifact(&out, reference, registry, &mut tell)?;
+        lock.components.insert((*reference).to_owned(), locked);
     }
     if !sources.python.is_empty() {
         tell(&format!("building {}: one component of all Python", sources.python.join(", ")));
@@ -107,12 +119,27 @@ pub fn python_component(folder: &Folder, entry: &str, max: usize) -> Result<(Vec
     locked(folder, entry, max, |locked| source.is_ok_and(|source| source.as_str() != locked.source))
 }
 
+/// The bytes of a node's component, of at most `max`. The second value is a warning if it is not of what the source is now.
+///
+/// # Errors
+/// If it is not there, too large, or not what was locked.
+pub fn component_of(
+    folder: &Folder,
+    source: &ComponentSource,
+    max: usize,
+) -> Result<(Vec<u8>, Option<String>), BuildError> {
+    match source {
+        ComponentSource::Folder(path) => component(folder, path, max),
+        ComponentSource::Registry(reference) => locked(folder, reference, max, |_| false),
+    }
+}
+
 /// The bytes of a component that a flow names, of at most `max`. Source must have been built; the second value is a warning if
 /// it has changed since.
 ///
 /// # Errors
 /// If it is not there, too large, or not what was locked.
-pub fn component(folder: &Folder, path: &str, max: usize) -> Result<(Vec<u8>, Option<String>), BuildError> {
+fn component(folder: &Folder, path: &str, max: usize) -> Result<(Vec<u8>, Option<String>), BuildError> {
     let resolved = folder.resolve(path)?;
     if source_of(folder, path)? == Source::Wasm {
         let bytes = folder.read_bytes(path, max).map_err(|error| match error {
@@ -159,6 +186,34 @@ fn source_of(folder: &Folder, path: &str) -> Result<Source, BuildError> {
         return Ok(Source::Crate);
     }
     Err(BuildError::UnknownSource(path.to_owned()))
+}
+
+/// What a registry has by this name. What was locked stays, also where a tag has moved since, unless it is asked anew.
+fn artifact(
+    out: &Path,
+    reference: &str,
+    registry: &Registry,
+    tell: &mut dyn FnMut(&str),
+) -> Result<Locked, BuildError> {
+    let name: Reference = reference.parse()?;
+    if let Some(locked) = registry.stays(&name).then(|| pulled(out, reference)).flatten() {
+        tell(&format!("locked   {reference}  {}", locked.source));
+        return Ok(locked);
+    }
+    tell(&format!("pulling {reference}"));
+    let artifact = registry.pull(&name)?;
+    let digest = Digest::of(&artifact.component);
+    lock::write_component(out, &digest, &artifact.component)?;
+    if !name.is_pinned() {
+        tell(&format!("a tag may move; to hold it to what was pulled, write ref: {}", name.pinned(&artifact.digest)));
+    }
+    Ok(Locked { digest: digest.to_string(), source: artifact.digest, made_by: String::new() })
+}
+
+/// What was pulled by this name, if it is still there.
+fn pulled(out: &Path, reference: &str) -> Option<Locked> {
+    let locked = Lock::read(out).ok()?.components.remove(reference)?;
+    lock::read_component(out, reference, &locked, usize::MAX).is_ok().then_some(locked)
 }
 
 fn build_crate(folder: &Folder, path: &str) -> Result<Locked, BuildError> {

@@ -14,6 +14,8 @@ pub mod inspect;
 mod masked;
 mod process;
 mod progress;
+pub mod pull;
+pub mod push;
 pub mod run;
 pub mod serve;
 mod watch;
@@ -30,6 +32,7 @@ use crate::batch::MAX_CONCURRENCY;
 use crate::batch::shard::Shard;
 use crate::config::{FlowArgs, GivenArgs, Layers, ServeArgs, Settings};
 use crate::folder::Folder;
+use crate::registry::Reference;
 use crate::sandbox::compile::Place;
 use crate::sandbox::component::{self, Workshop};
 
@@ -59,6 +62,10 @@ pub enum Command {
     Inspect(InspectArgs),
     /// Tell what is missing on this machine to build nodes
     Doctor,
+    /// Put a component into an OCI registry, where flows name it by `source: {type: oci, ref: …}`
+    Push(PushArgs),
+    /// Get a component from an OCI registry
+    Pull(PullArgs),
     /// Compile a component from standard input: what the host does in a process of its own
     #[command(hide = true)]
     Compile(CompileArgs),
@@ -83,6 +90,44 @@ pub struct BuildArgs {
     /// Install packages from this folder of wheels, and ask no package index
     #[arg(long, value_name = "DIR", env = "WEIR_PYTHON_WHEELS")]
     pub wheels: Option<PathBuf>,
+    /// Ask registries for what tags name now, in place of what was locked
+    #[arg(long)]
+    pub update: bool,
+    #[command(flatten)]
+    pub registry: RegistryArgs,
+}
+
+#[derive(Debug, Args)]
+pub struct RegistryArgs {
+    /// A registry that is asked by plain HTTP, as HOST or HOST:PORT; those of this machine always are
+    #[arg(long, value_name = "HOST", env = "WEIR_REGISTRY_PLAIN_HTTP", value_delimiter = ',')]
+    pub plain_http: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+pub struct PushArgs {
+    /// The component: a .wasm file; with --node a flow folder that was built
+    pub component: PathBuf,
+    /// Where it goes: REGISTRY/REPOSITORY:TAG
+    #[arg(value_name = "REF")]
+    pub reference: Reference,
+    /// Push what `weir build` has made of this node's source
+    #[arg(long, value_name = "NAME")]
+    pub node: Option<String>,
+    #[command(flatten)]
+    pub registry: RegistryArgs,
+}
+
+#[derive(Debug, Args)]
+pub struct PullArgs {
+    /// What to get: REGISTRY/REPOSITORY:TAG, or REGISTRY/REPOSITORY@sha256:DIGEST
+    #[arg(value_name = "REF")]
+    pub reference: Reference,
+    /// Where it goes; else the last part of the repository's name, with .wasm
+    #[arg(long, short, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+    #[command(flatten)]
+    pub registry: RegistryArgs,
 }
 
 #[derive(Debug, Args)]

@@ -31,7 +31,9 @@ use indexmap::IndexMap;
 use crate::id::FlowId;
 
 pub use self::draft::{Draft, Place};
-pub use self::node::{Activate, Answer, Api, Binding, Llm, LlmTool, Node, NodeKind, Package, Python, Template};
+pub use self::node::{
+    Activate, Answer, Api, Binding, ComponentSource, Llm, LlmTool, Node, NodeKind, Package, Python, Template,
+};
 use init::Init;
 use problem::{Problems, Warning};
 use types::Type;

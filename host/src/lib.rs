@@ -52,6 +52,7 @@ pub mod identity;
 pub mod plugins;
 pub mod policy;
 pub mod rate;
+pub mod registry;
 pub mod retry_after;
 pub mod secret;
 pub mod setting;

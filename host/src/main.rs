@@ -21,6 +21,8 @@ fn main() -> ExitCode {
         Command::Check(args) => cli::check::run(&args),
         Command::Inspect(args) => cli::inspect::run(&args),
         Command::Doctor => cli::doctor::run(),
+        Command::Push(args) => cli::push::run(&args),
+        Command::Pull(args) => cli::pull::run(&args),
         Command::Compile(args) => cli::compile::run(&args),
     };
     match done {

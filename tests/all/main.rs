@@ -45,6 +45,7 @@ mod prometheus;
 mod prompties;
 mod python;
 mod redaction;
+mod registry;
 mod run;
 mod sampling;
 mod sandbox;

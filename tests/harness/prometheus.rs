@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::io::Write as _;
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
 use bytes::Bytes;
@@ -11,6 +11,7 @@ use http::Request;
 use serde_json::Value;
 use tempfile::TempDir;
 
+use crate::debian;
 use crate::host::process::Process;
 use crate::http::attempt;
 use crate::wait::eventually;
@@ -113,10 +114,7 @@ impl Prometheus {
 
 /// The folder with `prometheus` and `promtool`, which are fetched if need be.
 fn folder() -> PathBuf {
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../.ci/prometheus.sh");
-    let output = Command::new(script).output().expect("the script can be started");
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    PathBuf::from(String::from_utf8(output.stdout).expect("a path").trim())
+    debian::programs("prometheus", &["prometheus", "promtool"])
 }
 
 /// As it stands in a query of a URL.

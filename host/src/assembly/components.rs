@@ -9,7 +9,7 @@ use tokio::runtime::Builder;
 use crate::builder;
 use crate::flow::describe::Description;
 use crate::flow::tools::Plugin;
-use crate::flow::{Draft, NodeIndex, NodeKind, Place};
+use crate::flow::{ComponentSource, Draft, NodeIndex, NodeKind, Place};
 use crate::folder::Folder;
 use crate::plugins;
 use crate::sandbox::component::{Component, Workshop};
@@ -71,8 +71,8 @@ pub(super) fn load(folder: &Folder, draft: &mut Draft, workshop: &Workshop) -> i
 enum Found {
     /// In this binary.
     Inside(&'static [u8]),
-    /// At this path of the flow folder.
-    Folder(String),
+    /// In the flow folder, or pulled from a registry.
+    Component(ComponentSource),
     /// Built of the flow's Python, with this entry among others.
     Python(String),
 }
@@ -93,7 +93,7 @@ fn source(
         NodeKind::Prompt { .. } => ("the built-in plugin `prompt`", Found::Inside(plugins::PROMPT)),
         NodeKind::Llm(_) => ("the built-in plugin `llm`", Found::Inside(plugins::LLM)),
         NodeKind::Package(package) => (package.tool, Found::Inside(plugin_bytes(package.plugin))),
-        NodeKind::Component { path } => (path.as_str(), Found::Folder(path.clone())),
+        NodeKind::Component { source } => (source.as_str(), Found::Component(source.clone())),
         NodeKind::Python(python) => ("the flow's Python", Found::Python(python.entry.clone())),
     };
     let name = name.to_owned();
@@ -109,7 +109,7 @@ fn source(
     }
     let built = match found {
         Found::Inside(bytes) => Ok((Cow::Borrowed(bytes), None)),
-        Found::Folder(path) => builder::component(folder, &path, workshop.max_size()).map(owned),
+        Found::Component(source) => builder::component_of(folder, &source, workshop.max_size()).map(owned),
         Found::Python(entry) => builder::python_component(folder, &entry, workshop.max_size()).map(owned),
     };
     let bytes = match built {

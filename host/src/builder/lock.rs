@@ -31,7 +31,7 @@ pub struct Lock {
 pub struct Locked {
     /// Of the component.
     pub digest: String,
-    /// Of the source it was made of.
+    /// Of the source it was made of; of what a registry had, the digest of its manifest, with its algorithm.
     pub source: String,
     /// Of what has made it; empty where that is the machine's own compiler.
     #[serde(default, skip_serializing_if = "String::is_empty")]

@@ -193,7 +193,12 @@ impl Draft {
     fn source_span(&self, index: NodeIndex) -> Option<Span> {
         let source = self.written[index.0].node.source.as_ref()?;
         Some(
-            source.path.as_ref().or(source.tool.as_ref()).map_or_else(|| source.span.clone(), |path| path.span.clone()),
+            source
+                .path
+                .as_ref()
+                .or(source.tool.as_ref())
+                .or(source.reference.as_ref())
+                .map_or_else(|| source.span.clone(), |path| path.span.clone()),
         )
     }
 

@@ -97,6 +97,8 @@ pub(super) struct Source {
     pub(super) kind: Option<At<String>>,
     pub(super) path: Option<At<String>>,
     pub(super) tool: Option<At<String>>,
+    /// `ref`: an artifact in a registry.
+    pub(super) reference: Option<At<String>>,
     pub(super) span: Span,
 }
 
@@ -344,6 +346,7 @@ impl Source {
             kind: fields.text("type", findings),
             path: fields.text("path", findings),
             tool: fields.text("tool", findings),
+            reference: fields.text("ref", findings),
             span: yaml.span.clone(),
         };
         fields.finish(findings);

@@ -40,12 +40,21 @@ pub enum NodeKind {
     Prompt { template: Template },
     /// Renders a template and asks a model.
     Llm(Llm),
-    /// Runs a component: a `.wasm` file, or the source that one was built from, relative to the flow folder.
-    Component { path: String },
+    /// Runs a component.
+    Component { source: ComponentSource },
     /// Runs what is written in Python: see [`Python`].
     Python(Python),
     /// Runs one of prompt flow's package tools that asks no chat model.
     Package(Package),
+}
+
+/// Where the component of a node comes from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ComponentSource {
+    /// A `.wasm` file, or the source that one was built from, relative to the flow folder.
+    Folder(String),
+    /// An artifact in a registry, such as `ghcr.io/acme/summarize:1.2@sha256:…`, pulled by `weir build`.
+    Registry(String),
 }
 
 /// A node in Python. All Python of a flow is built into one component, which is told by the entry what of it to run.
@@ -145,6 +154,16 @@ impl Binding {
         match self {
             Self::Node { node, .. } => Some(*node),
             Self::Literal(_) | Self::Input(_) => None,
+        }
+    }
+}
+
+impl ComponentSource {
+    /// As the flow file has it.
+    pub fn as_str(&self) -> &str {
+        match self {
+            Self::Folder(path) => path,
+            Self::Registry(reference) => reference,
         }
     }
 }

@@ -34,7 +34,13 @@ fn entry_node(flex: &Flex, inputs: Vec<(At<String>, At<Json>)>) -> manifest::Nod
     manifest::Node {
         name: At { value: entry_name(path).to_owned(), span: span.clone() },
         kind: Some(At { value: "wasm".to_owned(), span: span.clone() }),
-        source: Some(Source { kind: None, path: Some(flex.entry.clone()), tool: None, span: span.clone() }),
+        source: Some(Source {
+            kind: None,
+            path: Some(flex.entry.clone()),
+            tool: None,
+            reference: None,
+            span: span.clone(),
+        }),
         inputs,
         connection: None,
         api: None,

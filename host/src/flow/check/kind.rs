@@ -2,17 +2,21 @@
 //! inputs: see parameters.rs.
 
 use indexmap::IndexMap;
+use oci_client::Reference;
 
 use super::super::fields::At;
 use super::super::manifest::{self, Source};
 use super::super::problem::{Span, listed, nearest};
 use super::super::tools::{PACKAGE, PackageTool, Runs};
 use super::super::value::Json;
-use super::super::{Api, Binding, FileError, Llm, LlmTool, NodeKind, Package, Python, Template};
+use super::super::{Api, Binding, ComponentSource, FileError, Llm, LlmTool, NodeKind, Package, Python, Template};
 use super::{Checker, is_prompty};
 
 /// Largest template, in bytes: as large as a flow file.
 const MAX_TEMPLATE: usize = 1024 * 1024;
+
+/// The type of a source that is an artifact in a registry.
+const OCI: &str = "oci";
 
 /// Types this version serves.
 const SERVED: [&str; 5] = ["llm", "prompt", "python", "custom_llm", "wasm"];
@@ -170,7 +174,7 @@ impl Checker<'_> {
     fn component(&mut self, node: &manifest::Node) -> NodeKind {
         let written = node.source.as_ref().and_then(|source| source.path.as_ref());
         let Some((path, module)) = written.and_then(|path| Some((path, python_module(&path.value)?))) else {
-            return NodeKind::Component { path: self.source_path(node).unwrap_or_default() };
+            return NodeKind::Component { source: self.component_source(node) };
         };
         let files = [format!("{module}.py"), format!("{module}/__init__.py")];
         if !files.iter().any(|file| self.surroundings.exists(file)) {
@@ -178,6 +182,31 @@ impl Checker<'_> {
             self.findings.problem("InvalidFlexFlowEntry", &path.span, message);
         }
         NodeKind::Python(Python { entry: path.value.clone(), connections: Vec::new() })
+    }
+
+    fn component_source(&mut self, node: &manifest::Node) -> ComponentSource {
+        let source = node.source.as_ref();
+        let Some(source) = source.filter(|source| source.kind.as_ref().is_some_and(|kind| kind.value == OCI)) else {
+            return ComponentSource::Folder(self.source_path(node).unwrap_or_default());
+        };
+        let owner = format!("node {:?}", node.name.value);
+        if let Some(path) = &source.path {
+            let message = format!("{owner}: a source of type {OCI} has no path");
+            let problem = self.findings.problem("InvalidSource", &path.span, message);
+            problem.help("write `ref: REGISTRY/REPOSITORY:TAG@sha256:DIGEST`");
+        }
+        let Some(reference) = &source.reference else {
+            let message = format!("{owner}: a source of type {OCI} has a ref");
+            let problem = self.findings.problem("InvalidSource", &source.span, message);
+            problem.help("add `ref: REGISTRY/REPOSITORY:TAG@sha256:DIGEST`; `weir push` prints it");
+            return ComponentSource::Registry(String::new());
+        };
+        if let Err(error) = reference.value.parse::<Reference>() {
+            let message = format!("{owner}: source ref {:?}: {error}", reference.value);
+            let problem = self.findings.problem("InvalidSource", &reference.span, message);
+            problem.help("write REGISTRY/REPOSITORY:TAG@sha256:DIGEST, as `weir push` prints it");
+        }
+        ComponentSource::Registry(reference.value.clone())
     }
 
     /// A file in Python that has a tool.
@@ -200,6 +229,11 @@ impl Checker<'_> {
             return None;
         };
         self.source_type(&owner, source)?;
+        if let Some(reference) = &source.reference {
+            let message = format!("{owner}: only a source of type {OCI}, of a node of type wasm, has a ref");
+            self.findings.problem("InvalidSource", &reference.span, message);
+            return None;
+        }
         let Some(path) = &source.path else {
             let message = format!("{owner}: source has no path");
             self.findings.problem("InvalidSource", &source.span, message).help("add `path: FILE`");
@@ -220,7 +254,7 @@ impl Checker<'_> {
     }
 
     fn source_type(&mut self, owner: &str, source: &Source) -> Option<()> {
-        let known = ["code", "package", "package_with_prompt"];
+        let known = ["code", "package", "package_with_prompt", OCI];
         let Some(kind) = source.kind.as_ref().filter(|kind| !known.contains(&kind.value.as_str())) else {
             return Some(());
         };
@@ -277,7 +311,7 @@ impl Checker<'_> {
 
 /// Stands for a node that is broken, and found.
 fn nothing() -> Made {
-    NodeKind::Component { path: String::new() }.into()
+    NodeKind::Component { source: ComponentSource::Folder(String::new()) }.into()
 }
 
 fn is_package(node: &manifest::Node) -> bool {
@@ -301,7 +335,8 @@ fn literal_text(binding: &Binding) -> Option<String> {
 
 pub(super) fn source_span(node: &manifest::Node) -> Span {
     let path = node.source.as_ref().and_then(|source| source.path.as_ref());
-    path.map_or_else(|| node.name.span.clone(), |path| path.span.clone())
+    let reference = || node.source.as_ref().and_then(|source| source.reference.as_ref());
+    path.or_else(reference).map_or_else(|| node.name.span.clone(), |path| path.span.clone())
 }
 
 /// Why a path is not one inside of the flow folder, as far as its text tells.

@@ -145,7 +145,13 @@ fn node(path: &str, prompty: &Prompty, inputs: &IndexMap<String, Input>) -> mani
     manifest::Node {
         name: prompty.name.clone().unwrap_or_else(|| at(stem)),
         kind: Some(at("llm")),
-        source: Some(Source { kind: None, path: Some(at(path)), tool: None, span: prompty.head.clone() }),
+        source: Some(Source {
+            kind: None,
+            path: Some(at(path)),
+            tool: None,
+            reference: None,
+            span: prompty.head.clone(),
+        }),
         inputs: inputs.keys().map(bound).collect(),
         connection: None,
         api: None,

@@ -35,7 +35,7 @@ fn a_request_runs_the_entry_alone() {
     assert_eq!((flow.kind(), flow.order()), (FlowKind::Flex, &[NodeIndex(0)][..]));
     let (index, entry) = flow.nodes().next().unwrap();
     assert_eq!(entry.id.as_str(), "echo");
-    assert!(matches!(&entry.kind, NodeKind::Component { path } if path == "echo.wasm"));
+    assert!(matches!(&entry.kind, NodeKind::Component { source } if source.as_str() == "echo.wasm"));
     assert_eq!(entry.limits["memory"], "64MiB");
     assert_eq!(entry.grants["nodes"].as_str(), r#"["hello"]"#);
     assert_eq!(flow.stream_candidates(), [(index, "output")]);
