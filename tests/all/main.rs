@@ -11,6 +11,7 @@ mod catalogue;
 mod contract;
 mod floors;
 mod readme;
+mod scaling;
 mod scenarios;
 
 mod access;
