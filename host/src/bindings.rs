@@ -21,6 +21,7 @@ wasmtime::component::bindgen!({
     with: {
         "weir:flow/types.chunks": Chunks,
         "weir:flow/llm.chat-stream": ChatStream,
+        "weir:flow/context.span": Span,
     },
 });
 
@@ -38,6 +39,10 @@ pub struct ChatStream {
     /// Set when the service has told it, at the end of the answer.
     pub usage: Arc<OnceLock<llm::Usage>>,
 }
+
+/// Behind `context.span`: nothing. Its number is that of the span in its run, whose door keeps the spans.
+#[derive(Debug)]
+pub struct Span;
 
 impl fmt::Debug for Chunks {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -238,10 +238,8 @@ pub struct NodeRun {
     pub failed: LastFailure,
     grants: Arc<Grants>,
     denials: Arc<Denials>,
-    /// The node's span: parent of the spans of its calls.
-    span: Context,
-    /// What the node has cost so far.
-    usage: telemetry::Usage,
+    /// Those that the guest has started below its node's. The current one is the parent of the spans of its calls.
+    spans: telemetry::GuestSpans,
     /// Where calls run: guests have a runtime of their own, so that one that never rests cannot delay a socket.
     io: tokio::runtime::Handle,
 }

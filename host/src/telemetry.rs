@@ -29,6 +29,7 @@ pub mod tree;
 mod usage;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use opentelemetry::InstrumentationScope;
@@ -49,6 +50,7 @@ pub use prometheus::SCRAPE_TYPE;
 pub use redaction::Redactor;
 pub use spans::bound::{self, LogBounds};
 pub use spans::flow::{FlowSpan, FlowStart};
+pub use spans::guest::{GuestEnd, GuestKind, GuestSpans, GuestStart};
 pub use spans::node::{NodeFacts, NodeKind, NodeSpan, NodeStart, PromptFacts};
 pub use spans::notes::{LogLevel, NodeNotes, NoteValue};
 pub use spans::request::{FinishRequest, RequestSpan, RequestStart};
@@ -78,6 +80,8 @@ struct Inner {
     metrics: Metrics,
     /// None: nobody exports logs.
     guest_log: Option<GuestLog>,
+    /// The number of the next span that a guest starts.
+    guest_spans: Arc<AtomicU32>,
     exporters: Arc<Exporters>,
 }
 
@@ -107,6 +111,7 @@ impl Telemetry {
             redactor: config.redactor.clone(),
             metrics: Metrics::new(&exporters.meters, &config.common_dimensions),
             guest_log: exporters.loggers.as_ref().map(|it| GuestLog::new(it, config)),
+            guest_spans: Arc::default(),
             exporters: Arc::new(exporters),
         }))
     }
@@ -125,6 +130,7 @@ impl Telemetry {
             redactor: self.0.redactor.clone(),
             metrics: self.0.metrics.with(dimensions.into_iter().filter_map(|(name, value)| Some((name, value?)))),
             guest_log: self.0.guest_log.clone(),
+            guest_spans: Arc::clone(&self.0.guest_spans),
             exporters: self.0.exporters.clone(),
         }))
     }
@@ -166,6 +172,12 @@ impl Telemetry {
 
     fn guest_log(&self) -> Option<&GuestLog> {
         self.0.guest_log.as_ref()
+    }
+
+    /// Numbers for as many spans as a guest may start; the first of them.
+    fn guest_numbers(&self) -> u32 {
+        let most = u32::try_from(bound::SPANS).unwrap_or(u32::MAX);
+        self.0.guest_spans.fetch_add(most, Ordering::Relaxed)
     }
 
     fn content(&self) -> Policy {

@@ -1,5 +1,5 @@
-//! Where a node runs, what it was initialised with, and notes on its span. Always granted, and never needed for a
-//! complete trace.
+//! Where a node runs, what it was initialised with, notes on its span, and [spans](span()) below it. Always granted, and never
+//! needed for a complete trace.
 //!
 //! ```no_run
 //! use weir_sdk::context;
@@ -11,6 +11,8 @@
 //! }
 //! ```
 
+mod span;
+
 use std::time::Duration;
 
 use serde::de::DeserializeOwned;
@@ -19,7 +21,8 @@ use crate::bindings::weir::flow::context as wit;
 use crate::error::NodeError;
 use crate::raw::fit::{Given, fit};
 
-pub use wit::AttributeValue;
+pub use span::{NewSpan, Span, span};
+pub use wit::{AttributeValue, SpanKind};
 
 /// One run of a node.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,7 +33,8 @@ pub struct Invocation {
     pub node: String,
     /// The id by which the request is known in traces and logs.
     pub request_id: String,
-    /// The node's own span as a W3C `traceparent` header, for services that the node calls by means of its own.
+    /// The current span, which is the node's own outside of any [`span()`], as a W3C `traceparent` header, for services that the
+    /// node calls by means of its own.
     pub traceparent: String,
     /// Whether chunks reach the client as they are emitted. If not, a node that can also answer whole saves work by
     /// doing so.

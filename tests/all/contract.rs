@@ -10,8 +10,8 @@ use wit_parser::{Resolve, WorldId, WorldItem};
 
 /// A function of the contract, the guest that calls it, and what the trace of the guest's scenario has in it.
 ///
-/// A call to a model has an rpc span. A call to another node has that node's span, below the caller's. The others have
-/// none of their own: the span of the node is what shows that they were made.
+/// A call to a model has an rpc span. A call to another node has that node's span, below the caller's. A guest's spans are
+/// its own. The others have none: the span of the node is what shows that they were made.
 const CALLS: &[(&str, &str, &str)] = &[
     ("weir:flow/output.emit", "run_streams", "node run_streams "),
     ("weir:flow/llm.chat", "llm_chats", "openai_chat"),
@@ -28,6 +28,10 @@ const CALLS: &[(&str, &str, &str)] = &[
     ("weir:flow/context.set-attribute", "context_sets_notes", "node context_sets_notes "),
     ("weir:flow/context.add-event", "context_sets_notes", "node context_sets_notes "),
     ("weir:flow/context.log-metric", "context_logs_metrics", "node context_logs_metrics "),
+    ("weir:flow/context.start-span", "context_spans_its_work", "guest answer ok"),
+    ("weir:flow/context.[method]span.set-attribute", "context_spans_its_work", "guest retrieve ok"),
+    ("weir:flow/context.[method]span.end", "context_spans_its_work", "guest cut ok"),
+    ("weir:flow/context.set-current-span", "context_spans_its_work", "guest answer ok"),
     ("wasi:config/store.get", "config_reads", "node config_reads "),
     ("wasi:config/store.get-all", "config_reads", "node config_reads "),
     ("wasi:logging/logging.log", "log_writes", "node log_writes "),

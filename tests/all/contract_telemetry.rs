@@ -30,6 +30,7 @@ outputs:
   notes: {type: object, reference: '${notes.output}'}
   measures: {type: object, reference: '${measures.output}'}
   writes: {type: object, reference: '${writes.output}'}
+  parts: {type: object, reference: '${parts.output}'}
 nodes:
 - name: prompt
   type: prompt
@@ -79,6 +80,12 @@ nodes:
   type: wasm
   source: {type: code, path: guests/log_writes.wasm}
   inputs: {message: '${inputs.question}'}
+- name: parts
+  type: wasm
+  source: {type: code, path: guests/context_opens_spans.wasm}
+  inputs:
+    steps: [[start, a, Tool], [chat, x], [end, 0, done], [start, b, Retrieval], [iterated, 1], [start, c], [fail, 2, E, no], [start many, 300]]
+  grants: {llm: [open_ai_connection]}
 ";
 
 /// What all attributes may be.
@@ -116,8 +123,9 @@ struct Seen {
 
 impl Seen {
     fn see(&mut self, span: &Span) {
-        let span_type = span.attributes.get("span_type").and_then(|it| it.as_str());
-        let Some(on) = On::of(&span.name, span.kind, span_type) else {
+        let text = |key: &str| span.attributes.get(key).and_then(|it| it.as_str());
+        let (span_type, origin) = (text("span_type"), text("weir.span.origin"));
+        let Some(on) = On::of(&span.name, span.kind, span_type, origin) else {
             self.faults.push(format!("no span is promised like {} {} {span_type:?}", span.kind, span.name));
             return;
         };

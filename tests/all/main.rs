@@ -55,6 +55,7 @@ mod score;
 mod settings;
 mod shutdown;
 mod soak;
+mod spans;
 mod standard_variables;
 mod streaming;
 mod telemetry;

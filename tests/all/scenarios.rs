@@ -11,6 +11,7 @@ harness::scenarios! {
     context_logs_metrics
     context_reads_init
     context_sets_notes
+    context_spans_its_work
     env_reads
     env_without_grant
     flex_calls_nodes

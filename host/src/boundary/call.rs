@@ -69,16 +69,18 @@ impl NodeRun {
         }
     }
 
+    /// The span is below whichever the guest is in: see notes.rs.
     fn open_rpc(&self, api_call: &'static str, request: RpcRequest) -> RpcSpan {
+        let (parent, usage) = self.spans.current();
         self.origin.telemetry.rpc(crate::telemetry::RpcStart {
             flow: &self.origin.flow,
             node: &self.node,
             request: self.origin.request.facts(),
-            parent: &self.span,
+            parent: &parent,
             api_call,
             facts: request,
             told: self.notes.may_tell_call(),
-            usage: self.usage.clone(),
+            usage,
         })
     }
 

@@ -64,7 +64,6 @@ where
 {
     let Entry { origin, node, inputs, init, facts, grants, outlet, bounds, io } = entry;
     let outlet = outlet.within(bounds.stream);
-    let usage = Usage::below(&origin.usage);
     let span = origin.telemetry.node(NodeStart {
         flow: &origin.flow,
         node: &node,
@@ -73,7 +72,7 @@ where
         inputs: inputs.as_str(),
         facts: &facts,
         caller: origin.caller.as_ref().map(NodeId::as_str),
-        usage: usage.clone(),
+        usage: Usage::below(&origin.usage),
         log: bounds.log,
     });
     let (began, above, failed) = (clock::now(), origin.deadline, LastFailure::default());
@@ -97,8 +96,7 @@ where
         failed: failed.clone(),
         grants,
         denials,
-        span: span.context(),
-        usage,
+        spans: span.spans(),
         io,
     };
     let whole = async {

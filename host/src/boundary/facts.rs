@@ -2,6 +2,6 @@
 //! nothing beyond the boundary needs to know telemetry.
 
 pub use crate::telemetry::{
-    Hold, HttpRequest, LogLevel, NodeFacts, NodeUse, NoteValue, Retry, RpcKind, RpcReply, RpcRequest,
-    Server as RpcServer, Tokens, Tries, Unasked, bound,
+    GuestEnd, GuestKind, Hold, HttpRequest, LogLevel, NodeFacts, NodeUse, NoteValue, Retry, RpcKind, RpcReply,
+    RpcRequest, Server as RpcServer, Tokens, Tries, Unasked, bound,
 };

@@ -1,9 +1,11 @@
-//! `weir:flow/context`: where a node runs, what it was initialised with, and notes on its span. Always granted, and
-//! bounded where the notes are kept.
+//! `weir:flow/context`: where a node runs, what it was initialised with, notes on its span, and spans below it. Always
+//! granted, and bounded where the notes are kept.
 
-use crate::bindings::context as wit;
+use wasmtime::component::Resource;
+
+use crate::bindings::{Span, context as wit};
 use crate::boundary::GuestCalls;
-use crate::boundary::facts::NoteValue;
+use crate::boundary::facts::{GuestEnd, GuestKind, NoteValue};
 
 always_granted!(Notes, "context", "weir:flow/context", wit);
 
@@ -38,6 +40,57 @@ impl wit::Host for GuestCalls<'_> {
     fn log_metric(&mut self, name: String, value: f64) -> wasmtime::Result<()> {
         GuestCalls::log_metric(self, &name, value);
         Ok(())
+    }
+
+    fn start_span(
+        &mut self,
+        name: String,
+        kind: wit::SpanKind,
+        inputs: String,
+    ) -> wasmtime::Result<Option<Resource<Span>>> {
+        Ok(GuestCalls::start_span(self, &name, kind.into(), &inputs).map(Resource::new_own))
+    }
+
+    fn set_current_span(&mut self, span: Option<Resource<Span>>) -> wasmtime::Result<()> {
+        GuestCalls::set_current_span(self, span.map(|span| span.rep()));
+        Ok(())
+    }
+}
+
+// Spans are not in the table of what a run holds open: how many there are has a bound of its own.
+impl wit::HostSpan for GuestCalls<'_> {
+    fn set_attribute(&mut self, span: Resource<Span>, key: String, value: wit::AttributeValue) -> wasmtime::Result<()> {
+        self.set_span_attribute(span.rep(), &key, value.into());
+        Ok(())
+    }
+
+    fn end(&mut self, span: Resource<Span>, how: wit::SpanEnd) -> wasmtime::Result<()> {
+        let end = match &how {
+            wit::SpanEnd::Output(output) => GuestEnd::Output(output),
+            wit::SpanEnd::Iterated(output) => GuestEnd::Iterated(output),
+            wit::SpanEnd::Error(wit::SpanError { kind, message }) => GuestEnd::Error { kind, message },
+        };
+        self.end_span(span.rep(), end);
+        Ok(())
+    }
+
+    fn drop(&mut self, span: Resource<Span>) -> wasmtime::Result<()> {
+        self.drop_span(span.rep());
+        Ok(())
+    }
+}
+
+impl From<wit::SpanKind> for GuestKind {
+    fn from(kind: wit::SpanKind) -> Self {
+        match kind {
+            wit::SpanKind::Function => Self::Function,
+            wit::SpanKind::Tool => Self::Tool,
+            wit::SpanKind::Llm => Self::Llm,
+            wit::SpanKind::Embedding => Self::Embedding,
+            wit::SpanKind::Retrieval => Self::Retrieval,
+            wit::SpanKind::Flow => Self::Flow,
+            wit::SpanKind::LangChain => Self::LangChain,
+        }
     }
 }
 

@@ -4,7 +4,7 @@
 //! - compute, within its memory and time;
 //! - read the clocks, which are coarse, and random numbers;
 //! - write to stdout and stderr, which become log records of its span, and log by wasi:logging;
-//! - answer, whole or as a stream, and put notes on its span.
+//! - answer, whole or as a stream, put notes on its span, and open spans below it.
 //!
 //! Its environment has the variables that its flow grants it (by name, under `grants.config`; to Python all but secrets), and
 //! what the runtime inside of a component in Python is told; its files are
@@ -23,6 +23,7 @@ use wasmtime_wasi_http::WasiHttpCtx;
 use crate::bindings::Chunks;
 use crate::boundary::bounds::Resolution;
 use crate::boundary::error::{NodeError, NodeFailure};
+use crate::boundary::facts::bound;
 use crate::boundary::{GuestCalls, Lend, NodeRun};
 use crate::capability::config::Settings;
 use crate::capability::files::{self, Files};
@@ -109,7 +110,8 @@ pub(super) fn table(limits: &Limits) -> ResourceTable {
 
 /// Sets what wasmtime itself keeps of the limits.
 pub(super) fn bound<T>(store: &mut Store<T>, limits: &Limits) {
-    store.set_max_component_handles(limits.resources.0.saturating_mul(fixed::HANDLES_PER_RESOURCE));
+    let handles = limits.resources.0.saturating_mul(fixed::HANDLES_PER_RESOURCE);
+    store.set_max_component_handles(handles.saturating_add(bound::SPANS));
     // Also for what `run` returns: the boundary says how much that may be, to the byte.
     store.set_hostcall_fuel(limits.call.to_usize());
     // At every tick the guest makes way for others, and the boundary gets to look at the deadline.

@@ -38,6 +38,8 @@ pub enum On {
     Request,
     Flow,
     Node,
+    /// A part of a node's work, told by its guest.
+    Guest,
     /// A call of a chat or completion model.
     Llm,
     Embedding,
@@ -76,17 +78,21 @@ macro_rules! names {
 }
 
 /// All that prompt flow knows: the flow, its nodes, and their calls.
-const RUNS: &[On] = &[On::Flow, On::Node, On::Llm, On::Embedding, On::Http, On::NodeCall];
+const RUNS: &[On] = &[On::Flow, On::Node, On::Guest, On::Llm, On::Embedding, On::Http, On::NodeCall];
 /// Whatever can fail, and the tries that did.
-const FAILING: &[On] = &[On::Request, On::Flow, On::Node, On::Llm, On::Embedding, On::Http, On::NodeCall, On::Event];
-const IN_NODES: &[On] = &[On::Node, On::Llm, On::Embedding, On::Http, On::NodeCall];
+const FAILING: &[On] =
+    &[On::Request, On::Flow, On::Node, On::Guest, On::Llm, On::Embedding, On::Http, On::NodeCall, On::Event];
+const IN_NODES: &[On] = &[On::Node, On::Guest, On::Llm, On::Embedding, On::Http, On::NodeCall];
 const MODELS: &[On] = &[On::Llm, On::Embedding];
-const ALL: &[On] = &[On::Request, On::Flow, On::Node, On::Llm, On::Embedding, On::Http, On::NodeCall];
+const ALL: &[On] = &[On::Request, On::Flow, On::Node, On::Guest, On::Llm, On::Embedding, On::Http, On::NodeCall];
 /// Whatever has tokens below it.
-const SPENT: &[On] = &[On::Flow, On::Node, On::Llm, On::Embedding, On::NodeCall];
+const SPENT: &[On] = &[On::Flow, On::Node, On::Guest, On::Llm, On::Embedding, On::NodeCall];
 const LLM: &[On] = &[On::Llm];
 const FLOW: &[On] = &[On::Flow];
 const NODE: &[On] = &[On::Node];
+const GUEST: &[On] = &[On::Guest];
+/// What may be a tool: a node, and a part of one.
+const TOOLS: &[On] = &[On::Node, On::Guest];
 const HTTP: &[On] = &[On::Http];
 const REQUEST: &[On] = &[On::Request];
 const EVENT: &[On] = &[On::Event];
@@ -94,19 +100,20 @@ const FEEDBACK_SPAN: &[On] = &[On::Feedback];
 
 /// Attributes that prompt flow sets, and ours.
 pub mod attribute {
-    use super::{EVENT, FEEDBACK_SPAN, IN_NODES, LLM, MODELS, NODE, On, Promise, RUNS, SPENT};
+    use super::{EVENT, FEEDBACK_SPAN, GUEST, IN_NODES, LLM, MODELS, NODE, On, Promise, RUNS, SPENT};
 
     names! {
         FRAMEWORK = "framework", on(RUNS), "always `promptflow`";
-        SPAN_TYPE = "span_type", on(RUNS), "`Flow`, `Function`, `LLM` or `Embedding`";
-        FUNCTION = "function", on(IN_NODES), "what runs: `render_template_jinja2`, `OpenAI.chat`, `Prompty`, the component's path, or the name of the call";
+        SPAN_TYPE = "span_type", on(RUNS), "`Flow`, `Function`, `LLM` or `Embedding`; of what a node tells itself also `Tool`, `Retrieval` or `LangChain`";
+        FUNCTION = "function", on(IN_NODES), "what runs: `render_template_jinja2`, `OpenAI.chat`, `Prompty`, the component's path, or the name of the call; of what a node tells itself the span's name";
+        SPAN_ORIGIN = "weir.span.origin", on(GUEST), "`guest`: the node has told this span, and not the host";
         NODE_NAME = "node_name", on(IN_NODES), "the node";
         EXECUTION_TARGET = "execution_target", on(RUNS), "`dag`, `flex` or `prompty`";
         LINE_RUN_ID = "line_run_id", on(RUNS), "the caller's request id, else a UUID";
         REQUEST_ID = "request_id", on(super::ALL), "the caller's request id, if it sent one";
         INPUTS = "inputs", on(RUNS), "JSON text: what it was given; of a call its arguments, but for keys and headers";
         OUTPUT = "output", on(RUNS), "JSON text: what it gave, if it ended well; of a stream the list of all chunks";
-        OUTPUT_TYPE = "output_type", on(&[On::Flow, On::Node, On::Llm]), "`iterated`, if the output was a stream";
+        OUTPUT_TYPE = "output_type", on(&[On::Flow, On::Node, On::Guest, On::Llm]), "`iterated`, if the output was a stream";
         PROMPT_TEMPLATE = "prompt.template", on(NODE), "the template of a prompt";
         PROMPT_VARIABLES = "prompt.variables", on(NODE), "JSON object of the variables that the template uses";
         LLM_RESPONSE_MODEL = "llm.response.model", on(MODELS), "the model that answered";
@@ -123,6 +130,7 @@ pub mod attribute {
         RETRY_ASKED = "weir.retry.asked", on(MODELS), "seconds that the service last asked to wait, if it did";
         RETRY_STOPPED = "weir.retry.stopped", on(MODELS), "why a failure that may pass was not tried again: `tries`, `deadline`, `asked` (for too long a pause), `budget` or `circuit`";
         NOTES_LEFT_OUT = "weir.notes_left_out", on(NODE), "how many notes of the node were over their bounds";
+        SPANS_LEFT_OUT = "weir.spans_left_out", on(NODE), "how many of the spans that the node started were over their bounds";
         CALLS_LEFT_OUT = "weir.calls_left_out", on(NODE), "how many of the node's calls to the host have no span, since so many have one";
         FILES_CALLS = "weir.files.calls", on(NODE), "how often the node called `wasi:filesystem`, if it did";
         FILES_WRITTEN = "weir.files.written", on(NODE), "how many bytes it wrote, if it did";
@@ -148,7 +156,7 @@ pub mod attribute {
 
 /// Attributes of OpenTelemetry's conventions.
 pub mod semconv {
-    use super::{EVENT, FAILING, FLOW, HTTP, LLM, MODELS, NODE, On, Promise, REQUEST, RUNS};
+    use super::{EVENT, FAILING, FLOW, HTTP, LLM, MODELS, On, Promise, REQUEST, RUNS, TOOLS};
 
     /// Where in the source of the host a line of its log was written.
     pub const CODE_FILE_PATH: &str = "code.file.path";
@@ -169,11 +177,11 @@ pub mod semconv {
         USER_AGENT = "user_agent.original", on(REQUEST), "the client's `User-Agent`";
         PROTOCOL_VERSION = "network.protocol.version", on(REQUEST), "`1.0` or `1.1`";
 
-        OPERATION = "gen_ai.operation.name", on(&[On::Flow, On::Node, On::Llm, On::Embedding]), "`invoke_workflow`, `execute_tool` (not of prompts), `chat`, `text_completion` or `embeddings`";
+        OPERATION = "gen_ai.operation.name", on(&[On::Flow, On::Node, On::Guest, On::Llm, On::Embedding]), "`invoke_workflow`, `execute_tool` (not of prompts), `retrieval`, `chat`, `text_completion` or `embeddings`";
         WORKFLOW = "gen_ai.workflow.name", on(FLOW), "the folder of the flow";
         CONVERSATION = "gen_ai.conversation.id", on(RUNS), "the flow's input `conversation_id`, else `session_id`, if it declares one";
-        TOOL_NAME = "gen_ai.tool.name", on(NODE), "the node, if it is no prompt";
-        TOOL_TYPE = "gen_ai.tool.type", on(NODE), "`function`";
+        TOOL_NAME = "gen_ai.tool.name", on(TOOLS), "the node, if it is no prompt; a `Tool` that it tells itself";
+        TOOL_TYPE = "gen_ai.tool.type", on(TOOLS), "`function`";
         PROVIDER = "gen_ai.provider.name", on(MODELS), "`openai`, `azure.ai.openai`, `azure.ai.inference` or `weir.offline`";
         REQUEST_MODEL = "gen_ai.request.model", on(MODELS), "the model or deployment that was asked for";
         REQUEST_TEMPERATURE = "gen_ai.request.temperature", on(LLM), "if the call says so, like all that follow";
@@ -210,14 +218,14 @@ pub mod semconv {
 /// Content in the shape of the GenAI conventions: written if `OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT` asks for
 /// it, since prompt flow's own names say the same.
 pub mod gen_ai_content {
-    use super::{LLM, NODE, On, Promise};
+    use super::{LLM, On, Promise, TOOLS};
 
     names! {
         SYSTEM = "gen_ai.system_instructions", on(LLM), "JSON list of parts: the messages of the system that stand first";
         INPUT = "gen_ai.input.messages", on(&[On::Flow, On::Llm]), "JSON list of messages; of a flow its inputs";
         OUTPUT = "gen_ai.output.messages", on(&[On::Flow, On::Llm]), "JSON list of messages; of a flow its outputs";
-        TOOL_ARGUMENTS = "gen_ai.tool.call.arguments", on(NODE), "as `inputs`, of a node that is no prompt";
-        TOOL_RESULT = "gen_ai.tool.call.result", on(NODE), "as `output`, likewise";
+        TOOL_ARGUMENTS = "gen_ai.tool.call.arguments", on(TOOLS), "as `inputs`, of a tool";
+        TOOL_RESULT = "gen_ai.tool.call.result", on(TOOLS), "as `output`, likewise";
     }
 }
 
@@ -226,7 +234,7 @@ pub mod open_inference {
     use super::{LLM, MODELS, NODE, On, Promise, RUNS};
 
     names! {
-        KIND = "openinference.span.kind", on(&[On::Request, On::Flow, On::Node, On::Llm, On::Embedding, On::Http, On::NodeCall, On::Feedback]), "`CHAIN`, `TOOL`, `LLM`, `EMBEDDING` or `EVALUATOR`";
+        KIND = "openinference.span.kind", on(&[On::Request, On::Flow, On::Node, On::Guest, On::Llm, On::Embedding, On::Http, On::NodeCall, On::Feedback]), "`CHAIN`, `TOOL`, `LLM`, `EMBEDDING`, `RETRIEVER` or `EVALUATOR`";
         INPUT = "input.value", on(RUNS), "as `inputs`";
         INPUT_TYPE = "input.mime_type", on(RUNS), "`application/json`";
         OUTPUT = "output.value", on(RUNS), "as `output`";
@@ -264,6 +272,12 @@ pub const SPANS: &[(On, &str, &str, &str)] = &[
     (On::Request, "`POST /score`", "server", "a request, from its head to the last byte of its answer"),
     (On::Flow, "the flow's `name`, else its folder's", "internal", "one run of a flow, also a line of a batch"),
     (On::Node, "the node", "internal", "one run of a node; bypassed nodes have none"),
+    (
+        On::Guest,
+        "what the node calls it, as the function under `@trace`",
+        "internal",
+        "a part of a node that the node tells itself",
+    ),
     (On::Llm, "`openai_chat`, `openai_completion`", "client", "a model is asked"),
     (On::Embedding, "`openai_embeddings`", "client", "texts become vectors"),
     (On::Http, "`http.request`", "client", "a node sends a plain HTTP request"),
@@ -277,11 +291,24 @@ pub const SPANS: &[(On, &str, &str, &str)] = &[
 ];
 
 impl On {
-    pub const SPANS: [Self; 8] =
-        [Self::Request, Self::Flow, Self::Node, Self::Llm, Self::Embedding, Self::Http, Self::NodeCall, Self::Feedback];
+    pub const SPANS: [Self; 9] = [
+        Self::Request,
+        Self::Flow,
+        Self::Node,
+        Self::Guest,
+        Self::Llm,
+        Self::Embedding,
+        Self::Http,
+        Self::NodeCall,
+        Self::Feedback,
+    ];
 
-    /// What a span is, by its name, kind and `span_type`; none for what is none of ours.
-    pub fn of(name: &str, kind: &str, span_type: Option<&str>) -> Option<Self> {
+    /// What a span is, by its name, kind, `span_type` and `weir.span.origin`; none for what is none of ours.
+    pub fn of(name: &str, kind: &str, span_type: Option<&str>, origin: Option<&str>) -> Option<Self> {
+        // Before its type, which is a guest's word.
+        if origin.is_some() {
+            return (kind == "internal" && origin == Some(value::GUEST)).then_some(Self::Guest);
+        }
         match (name, kind, span_type) {
             (_, "server", _) => Some(Self::Request),
             (span::FEEDBACK, "internal", None) => Some(Self::Feedback),
@@ -301,6 +328,7 @@ impl On {
             Self::Request => "request",
             Self::Flow => "flow",
             Self::Node => "node",
+            Self::Guest => "guest",
             Self::Llm => "llm",
             Self::Embedding => "embedding",
             Self::Http => "http",
@@ -382,6 +410,10 @@ pub mod dimension {
 pub mod value {
     pub const FRAMEWORK: &str = "promptflow";
     pub const ITERATED: &str = "iterated";
+    /// `error.type` of a span whose guest does not say what failed.
+    pub const ERROR: &str = "Error";
+    /// Of a span that a guest has told.
+    pub const GUEST: &str = "guest";
     /// Code of a run or call that nobody waited for any more. Its `run_status` is `Canceled`, not `Failed`.
     pub const CANCELLED: &str = "Cancelled";
     /// Code of a request whose client went away.

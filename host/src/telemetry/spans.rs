@@ -1,6 +1,6 @@
 //! What every span of weir has in common: how it starts, what it says of itself, how it ends, and when.
 //!
-//! One file below this for each kind: the request, the flow, a node, a call of a node. A span is ended by
+//! One file below this for each kind: the request, the flow, a node, a part of a node, a call of a node. A span is ended by
 //! `finish` or `fail`, once, and its metrics are recorded in the same breath; one that is dropped was cancelled. The
 //! parent of a span is always named, never looked up in a thread: work moves between threads here. However a request
 //! ends, a span closes after those below it: see [`Held`].
@@ -8,6 +8,7 @@
 pub mod bound;
 pub(super) mod flow;
 mod gen_ai;
+pub(super) mod guest;
 mod held;
 pub(super) mod node;
 pub(super) mod notes;
@@ -305,7 +306,7 @@ impl Clock {
     }
 }
 
-/// What prompt flow says on each of its spans: flow, node and rpc.
+/// What prompt flow says on each of its spans: flow, node, its parts, and rpc.
 fn common(redactor: &Redactor, span_type: &'static str, request: RequestFacts<'_>) -> Vec<KeyValue> {
     let id: Arc<str> = label(redactor, request.id.as_str()).into();
     let mut attributes = vec![

@@ -72,6 +72,7 @@ enum Role {
     Server,
     Flow,
     Node,
+    Guest,
     Rpc,
     Feedback,
 }
@@ -111,6 +112,8 @@ impl Span {
             Kind::Server => Role::Server,
             Kind::Client => Role::Rpc,
             Kind::Internal if self.name == span::FEEDBACK => Role::Feedback,
+            // Before its type, which is a guest's word.
+            Kind::Internal if self.attribute(attribute::SPAN_ORIGIN).is_some() => Role::Guest,
             Kind::Internal if self.attribute(attribute::SPAN_TYPE) == Some("Flow") => Role::Flow,
             Kind::Internal => Role::Node,
         }

@@ -22,7 +22,7 @@ pub const STACK: Bytes = Bytes(512 << 10);
 /// some, and no host function recurses as deep as a guest says.
 pub const FIBER_STACK: Bytes = Bytes(2 << 20);
 /// Handles in the tables of a component, for each resource that it may hold open of the host (`limits.resources`): one for
-/// each of its instances that knows of it, and some for resources of its own.
+/// each of its instances that knows of it, and some for resources of its own. Spans have [`bound::SPANS`] more.
 pub const HANDLES_PER_RESOURCE: usize = 4;
 /// Random bytes that one call gives: the host makes them before it hands them over. Seeds and keys have a few dozen.
 pub const RANDOM: Bytes = Bytes(64 << 10);
@@ -47,7 +47,7 @@ pub fn table() -> Vec<(&'static str, String, &'static str)> {
         ("stack", STACK.to_string(), "`GuestStackOverflow`"),
         (
             "handles in its tables",
-            format!("{HANDLES_PER_RESOURCE} for each of `limits.resources`"),
+            format!("{HANDLES_PER_RESOURCE} for each of `limits.resources`, and {} for spans", bound::SPANS),
             "`GuestResourceLimit`",
         ),
         ("random bytes of one call", RANDOM.to_string(), "`GuestProtocolError`"),
@@ -60,11 +60,16 @@ pub fn table() -> Vec<(&'static str, String, &'static str)> {
             "left out, counted in `weir.notes_left_out`",
         ),
         (
+            "spans that a run starts below its node's; attributes of all of them",
+            format!("{}; {}", bound::SPANS, bound::SPAN_ATTRIBUTES),
+            "left out, counted in `weir.spans_left_out`; in `weir.notes_left_out`",
+        ),
+        (
             "calls to the host of a run that have a span of their own",
             bound::CALLS.to_string(),
             "only metrics, counted in `weir.calls_left_out`",
         ),
-        ("key of an attribute, name of an event or metric", format!("{} bytes", bound::KEY), "left out, counted"),
+        ("key of an attribute, name of an event, metric or span", format!("{} bytes", bound::KEY), "left out, counted"),
         (
             "log lines as events of the span, where no logs are exported",
             bound::LOG_EVENTS.to_string(),

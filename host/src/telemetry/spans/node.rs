@@ -10,6 +10,7 @@ use serde_json::value::RawValue;
 use crate::id::{FlowId, NodeId};
 
 use super::bound::LogBounds;
+use super::guest::GuestSpans;
 use super::notes::NodeNotes;
 use super::{End, Open, RequestFacts, Start, common};
 use crate::telemetry::metrics::{NodeRun, NodeUse, RunStatus};
@@ -74,6 +75,8 @@ pub struct NodeSpan {
     kind: NodeKind,
     used: NodeUse,
     notes: NodeNotes,
+    /// Those that the guest has started below this one.
+    spans: GuestSpans,
     open: Open,
 }
 
@@ -98,7 +101,7 @@ impl Telemetry {
                 kind: SpanKind::Internal,
                 parent: start.parent,
                 attributes,
-                usage: Some(start.usage),
+                usage: Some(start.usage.clone()),
                 told: true,
                 flow: None,
             },
@@ -111,8 +114,9 @@ impl Telemetry {
             open.tell_gen_ai(gen_ai_content::TOOL_ARGUMENTS, || Some(start.inputs.to_owned()));
         }
         let notes = NodeNotes::on(&open, self, node, start.log);
+        let spans = GuestSpans::below(&open, self, node, start.usage, &notes);
         let (telemetry, used) = (self.clone(), NodeUse::default());
-        NodeSpan { telemetry, flow: flow.clone(), node: node.clone(), kind: facts.kind, used, notes, open }
+        NodeSpan { telemetry, flow: flow.clone(), node: node.clone(), kind: facts.kind, used, notes, spans, open }
     }
 
     /// Counts what a node asked for and does not hold. The mark on its span: [`NodeNotes::denied`].
@@ -127,7 +131,7 @@ impl Telemetry {
 }
 
 impl NodeSpan {
-    /// The parent for the spans of the node's calls.
+    /// What runs behind the door of the node belongs to.
     pub fn context(&self) -> Context {
         self.open.context().clone()
     }
@@ -135,6 +139,11 @@ impl NodeSpan {
     /// What the guest may use to say something on this span.
     pub fn notes(&self) -> NodeNotes {
         self.notes.clone()
+    }
+
+    /// What the guest may use to start spans below this one, and the parents for the spans of its calls.
+    pub fn spans(&self) -> GuestSpans {
+        self.spans.clone()
     }
 
     /// What whoever runs the node may use to say what the run takes.
@@ -172,6 +181,7 @@ impl NodeSpan {
         if !self.open.is_open() {
             return;
         }
+        self.spans.end(end);
         self.notes.write();
         let (calls, written) = self.used.files();
         for (key, count) in [(attribute::FILES_CALLS, calls), (attribute::FILES_WRITTEN, written)] {

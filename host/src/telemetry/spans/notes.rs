@@ -15,7 +15,7 @@ use crate::id::NodeId;
 use crate::telemetry::content::{Content, cut, marked};
 use crate::telemetry::logs::{GuestLines, GuestLog};
 use crate::telemetry::names::{self, attribute, event};
-use crate::telemetry::{Redactor, Telemetry, propagation};
+use crate::telemetry::{Redactor, Telemetry};
 
 /// A value that a guest gives.
 #[derive(Clone, Debug, PartialEq)]
@@ -227,9 +227,9 @@ impl NodeNotes {
         }
     }
 
-    /// The span as the text of a `traceparent` header; empty if there is no trace.
-    pub fn traceparent(&self) -> String {
-        propagation::traceparent(&self.cx)
+    /// Counts a note that is left out.
+    pub(super) fn leave_out(&self) {
+        self.kept().left_out += 1;
     }
 
     /// Puts on the span what waited for its end.
@@ -251,7 +251,7 @@ impl NodeNotes {
     }
 
     /// A note without secrets, and within its bounds.
-    fn note(&self, key: String, value: NoteValue) -> KeyValue {
+    pub(super) fn note(&self, key: String, value: NoteValue) -> KeyValue {
         let value = match value {
             NoteValue::Text(text) => Value::String(marked(&self.redactor, &text, bound::TEXT).into()),
             other => other.whole(),
@@ -302,7 +302,7 @@ impl LogLevel {
 }
 
 /// Sets the value of a key, if it is there or there is room for one more.
-fn replace(list: &mut Vec<KeyValue>, most: usize, note: KeyValue) -> bool {
+pub(super) fn replace(list: &mut Vec<KeyValue>, most: usize, note: KeyValue) -> bool {
     match list.iter().position(|it| it.key == note.key) {
         Some(at) => list[at].value = note.value,
         None if list.len() < most => list.push(note),
@@ -312,13 +312,13 @@ fn replace(list: &mut Vec<KeyValue>, most: usize, note: KeyValue) -> bool {
 }
 
 /// Whether a guest may use this key.
-fn is_free(key: &str) -> bool {
+pub(super) fn is_free(key: &str) -> bool {
     is_name(key) && names::is_for_guests(key)
 }
 
 /// Whether a text is a name: letters, digits and some signs. Others could break a line, or hide what it says, where
 /// somebody reads it.
-fn is_name(text: &str) -> bool {
+pub(super) fn is_name(text: &str) -> bool {
     let allowed = |c: char| c.is_alphanumeric() || " _.-:/@%()[]+=<>#&".contains(c);
     !text.trim().is_empty() && text.len() <= bound::KEY && text.chars().all(allowed)
 }

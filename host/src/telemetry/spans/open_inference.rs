@@ -99,6 +99,9 @@ fn kind(attributes: &[KeyValue]) -> &'static str {
     match span_type {
         Some(Value::String(text)) if text.as_str() == "LLM" => "LLM",
         Some(Value::String(text)) if text.as_str() == "Embedding" => "EMBEDDING",
+        // These are said by guests alone.
+        Some(Value::String(text)) if text.as_str() == "Tool" => "TOOL",
+        Some(Value::String(text)) if text.as_str() == "Retrieval" => "RETRIEVER",
         Some(Value::String(text)) if text.as_str() == "Function" => {
             // A node that renders a prompt or asks a model is a step on the way; a call of the host is a tool.
             let is_tool = has(semconv::TOOL_NAME) || !has(semconv::OPERATION) && has(semconv::HTTP_METHOD);
@@ -135,6 +138,9 @@ mod tests {
             (&[(attribute::SPAN_TYPE, "LLM")][..], "LLM"),
             (&[(attribute::SPAN_TYPE, "Embedding")][..], "EMBEDDING"),
             (&[(attribute::SPAN_TYPE, "Function")][..], "CHAIN"),
+            (&[(attribute::SPAN_TYPE, "Tool"), (semconv::OPERATION, "execute_tool")][..], "TOOL"),
+            (&[(attribute::SPAN_TYPE, "Retrieval"), (semconv::OPERATION, "retrieval")][..], "RETRIEVER"),
+            (&[(attribute::SPAN_TYPE, "LangChain")][..], "CHAIN"),
             (&[(attribute::SPAN_TYPE, "Function"), (semconv::TOOL_NAME, "n")][..], "TOOL"),
             (&[(attribute::SPAN_TYPE, "Function"), (semconv::HTTP_METHOD, "GET")][..], "TOOL"),
             (&[(semconv::HTTP_METHOD, "POST")][..], "CHAIN"),

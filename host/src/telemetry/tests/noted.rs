@@ -142,8 +142,8 @@ fn notes_after_the_end_are_nothing() {
 fn a_guest_knows_its_own_span() {
     let rig = Rig::new();
     let node = rig.node(&Context::new(), &Usage::default());
-    assert_eq!(node.notes().traceparent(), propagation::traceparent(&node.context()));
-    assert!(node.notes().traceparent().starts_with("00-"));
+    assert_eq!(node.spans().traceparent(), propagation::traceparent(&node.context()));
+    assert!(node.spans().traceparent().starts_with("00-"));
 }
 
 /// The log records that a node's run left, and its span.

@@ -46,6 +46,7 @@ fn line(span: &Span) -> String {
             add("model", span.model());
             add("status", span.attribute(semconv::HTTP_STATUS));
         }
+        Role::Guest => {}
         Role::Feedback => add("feedback", span.attribute("feedback")),
     }
     add("output_type", span.attribute(attribute::OUTPUT_TYPE));
@@ -70,6 +71,7 @@ impl Role {
             Self::Server => "server",
             Self::Flow => "flow",
             Self::Node => "node",
+            Self::Guest => "guest",
             Self::Rpc => "rpc",
             Self::Feedback => "feedback",
         }

@@ -53,7 +53,7 @@ fn head(trace: &Trace, root: &Span, color: bool) -> String {
     match root.role() {
         Role::Server => parts.push(word(root, root.attribute(semconv::HTTP_STATUS).unwrap_or("-"), color)),
         Role::Feedback => parts.extend(judgement(root)),
-        Role::Flow | Role::Node | Role::Rpc => parts.push(word(root, outcome(root), color)),
+        Role::Flow | Role::Node | Role::Guest | Role::Rpc => parts.push(word(root, outcome(root), color)),
     }
     if root.role() != Role::Feedback {
         parts.push(time(root.duration()));
@@ -89,7 +89,7 @@ fn line(row: &Row<'_>, width: usize, root: &Span, color: bool) -> String {
 /// How a span ended, in the word that its metrics use.
 fn outcome(span: &Span) -> &'static str {
     match (span.role(), &span.status) {
-        (Role::Rpc | Role::Server | Role::Feedback, Status::Ok | Status::Unset) => "ok",
+        (Role::Guest | Role::Rpc | Role::Server | Role::Feedback, Status::Ok | Status::Unset) => "ok",
         _ => span.run_status(),
     }
 }
