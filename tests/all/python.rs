@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use harness::{Collector, Frame, TestHost, run};
+use harness::{Collector, Frame, Span, Status, TestHost, Trace, run};
 use serde_json::{Value, json};
 
 fn repository(path: &str) -> PathBuf {
@@ -95,6 +95,98 @@ async fn an_entry_in_python_is_made_with_init_and_streams() {
     assert_eq!(failed.status, 500);
     assert!(failed.text().contains("nobody is there"), "{}", failed.text());
     host.stop().await;
+}
+
+const TRACED: &str = "
+inputs: {question: {type: string}}
+outputs: {answer: {type: string, reference: '${answer.output}'}}
+nodes:
+- name: answer
+  type: python
+  source: {type: code, path: answer.py}
+  inputs: {question: '${inputs.question}'}
+  grants: {llm: [offline]}
+";
+
+const ANSWER: &str = "
+import asyncio
+from openai import AsyncOpenAI, OpenAI
+from promptflow.core import tool
+from promptflow.tracing import trace
+
+def messages(text):
+    return {'model': 'm', 'messages': [{'role': 'user', 'content': text}]}
+
+@trace
+def ask(text):
+    return OpenAI().chat.completions.create(**messages(text)).choices[0].message.content
+
+@trace
+async def one(name):
+    await asyncio.sleep(0)
+    await AsyncOpenAI().chat.completions.create(**messages(name))
+    await asyncio.sleep(0)
+    return name
+
+@trace
+def pieces(count):
+    for n in range(count):
+        ask(f'piece {n}')
+        yield n
+
+@trace
+def fails(question):
+    raise ValueError(f'no answer to {question}')
+
+async def both():
+    return await asyncio.gather(one('a'), one('b'))
+
+@tool
+def answer(question: str):
+    if question == 'nothing':
+        return fails(question)
+    asyncio.run(both())
+    return ask(question) + str(list(pieces(2)))
+";
+
+/// Names below a span, each with what is below it.
+fn tree(trace: &Trace, above: &Span) -> Value {
+    json!(trace.children(above).into_iter().map(|span| json!({&span.name: tree(trace, span)})).collect::<Vec<_>>())
+}
+
+#[tokio::test]
+async fn traced_functions_are_spans_and_models_are_asked_below_them() {
+    let folder = lay(&[("flow.dag.yaml", TRACED), ("answer.py", ANSWER)]);
+    build(folder.path()).await;
+    let collector = Collector::start();
+    let host = TestHost::folder(folder.path()).collector(&collector).start().await;
+    let reply = host.score(json!({"question": "why"})).await;
+    reply.assert_ok(json!({"answer": "offline model: you said \"why\", and this is our first turn[0, 1]"}));
+    let trace = collector.only_trace().await;
+    let asked = json!([{"openai_chat": []}]);
+    assert_eq!(
+        tree(&trace, trace.span("answer")),
+        json!([
+            {"one": asked},
+            {"one": asked},
+            {"ask": asked},
+            {"pieces": [{"ask": asked}, {"ask": asked}]},
+        ])
+    );
+    let pieces = &trace.span("pieces").attributes;
+    let told = ["span_type", "function", "node_name", "inputs", "output", "output_type", "weir.span.origin"]
+        .map(|key| pieces[key].as_str().unwrap_or_default());
+    assert_eq!(told, ["Function", "pieces", "answer", r#"{"count": 2}"#, "[0, 1]", "iterated", "guest"]);
+    let outputs: Vec<_> = trace.spans.iter().filter(|it| it.name == "one").map(|it| &it.attributes["output"]).collect();
+    assert_eq!(outputs.len(), 2);
+    assert!(outputs.contains(&&json!("\"a\"")) && outputs.contains(&&json!("\"b\"")), "{outputs:?}");
+
+    let failed = host.score(json!({"question": "nothing"})).await;
+    assert_eq!(failed.status, 400);
+    host.stop().await;
+    let span = collector.span("fails").await;
+    assert_eq!(span.status, Status::Error("ValueError: no answer to nothing".to_owned()));
+    assert_eq!(span.attributes["inputs"], r#"{"question": "nothing"}"#);
 }
 
 const BROKEN: &str = "

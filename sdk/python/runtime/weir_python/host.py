@@ -14,6 +14,7 @@ from wit_world.exports import handler
 from wit_world.imports import context, environment, llm, nodes, output, store, weir_flow_types
 
 from . import environment as environment_of_build
+from . import spans
 
 
 class CallFailed(Exception):
@@ -66,7 +67,7 @@ def node_name() -> str:
 
 def invocation():
     """What is known of this run: `flow`, `node`, `request_id`, `traceparent`, `streaming`, `remaining_ms`."""
-    _in_a_run()
+    asks()
     return context.current()
 
 
@@ -131,6 +132,48 @@ def add_event(name: str, attributes: dict[str, Any]) -> None:
         context.add_event(name, [(key, _attribute(given)) for key, given in attributes.items()])
 
 
+# Spans below the node's: what they are for is in spans.py.
+
+_KINDS = {
+    "Function": context.SpanKind.FUNCTION,
+    "Tool": context.SpanKind.TOOL,
+    "LLM": context.SpanKind.LLM,
+    "Embedding": context.SpanKind.EMBEDDING,
+    "Retrieval": context.SpanKind.RETRIEVAL,
+    "Flow": context.SpanKind.FLOW,
+    "LangChain": context.SpanKind.LANG_CHAIN,
+}
+
+
+def start_span(name: str, kind: str, inputs: str) -> Any:
+    """A span below the current one, which it is from now on. None: it is left out, as will be all others of this run."""
+    return context.start_span(name, _KINDS.get(kind, context.SpanKind.FUNCTION), inputs)
+
+
+def set_current_span(span: Any) -> None:
+    """None: the node's own."""
+    context.set_current_span(span)
+
+
+def end_span(span: Any, output: str, iterated: bool) -> None:
+    _end(span, context.SpanEnd_Iterated(output) if iterated else context.SpanEnd_Output(output))
+
+
+def fail_span(span: Any, kind: str, message: str) -> None:
+    _end(span, context.SpanEnd_Error(context.SpanError(kind, message)))
+
+
+def _end(span: Any, how: Any) -> None:
+    span.end(how)
+    span.__exit__(None, None, None)
+
+
+def asks() -> None:
+    """Before anything that the host tells as a span: it shall be below that of the function which asks."""
+    _in_a_run()
+    spans.enter()
+
+
 # Settings.
 
 
@@ -150,7 +193,7 @@ def settings() -> dict[str, str]:
 
 def chat(connection: str, model: str, messages: Any, parameters: dict[str, Any]) -> dict[str, Any]:
     """The service's answer, whole."""
-    _in_a_run()
+    asks()
     request = llm.ChatRequest(connection, model, json.dumps(messages), json.dumps(parameters))
     try:
         reply = llm.chat(request)
@@ -161,7 +204,7 @@ def chat(connection: str, model: str, messages: Any, parameters: dict[str, Any])
 
 def stream_chat(connection: str, model: str, messages: Any, parameters: dict[str, Any]):
     """A `chat-stream`, to be read with `deltas` or returned with `relayed`."""
-    _in_a_run()
+    asks()
     request = llm.ChatRequest(connection, model, json.dumps(messages), json.dumps(parameters))
     try:
         return llm.stream_chat(request)
@@ -202,7 +245,7 @@ def cancel(stream: Any) -> None:
 
 def complete(connection: str, model: str, prompt: str, parameters: dict[str, Any]) -> dict[str, Any]:
     """The service's answer, whole."""
-    _in_a_run()
+    asks()
     try:
         reply = llm.complete(llm.CompletionRequest(connection, model, prompt, json.dumps(parameters)))
     except Err as error:
@@ -212,7 +255,7 @@ def complete(connection: str, model: str, prompt: str, parameters: dict[str, Any
 
 def embed(connection: str, model: str, texts: list[str], parameters: dict[str, Any]):
     """The model, one vector for each text, and what it cost (none if the service does not say)."""
-    _in_a_run()
+    asks()
     try:
         reply = llm.embed(llm.EmbeddingRequest(connection, model, texts, json.dumps(parameters)))
     except Err as error:
@@ -225,7 +268,7 @@ def embed(connection: str, model: str, texts: list[str], parameters: dict[str, A
 
 def call_node(node: str, inputs: dict[str, Any]) -> Any:
     """Runs another node of the flow and gives its value."""
-    _in_a_run()
+    asks()
     try:
         return json.loads(nodes.call(node, json.dumps(inputs)))
     except Err as error:

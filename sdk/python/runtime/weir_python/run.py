@@ -13,7 +13,7 @@ from typing import Any
 
 from promptflow.tracing._operation_context import OperationContext
 
-from . import entries, failure, files, host, inputs, models, outputs
+from . import entries, failure, files, host, inputs, models, outputs, spans
 from .archive import FLOW
 from .build import State
 from .entries import Entry
@@ -59,6 +59,7 @@ def _begin() -> str:
     # The snapshot's generator would give every run the same numbers.
     random.seed()
     OperationContext.begin()
+    spans.begin()
     return name
 
 
@@ -105,6 +106,7 @@ class _Run:
     def _call(self, instance: Any, given: dict[str, Any]) -> Any:
         entry = self.entry
         made, values = inputs.arguments(entry, given)
+        spans.belongs_to_the_node(entry.original)
         if entry.owner is None:
             result = entry.function(**values)
         else:

@@ -13,7 +13,7 @@ from componentize_py_types import Err, Ok
 from wit_world.imports import outgoing_handler, streams
 from wit_world.imports import wasi_http_types as http
 
-from . import environment
+from . import environment, spans
 from .connections import PLACEHOLDER
 
 #: Headers that belong to a connection, which is the host's.
@@ -187,6 +187,7 @@ def _sent(method: str, url: str, headers: Any, body: bytes, timeout: float | Non
     except Err:
         raise _Broken("HttpRequestUriInvalid", f"{url!r} is no address") from None
     content = outgoing.body()
+    spans.enter()
     try:
         future = outgoing_handler.handle(outgoing, _options(timeout))
     except Err as error:

@@ -14,7 +14,7 @@ from promptflow.core._errors import CoreError, LLMError, MissingRequiredInputErr
 from promptflow.core._model_configuration import PromptyModelConfiguration
 from promptflow.core._utils import load_inputs_from_sample
 from promptflow.exceptions import SystemErrorException, UserErrorException
-from promptflow.tracing import trace
+from promptflow.tracing._trace import trace, traced
 
 # Compiled here, so that the snapshot has them.
 _PARTS = re.compile(r"-{3,}\n(.*)-{3,}\n(.*)", re.DOTALL)
@@ -131,15 +131,13 @@ class Prompty(FlowBase):
             raise UserErrorException("Prompty can only be called with keyword arguments.")
         try:
             inputs = self._resolve_inputs(kwargs)
-            prompt = self._prompt(inputs)
+            prompt = _traced_prompt(self._template, inputs, self._model.api)
             return _answer.Request(self._model, prompt, self._data.get("model", {}).get("response") != "all")
         except Exception as error:
             raise _wrapped(error) from error
 
     def _prompt(self, inputs):
-        if self._model.api == "completion":
-            return _prompt.render(_prompt.with_images_apart(self._template), **inputs)
-        return _prompt.messages(self._template, inputs)
+        return convert_prompt_template(self._template, inputs, self._model.api)
 
     def render(self, *args, **kwargs):
         """The prompt as text."""
@@ -168,6 +166,16 @@ class AsyncPrompty(Prompty):
             return _answer.format_answer(request.send(), request, self._outputs)
         except Exception as error:
             raise _wrapped(error) from error
+
+
+def convert_prompt_template(template, inputs, api):
+    """The prompt: text for a completion, else messages."""
+    if api == "completion":
+        return _prompt.render(_prompt.with_images_apart(template), **inputs)
+    return _prompt.messages(template, inputs)
+
+
+_traced_prompt = traced(convert_prompt_template, args_to_ignore=["api"])
 
 
 @functools.lru_cache(maxsize=256)

@@ -1,30 +1,16 @@
-"""`@trace`: a function of which each call is told to the host.
+"""`@trace`: a function of which each call is a span, below that of whoever calls it.
 
-The host opens and ends the span of a node by itself and has, for now, nothing by which a guest opens spans below it. So
-a call becomes an event of the node's span when it ends, and this module is the only place that knows. An event has
-
-| attribute | is |
-| --- | --- |
-| `function` | the function, with its module |
-| `span_type` | its kind, such as `Function` |
-| `depth` | how many traced calls it is below, so that the order of events gives the tree back |
-| `duration_ms` | how long it took, of a generator until it ended |
-| `error.type` | the class of what it raised, if it did |
-
-Arguments and results are left out: only the host knows whether content may be recorded.
+What a span of the function that a run is of would say is on the node's own span. A span ends with what the function gives, or
+raises; of a generator with its last piece, and while the generator works what it asks of the host is below its span.
 """
 
-import asyncio
 import functools
 import inspect
-import time
 from collections.abc import AsyncIterator, Iterator
-from contextvars import ContextVar
+
+from weir_python import spans, telling
 
 from .contracts.trace import TraceType
-
-#: How many traced calls the present one is below. The first is the node's own function, which has the node's span.
-_depth = ContextVar("depth", default=0)
 
 
 def start_trace(*, resource_attributes=None, collection=None, **kwargs):
@@ -41,28 +27,27 @@ def trace(func=None, *, name=None):
 def traced(func=None, *, args_to_ignore=None, trace_type=TraceType.FUNCTION, name=None):
     if func is None:
         return functools.partial(traced, args_to_ignore=args_to_ignore, trace_type=trace_type, name=name)
-    if asyncio.iscoroutinefunction(func) or inspect.iscoroutinefunction(func):
+    told = _Function(func, args_to_ignore, trace_type, name)
+    if inspect.iscoroutinefunction(func):
 
         @functools.wraps(func)
         async def wrapped(*args, **kwargs):
-            if _depth.get() == 0:
-                token = _depth.set(1)
-                try:
-                    return await func(*args, **kwargs)
-                finally:
-                    _depth.reset(token)
-            call = _Call(func, trace_type, name)
-            with call:
-                return call.watched(await func(*args, **kwargs))
+            span = told.started(args, kwargs)
+            if span is None:
+                return await func(*args, **kwargs)
+            with _Failing(span), span.entered():
+                result = await func(*args, **kwargs)
+            return _watched(span, result)
     else:
 
         @functools.wraps(func)
         def wrapped(*args, **kwargs):
-            if _depth.get() == 0:
-                return _of_the_node(func, args, kwargs)
-            call = _Call(func, trace_type, name)
-            with call:
-                return call.watched(func(*args, **kwargs))
+            span = told.started(args, kwargs)
+            if span is None:
+                return func(*args, **kwargs)
+            with _Failing(span), span.entered():
+                result = func(*args, **kwargs)
+            return _watched(span, result)
 
     wrapped.__original_function = func
     return wrapped
@@ -71,83 +56,117 @@ def traced(func=None, *, args_to_ignore=None, trace_type=TraceType.FUNCTION, nam
 _traced = traced
 
 
-def _of_the_node(func, args, kwargs):
-    """The node's own function: its call is the node's span."""
-    token = _depth.set(1)
-    try:
-        return func(*args, **kwargs)
-    finally:
-        _depth.reset(token)
+class _Function:
+    """A function that is traced, as its spans tell it."""
+
+    def __init__(self, func, args_to_ignore, trace_type, name):
+        self._func = func
+        self._ignored = frozenset(args_to_ignore or ())
+        self._kind = trace_type.value if isinstance(trace_type, TraceType) else str(trace_type)
+        self._name = name or _name_of(func, self._kind)
+        self._parameters = None
+
+    def started(self, args, kwargs):
+        """The span of a call; none for the call that the run is, and for one that is left out."""
+        if spans.is_of_the_node(self._func):
+            return None
+        return spans.start(self._name, self._kind, lambda: self._inputs(args, kwargs))
+
+    def _inputs(self, args, kwargs):
+        if self._parameters is None:
+            try:
+                self._parameters = list(inspect.signature(self._func).parameters)
+            except (TypeError, ValueError):
+                self._parameters = []
+        return telling.inputs_of(self._parameters, args, kwargs, self._ignored)
 
 
-class _Call:
-    def __init__(self, func, trace_type, name):
-        function = func.func if isinstance(func, functools.partial) else func
-        self.name = name or getattr(function, "__qualname__", repr(function))
-        self.function = f"{getattr(function, '__module__', '')}.{self.name}"
-        self.kind = trace_type.value if isinstance(trace_type, TraceType) else str(trace_type)
-        self.iterates = False
+def _name_of(func, kind):
+    """A function's name in its module; of an object that can be called its class's."""
+    func = func.func if isinstance(func, functools.partial) else func
+    name = getattr(func, "__qualname__", None) or type(func).__qualname__
+    name = name.removesuffix(".__call__")
+    module = getattr(func, "__module__", None)
+    return f"{module}.{name}" if kind in ("LLM", "Embedding") and module else name
+
+
+class _Failing:
+    """Ends a span with what is raised inside."""
+
+    def __init__(self, span):
+        self._span = span
 
     def __enter__(self):
-        self.depth = _depth.get()
-        self.began = time.perf_counter()
-        self.token = _depth.set(self.depth + 1)
         return self
 
     def __exit__(self, kind, error, traceback):
-        _depth.reset(self.token)
-        if error is not None or not self.iterates:
-            self.ended(error)
+        if error is not None:
+            self._span.fail(error)
         return False
 
-    def watched(self, result):
-        """A result; of one that is read piece by piece, the end is the end of the call."""
-        if hasattr(result, "take_unread"):
-            return result
-        if isinstance(result, Iterator):
-            self.iterates = True
-            return _iterated(self, result)
-        if isinstance(result, AsyncIterator):
-            self.iterates = True
-            return _iterated_async(self, result)
+
+def _watched(span, result):
+    """A result, which ends its span; of one that is read piece by piece, the end is the end of the span."""
+    if hasattr(result, "take_unread"):
+        # The host may pass it on by itself, and tells it on the span of the model, which is below.
+        span.finish('"the stream of a model"', iterated=False)
         return result
-
-    def ended(self, error):
-        attributes = {
-            "function": self.function,
-            "span_type": self.kind,
-            "depth": self.depth,
-            "duration_ms": round((time.perf_counter() - self.began) * 1000, 3),
-        }
-        if error is not None:
-            attributes["error.type"] = type(error).__name__
-        from weir_python import host
-
-        host.add_event(_key(f"trace {self.name}"), attributes)
+    if isinstance(result, Iterator):
+        return _iterated(span, result)
+    if isinstance(result, AsyncIterator):
+        return _iterated_async(span, result)
+    span.finish(telling.text_of(result))
+    return result
 
 
-#: What the host takes in the name of an event beside letters and digits.
-_ALLOWED = frozenset(" _.-:/@%()[]+=<>#&")
-
-
-def _key(name):
-    return "".join(sign if (sign.isalnum() and sign.isascii()) or sign in _ALLOWED else "_" for sign in name)[:100]
-
-
-def _iterated(call, iterator):
+def _iterated(span, iterator):
+    pieces, sent = [], None
+    send = getattr(iterator, "send", None)
     try:
-        yield from iterator
-    except BaseException as error:
-        call.ended(error)
+        while True:
+            with span.entered():
+                try:
+                    piece = next(iterator) if sent is None or send is None else send(sent)
+                except StopIteration as end:
+                    span.finish(telling.text_of(pieces), iterated=True)
+                    return end.value
+            _keep(pieces, piece)
+            sent = yield piece
+    except GeneratorExit:
+        # Whoever reads it has enough.
+        if hasattr(iterator, "close"):
+            with span.entered():
+                iterator.close()
+        span.finish(telling.text_of(pieces), iterated=True)
         raise
-    call.ended(None)
+    except BaseException as error:
+        span.fail(error)
+        raise
 
 
-async def _iterated_async(call, iterator):
+async def _iterated_async(span, iterator):
+    pieces = []
     try:
-        async for item in iterator:
-            yield item
-    except BaseException as error:
-        call.ended(error)
+        while True:
+            with span.entered():
+                try:
+                    piece = await iterator.__anext__()
+                except StopAsyncIteration:
+                    span.finish(telling.text_of(pieces), iterated=True)
+                    return
+            _keep(pieces, piece)
+            yield piece
+    except GeneratorExit:
+        if hasattr(iterator, "aclose"):
+            with span.entered():
+                await iterator.aclose()
+        span.finish(telling.text_of(pieces), iterated=True)
         raise
-    call.ended(None)
+    except BaseException as error:
+        span.fail(error)
+        raise
+
+
+def _keep(pieces, piece):
+    if len(pieces) < telling.PIECES:
+        pieces.append(piece)

@@ -15,5 +15,9 @@ class Tracer:
         return None
 
     @classmethod
+    def push(cls, trace):
+        return None
+
+    @classmethod
     def pop(cls, output=None, error=None):
         return output

@@ -22,6 +22,13 @@ class World:
         self.events: list[tuple[str, dict[str, Any]]] = []
         self.metrics: dict[str, float] = {}
         self.requests: list[Any] = []
+        #: Spans as they were started. Which of them is the current one; none: the node's own.
+        self.spans: list[Any] = []
+        self.current: Any = None
+        #: Most spans that a run has.
+        self.most_spans = 256
+        #: The name of the span that each call of the host was below.
+        self.called_in: list[str | None] = []
         #: What a model answers: a function of the request, which may raise `Err`.
         self.chat: Callable[[Any], dict[str, Any]] = lambda request: {}
         self.deltas: list[dict[str, Any]] = []
@@ -29,6 +36,9 @@ class World:
         self.nodes: Callable[[str, str], str] = lambda node, inputs: "null"
         #: What a web server answers: status, headers and body of method, url, headers and body.
         self.web: Callable[..., tuple[int, list[tuple[str, str]], bytes]] | None = None
+
+    def called(self) -> None:
+        self.called_in.append(self.current and self.current.name)
 
 
 world = World()

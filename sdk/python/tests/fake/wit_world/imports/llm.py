@@ -51,11 +51,13 @@ class ChatStream:
 
 
 def chat(request):
+    world.called()
     world.requests.append(request)
     return SimpleNamespace(raw=json.dumps(world.chat(request)))
 
 
 def stream_chat(request):
+    world.called()
     world.requests.append(request)
     world.chat(request)
     return ChatStream()
@@ -66,11 +68,13 @@ def text(stream):
 
 
 def complete(request):
+    world.called()
     world.requests.append(request)
     return SimpleNamespace(raw=json.dumps(world.chat(request)))
 
 
 def embed(request):
+    world.called()
     world.requests.append(request)
     world.chat(request)
     usage = SimpleNamespace(prompt_tokens=4, completion_tokens=0, total_tokens=4)

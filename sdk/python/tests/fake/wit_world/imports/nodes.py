@@ -16,4 +16,5 @@ class NodesError_Refused:
 
 
 def call(node, inputs):
+    world.called()
     return world.nodes(node, inputs)

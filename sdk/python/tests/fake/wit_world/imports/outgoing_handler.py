@@ -27,6 +27,7 @@ class Future(_Resource):
 
 
 def handle(request, options):
+    world.called()
     if world.web is None:
         raise Err(http.ErrorCode_HttpRequestDenied())
     return Future(request)
