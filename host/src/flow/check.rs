@@ -330,10 +330,10 @@ fn environment(manifest: &Manifest) -> IndexMap<String, String> {
     set.map(|(name, value)| (name.clone(), variable(&value.value))).collect()
 }
 
-/// A value of the environment: structures as JSON, the rest as Python prints it.
+/// A value of the environment: structures as Python's JSON, the rest as Python prints it.
 fn variable(value: &Json) -> String {
     match value.view() {
-        View::List(_) | View::Object(_) => value.to_string(),
+        View::List(_) | View::Object(_) => python::dumps(value),
         _ => python::str(value),
     }
 }

@@ -11,6 +11,11 @@ pub fn str(value: &Json) -> String {
     }
 }
 
+/// Python's `json.dumps()` of the value.
+pub(super) fn dumps(value: &Json) -> String {
+    dumps_text(value.as_str())
+}
+
 /// Python's `a == b`: numbers and booleans by their value, strings never equal to numbers, objects in any order.
 pub fn equal(a: &Json, b: &Json) -> bool {
     equal_texts(a.as_str(), b.as_str())
@@ -71,6 +76,50 @@ fn repr(json: &str) -> String {
             format!("{{{}}}", members.join(", "))
         }
     }
+}
+
+fn dumps_text(json: &str) -> String {
+    match view(json) {
+        View::Null => "null".into(),
+        View::Bool(value) => value.to_string(),
+        View::Number(_) => repr(json),
+        View::Text(text) => escape(&text),
+        View::List(items) => {
+            let items: Vec<_> = items.into_iter().map(|item| dumps_text(item.get())).collect();
+            format!("[{}]", items.join(", "))
+        }
+        View::Object(members) => {
+            let members: Vec<_> = members
+                .into_iter()
+                .map(|(key, value)| format!("{}: {}", escape(&key), dumps_text(value.get())))
+                .collect();
+            format!("{{{}}}", members.join(", "))
+        }
+    }
+}
+
+/// A text as `json.dumps()` writes it: in ASCII.
+fn escape(text: &str) -> String {
+    let mut escaped = String::from('"');
+    for c in text.chars() {
+        match c {
+            '"' => escaped.push_str("\\\""),
+            '\\' => escaped.push_str("\\\\"),
+            '\n' => escaped.push_str("\\n"),
+            '\r' => escaped.push_str("\\r"),
+            '\t' => escaped.push_str("\\t"),
+            '\u{8}' => escaped.push_str("\\b"),
+            '\u{c}' => escaped.push_str("\\f"),
+            ' '..='~' => escaped.push(c),
+            c => {
+                for unit in c.encode_utf16(&mut [0; 2]) {
+                    escaped.push_str(&format!("\\u{unit:04x}"));
+                }
+            }
+        }
+    }
+    escaped.push('"');
+    escaped
 }
 
 fn quote(text: &str) -> String {
@@ -194,6 +243,17 @@ mod tests {
             ),
         ] {
             assert_eq!(str(&json(value)), expected, "{value}");
+        }
+    }
+
+    #[test]
+    fn json_is_what_python_writes() {
+        for (value, expected) in [
+            ("[]", "[]"),
+            (r#"{"low":1,"high":[2.50,null,true,1e16]}"#, r#"{"low": 1, "high": [2.5, null, true, 1e+16]}"#),
+            (r#"["a\"\\\/\n\t\u0001\u007f","é😀"]"#, r#"["a\"\\/\n\t\u0001\u007f", "\u00e9\ud83d\ude00"]"#),
+        ] {
+            assert_eq!(dumps(&json(value)), expected, "{value}");
         }
     }
 

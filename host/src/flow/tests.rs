@@ -146,7 +146,7 @@ fn a_chat_flow_is_read_whole() {
     assert_eq!(flow.stream_candidates(), [(index, "answer")]);
 
     let variables: Vec<_> = flow.environment_variables().iter().map(|(k, v)| (k.as_str(), v.as_str())).collect();
-    assert_eq!(variables, [("REGION", "${con.region}"), ("LIMITS", r#"{"a":[1]}"#), ("N", "5")]);
+    assert_eq!(variables, [("REGION", "${con.region}"), ("LIMITS", r#"{"a": [1]}"#), ("N", "5")]);
     assert_eq!(flow.additional_includes(), ["../shared"]);
     check(
         CHAT,
