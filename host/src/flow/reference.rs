@@ -20,9 +20,21 @@ pub enum Reference {
     Node { name: String, path: Path },
 }
 
-/// Which part of a node's output: empty for the whole.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Path(Vec<Step>);
+/// Which part of a node's output: empty for the whole. Paths are the same that lead to the same part.
+#[derive(Clone, Debug, Default)]
+pub struct Path {
+    steps: Vec<Step>,
+    /// As the file has it, behind `output` and its dot.
+    written: String,
+}
+
+impl PartialEq for Path {
+    fn eq(&self, other: &Self) -> bool {
+        self.steps == other.steps
+    }
+}
+
+impl Eq for Path {}
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Step {
@@ -92,11 +104,17 @@ impl Path {
             })
             .take(MAX_STEPS + 1)
             .collect();
-        if steps.len() > MAX_STEPS { Err(BadReference::TooDeep) } else { Ok(Self(steps)) }
+        let written = text.strip_prefix('.').unwrap_or(text).to_owned();
+        if steps.len() > MAX_STEPS { Err(BadReference::TooDeep) } else { Ok(Self { steps, written }) }
     }
 
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.steps.is_empty()
+    }
+
+    /// As the file has it: `items.[1]`.
+    pub fn written(&self) -> &str {
+        &self.written
     }
 
     /// The part of `value` this path names. None if there is no such part: a key of something that is no object, an
@@ -105,7 +123,7 @@ impl Path {
         if self.is_empty() {
             return Some(value.clone());
         }
-        let part = self.0.iter().try_fold(value.as_str(), |here, step| match step {
+        let part = self.steps.iter().try_fold(value.as_str(), |here, step| match step {
             Step::Key(key) => member(here, key),
             Step::Index(index) => match view(here) {
                 View::List(items) => items.get(*index).map(|item| item.get()),
@@ -171,7 +189,7 @@ impl fmt::Display for Reference {
 
 impl fmt::Display for Path {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (position, step) in self.0.iter().enumerate() {
+        for (position, step) in self.steps.iter().enumerate() {
             match step {
                 Step::Index(index) => write!(f, "[{index}]")?,
                 Step::Key(key) if key.is_empty() || !key.chars().all(is_word) => write!(f, "['{key}']")?,
@@ -228,6 +246,20 @@ mod tests {
         check("${n.output[0]}", "${n.output.[0]}");
         check("${n.output['k l'].a[1]}", "${n.output.['k l'].a[1]}");
         check("${n.output['k']}", "${n.output.k}");
+    }
+
+    #[test]
+    fn a_path_is_told_as_it_is_written() {
+        for (text, expected) in [
+            ("${n.output}", ""),
+            ("${n.output.items.[1]}", "items.[1]"),
+            ("${n.output.items[1]}", "items[1]"),
+            ("${n.output[0]['a']}", "[0]['a']"),
+            ("${n.output.a-b}", "a-b"),
+        ] {
+            let Some(Ok(Reference::Node { path, .. })) = Reference::parse(text) else { panic!("{text} is no path") };
+            assert_eq!(path.written(), expected);
+        }
     }
 
     #[test]

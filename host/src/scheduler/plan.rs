@@ -227,7 +227,7 @@ impl Plan {
                 }
                 // Null has no parts.
                 State::Bypassed if !path.is_empty() => {
-                    return Err(InvalidReferenceProperty { node: id(), property: path.to_string() }.into());
+                    return Err(InvalidReferenceProperty { node: id(), property: path.written().to_owned() }.into());
                 }
                 State::Completed(_) | State::Bypassed => {}
             }
@@ -286,7 +286,7 @@ impl Plan {
     fn part(&self, node: NodeIndex, output: &Json, path: &Path) -> Result<Json, InvalidReferenceProperty> {
         path.of(output).ok_or_else(|| InvalidReferenceProperty {
             node: self.flow.node(node).id.as_str().to_owned(),
-            property: path.to_string(),
+            property: path.written().to_owned(),
         })
     }
 }
