@@ -261,7 +261,7 @@ inputs: {text: {type: string}}
 outputs: {c: {type: string, reference: '${c.output}'}}
 nodes:
 - {name: a, type: python, source: {type: code, path: a.py}, inputs: {text: '${inputs.text}', search: my_search}}
-- {name: b, type: python, source: {type: code, path: b.py}, inputs: {text: '${a.output}'}, grants: {http: ['https://api.example.org']}}
+- {name: b, type: python, source: {type: code, path: b.py}, inputs: {text: '${a.output}'}, grants: {http: ['https://*.example.org/x']}}
 - {name: c, type: python, source: {type: code, path: c.py}, inputs: {text: '${b.output}'}}
 ";
 

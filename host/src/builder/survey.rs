@@ -142,11 +142,14 @@ struct Missing {
     files: Vec<String>,
 }
 
+/// Whether a grant for `http`, JSON text, lets a node send requests to an address.
+pub type Reaches<'a> = &'a dyn Fn(&str, &str) -> bool;
+
 /// Looks at the Python of a flow.
 ///
 /// # Errors
 /// If there is no Python here, or it does not look.
-pub fn survey(folder: &Folder, flow: &Flow, tools: &Tools) -> Result<Survey, BuildError> {
+pub fn survey(folder: &Folder, flow: &Flow, tools: &Tools, reaches: Reaches<'_>) -> Result<Survey, BuildError> {
     // A survey leaves nothing in the flow folder.
     let unpacked = Unpacked::at(env::temp_dir().join(format!("weir-{}", Uuid::new_v4())))?;
     let root = folder.root().display().to_string();
@@ -161,7 +164,7 @@ pub fn survey(folder: &Folder, flow: &Flow, tools: &Tools) -> Result<Survey, Bui
     for (_, node) in flow.nodes() {
         let NodeKind::Python(python) = &node.kind else { continue };
         let files = scan.of(&python.entry);
-        survey.grants.extend(wanted(flow, node, &files));
+        survey.grants.extend(wanted(flow, node, &files, reaches));
     }
     for file in &scan.files {
         for Cannot { line, what, reason, level } in &file.cannot {
@@ -185,11 +188,13 @@ pub fn survey(folder: &Folder, flow: &Flow, tools: &Tools) -> Result<Survey, Bui
 }
 
 /// What a node needs beyond what its flow gives it; none if that is nothing.
-fn wanted(flow: &Flow, node: &Node, files: &[&File]) -> Option<Wanted> {
+fn wanted(flow: &Flow, node: &Node, files: &[&File], reaches: Reaches<'_>) -> Option<Wanted> {
     let mut wanted = Wanted { node: node.id.to_string(), ..Wanted::default() };
-    // As a whole, or with a path behind it.
     let granted = |grant: &str, what: &str| {
-        let asks = |asked: &Json| ["\"", "/"].iter().any(|end| asked.as_str().contains(&format!("\"{what}{end}")));
+        let asks = |asked: &Json| match grant {
+            "http" => reaches(asked.as_str(), what),
+            _ => asked.as_str().contains(&Json::string(what).to_string()),
+        };
         node.grants.get(grant).is_some_and(asks)
     };
     let mut want = |grant: &'static str, what: String, because: String| {
@@ -220,7 +225,10 @@ fn wanted(flow: &Flow, node: &Node, files: &[&File]) -> Option<Wanted> {
                 Some(Binding::Literal(value)) => value.as_text(),
                 _ => None,
             });
-            if let (Some("CustomConnection"), Some(name)) = (class.as_deref(), given) {
+            let reads = |name: &str| {
+                node.grants.get("config").is_some_and(|asked| asked.as_str().contains(&format!("\"{name}.")))
+            };
+            if let (Some("CustomConnection"), Some(name)) = (class.as_deref(), given.filter(|name| !reads(name))) {
                 notes.push(format!(
                     "{path}:{line} is given the connection {name:?}: grant each secret that it reads, as `config: [{name}.KEY]`"
                 ));

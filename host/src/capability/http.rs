@@ -27,6 +27,7 @@ use reqwest::Url;
 use wasmtime::component::Linker;
 use wasmtime_wasi_http::{RequestOptions, WasiBody};
 
+pub use self::asked::names;
 use self::asked::{Asked, Place, Terms};
 use self::client::{Client, Exceeded, Idle, Sending};
 use self::pattern::Pattern;

@@ -4,6 +4,7 @@ use serde_json::json;
 
 use crate::assembly;
 use crate::builder::survey::{self, Runs, Survey, Wanted};
+use crate::capability::http;
 use crate::cli::{Done, Error, ImportArgs, build, say};
 use crate::config;
 use crate::flow::Draft;
@@ -17,7 +18,9 @@ pub fn run(args: &ImportArgs) -> Done {
     let flow = draft.flow();
     let has_python = !assembly::sources(flow).python.is_empty();
     let mut survey = match has_python {
-        true => survey::survey(&folder, flow, &args.build.tools(folder.root())).map_err(build::explain)?,
+        true => {
+            survey::survey(&folder, flow, &args.build.tools(folder.root()), &http::names).map_err(build::explain)?
+        }
         false => Survey::default(),
     };
     if let Err(problems) = read()?.finish() {

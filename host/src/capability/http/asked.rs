@@ -3,6 +3,7 @@
 use std::fmt;
 
 use http::Method;
+use reqwest::Url;
 use serde::Deserialize;
 
 use super::pattern::Pattern;
@@ -63,6 +64,13 @@ const EXPECTED: &str = "a list of addresses such as https://api.example.com, of 
 pub(super) fn read_one(entry: &str) -> Result<Asked, String> {
     let read = serde_json::from_str(entry).ok().map_or(Ok(None), Asked::of)?;
     read.ok_or_else(|| format!("expected entries of {EXPECTED}, found {entry}"))
+}
+
+/// Whether the grant of a node, JSON text, lets it send requests to the service at an address, be it only below some path.
+pub fn names(grant: &str, address: &str) -> bool {
+    let Ok(url) = Url::parse(address) else { return false };
+    let asks = read(Ask { grant: Some(grant), ..Ask::default() }).0;
+    asks.iter().any(|asked| matches!(&asked.place, Place::Address(pattern) if pattern.covers_host_of(&url)))
 }
 
 /// Reads the grant of a node; absent is empty. Beside the entries that can be used, what is wrong with each other: one that

@@ -56,10 +56,14 @@ impl Pattern {
     }
 
     pub fn covers(&self, url: &Url) -> bool {
+        self.covers_host_of(url) && self.covers_path(url.path())
+    }
+
+    /// Whether it covers something of the service at this address.
+    pub(super) fn covers_host_of(&self, url: &Url) -> bool {
         url.scheme() == self.scheme
             && url.port_or_known_default() == Some(self.port)
             && url.host_str().is_some_and(|host| self.host.covers(host))
-            && self.covers_path(url.path())
     }
 
     /// Whether all that another pattern covers is covered by this one.
