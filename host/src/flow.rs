@@ -129,12 +129,23 @@ pub struct Input {
     pub kind: Option<Type>,
     /// A default of null counts as none, as in prompt flow.
     pub default: Option<Json>,
-    /// Whether every request must give the input. One that need not be given and has no default is absent then.
-    pub required: bool,
+    pub needed: Needed,
     pub description: Option<String>,
     pub is_chat_input: bool,
     /// None if the file does not say; an input named `chat_history` is one then.
     pub is_chat_history: Option<bool>,
+}
+
+/// Whether an input must be given. One that need not be given and has no default is absent then.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Needed {
+    #[default]
+    No,
+    /// Each request must give it.
+    Yes,
+    /// The file of a flex flow declares it without a default, although its entry has one: it must be given, but a request
+    /// that gives nothing at all leaves it to the sample.
+    ByFile,
 }
 
 /// A declared output. Its type is told to clients, not enforced.

@@ -42,7 +42,8 @@ pub fn run(args: &RunArgs) -> Done {
 
 /// One request.
 fn once(args: &RunArgs, parts: Parts, images: Images, start: impl FnOnce() -> anyhow::Result<Process>) -> Done {
-    let inputs = Inputs::new(&parts.flow, &given(args, &parts.flow)?).map_err(|error| Error::wrong(unfit(&error)))?;
+    let inputs =
+        Inputs::of_request(&parts.flow, &given(args, &parts.flow)?).map_err(|error| Error::wrong(unfit(&error)))?;
     let process = start()?;
     let asker = Asker { runner: process.runner(parts), images };
     let answer = process.run(async { asker.ask(inputs, false, Usage::default()).await });

@@ -136,6 +136,7 @@ impl Checker<'_> {
                 flow.outputs = flex::outputs(manifest);
                 flow.order = vec![NodeIndex(0)];
                 flow.init = Some(self.init(flex));
+                flow.sample = self.sample_inputs(flex).filter(|sample| !sample.is_empty());
                 self.flex_nodes(&written);
             }
         }
@@ -310,7 +311,12 @@ fn split(order: Vec<NodeIndex>, written: &[Written]) -> (Vec<NodeIndex>, Aggrega
 
 /// A literal that means "not given".
 fn is_nothing(value: &Json) -> bool {
-    value.is_null() || value.as_str() == "\"\""
+    value.is_null() || is_empty(value)
+}
+
+/// Text without a character.
+fn is_empty(value: &Json) -> bool {
+    value.as_str() == "\"\""
 }
 
 fn waits_for(node: &Node) -> Vec<NodeIndex> {

@@ -10,7 +10,7 @@ use super::images::{Image, ImageError};
 use super::init::Resolved;
 use super::manifest;
 use super::problem::{Findings, Problem, Problems, Span, Warning, listed, nearest};
-use super::{Binding, Flow, FlowKind, Input, NodeIndex, NodeKind};
+use super::{Binding, Flow, FlowKind, Input, Needed, NodeIndex, NodeKind};
 
 /// A flow that may still have problems.
 #[derive(Debug)]
@@ -290,10 +290,20 @@ impl Draft {
         let mut inputs: IndexMap<String, Input> = ports
             .iter()
             .map(|(name, port)| {
+                let needed = match (declared.get(name), port.required) {
+                    // Prompt flow asks for one although the file has a default for it, and then never uses the default.
+                    (Some(Input { default: Some(_), .. }), _) | (None, false) => Needed::No,
+                    (_, true) => Needed::Yes,
+                    (Some(input), false) => {
+                        if input.needed == Needed::No {
+                            Needed::No
+                        } else {
+                            Needed::ByFile
+                        }
+                    }
+                };
                 let input = declared.get(name).cloned().unwrap_or_default();
-                // Prompt flow asks for one although the file has a default for it, and then never uses the default.
-                let required = port.required && input.default.is_none();
-                (name.to_owned(), Input { required, ..input })
+                (name.to_owned(), Input { needed, ..input })
             })
             .collect();
         for (name, input) in declared {

@@ -22,6 +22,8 @@ pub struct Init {
 pub(super) struct InitInput {
     pub(super) kind: InitKind,
     pub(super) default: Option<Json>,
+    /// Whether the file says that the entry has a default of its own.
+    pub(super) is_optional: bool,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -156,7 +158,10 @@ impl Init {
     fn check_missing(&self, given: &IndexMap<String, Json>, errors: &mut Vec<InitError>) {
         let required: Vec<&str> = match &self.described {
             Some(ports) => ports.required().collect(),
-            None => self.declared.keys().map(String::as_str).collect(),
+            None => {
+                let needed = self.declared.iter().filter(|(_, input)| !input.is_optional);
+                needed.map(|(name, _)| name.as_str()).collect()
+            }
         };
         let missing = required.into_iter().filter(|name| !given.contains_key(*name));
         errors.extend(missing.map(|name| InitError::Missing(name.to_owned())));
@@ -216,6 +221,7 @@ mod tests {
         let input = |kind, default: Option<&str>| InitInput {
             kind: InitKind::parse(kind).unwrap(),
             default: default.map(|text| Json::parse(text).unwrap()),
+            is_optional: false,
         };
         Init {
             declared: [
@@ -286,7 +292,7 @@ mod tests {
 
     #[test]
     fn a_model_configuration_has_to_name_a_connection() {
-        let input = InitInput { kind: InitKind::ModelConfiguration, default: None };
+        let input = InitInput { kind: InitKind::ModelConfiguration, ..InitInput::default() };
         let init = Init { declared: IndexMap::from([("m".to_owned(), input)]), ..Init::default() };
         let resolved = init.resolve(&given(&[("m", r#"{"connection":"c","model":"gpt"}"#)]), None).unwrap();
         assert_eq!(resolved.connections, ["c"]);

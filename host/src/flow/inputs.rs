@@ -7,7 +7,7 @@ use super::images::ImageError;
 use super::python;
 use super::types::Type;
 use super::value::{Json, Parsed};
-use super::{Flow, Input};
+use super::{Flow, FlowKind, Input, Needed};
 
 /// Deepest nesting of a request body. Answers of models may go deeper; what a client sends has no reason to.
 const MAX_DEPTH: usize = 64;
@@ -33,6 +33,11 @@ pub enum InputError {
     NotText,
     #[error("Required input fields {} are missing in request data", list(.missing))]
     Missing { missing: Vec<String> },
+    #[error(
+        "The input for flow is incorrect. The value for flow input '{input}' is not provided in input data. Please review \
+         your input data or remove this input in your flow if it's no longer needed."
+    )]
+    NotProvided { input: String },
     #[error(
         "The input for flow is incorrect. The value for flow input '{input}' does not match the expected type \
          '{}'. Please change flow input type or adjust the input value in your input data.", .expected.name()
@@ -60,6 +65,7 @@ impl InputError {
             Self::NotJson { .. } => "JsonPayloadRequiredForMultipleInputFields",
             Self::Unreadable { .. } | Self::NotAnObject { .. } | Self::NotText => "BadRequest",
             Self::Missing { .. } => "MissingRequiredFlowInput",
+            Self::NotProvided { .. } => "InputNotFound",
             Self::Type { .. } | Self::NotFinite { .. } => "InputTypeError",
             Self::Parse { .. } => "InputParseError",
             Self::Image { .. } => "LoadMultimediaDataError",
@@ -78,7 +84,20 @@ impl Inputs {
         if flow.inputs().is_empty() {
             return Ok(Self::default());
         }
-        Self::new(flow, &given(flow, body)?)
+        Self::of_request(flow, &given(flow, body)?)
+    }
+
+    /// The inputs of a request that gives these values: of one that gives none, those of the flow's sample.
+    ///
+    /// # Errors
+    /// If a value is missing or does not fit.
+    pub fn of_request(flow: &Flow, given: &IndexMap<String, Json>) -> Result<Self, InputError> {
+        let Some(sample) = flow.sample().filter(|_| given.is_empty()) else { return Self::new(flow, given) };
+        if flow.kind() == FlowKind::Flex {
+            // Prompt flow looks at what the entry needs before it looks for a sample.
+            nothing_is_missing(flow, given)?;
+        }
+        Self::new(flow, sample)
     }
 
     /// Fills in defaults and brings every value to its declared type. Names the flow does not declare are ignored.
@@ -86,16 +105,16 @@ impl Inputs {
     /// # Errors
     /// If a value is missing or does not fit.
     pub fn new(flow: &Flow, given: &IndexMap<String, Json>) -> Result<Self, InputError> {
-        let given = flow.sample().filter(|_| given.is_empty()).unwrap_or(given);
-        let is_missing = |(name, input): &(&String, &Input)| input.required && !given.contains_key(*name);
-        let missing: Vec<_> = flow.inputs().iter().filter(is_missing).map(|(name, _)| name.clone()).collect();
-        if !missing.is_empty() {
-            return Err(InputError::Missing { missing });
-        }
+        nothing_is_missing(flow, given)?;
         let mut values = IndexMap::with_capacity(flow.inputs().len());
         for (name, input) in flow.inputs() {
             // One that need not be given and has no default is not there.
-            let Some(value) = given.get(name).or(input.default.as_ref()) else { continue };
+            let Some(value) = given.get(name).or(input.default.as_ref()) else {
+                if input.needed == Needed::ByFile {
+                    return Err(InputError::NotProvided { input: name.clone() });
+                }
+                continue;
+            };
             let value = input.kind.map_or_else(|| Ok(value.clone()), |kind| kind.coerce(name, value))?;
             values.insert(name.clone(), value);
         }
@@ -116,6 +135,13 @@ impl Inputs {
     pub fn to_json(&self) -> Json {
         Json::object(self.0.iter().map(|(name, value)| (name.as_str(), value)))
     }
+}
+
+/// Whether all that each request must give is given.
+fn nothing_is_missing(flow: &Flow, given: &IndexMap<String, Json>) -> Result<(), InputError> {
+    let is_missing = |(name, input): &(&String, &Input)| input.needed == Needed::Yes && !given.contains_key(*name);
+    let missing: Vec<_> = flow.inputs().iter().filter(is_missing).map(|(name, _)| name.clone()).collect();
+    if missing.is_empty() { Ok(()) } else { Err(InputError::Missing { missing }) }
 }
 
 /// The values a body gives, by name.

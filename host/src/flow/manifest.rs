@@ -35,7 +35,8 @@ pub(super) struct Manifest {
 pub(super) struct Flex {
     pub(super) entry: At<String>,
     pub(super) init: Vec<Init>,
-    /// `sample.init`.
+    /// `sample.inputs` and `sample.init`.
+    pub(super) sample_inputs: Option<At<Json>>,
     pub(super) sample_init: Option<At<Json>>,
     pub(super) grants: Vec<(At<String>, At<Json>)>,
     /// As written, by key.
@@ -159,15 +160,16 @@ impl Flex {
         let entry = fields.text("entry", findings)?;
         fields.ignore(&["code"]);
         let sample = fields.section("sample").and_then(|node| Fields::of("sample", node, findings));
-        let sample_init = sample.and_then(|mut sample| {
-            sample.ignore(&["inputs"]);
+        let (sample_inputs, sample_init) = sample.map_or((None, None), |mut sample| {
+            let inputs = sample.section("inputs").map(|node| json("sample.inputs", node, findings));
             let init = sample.section("init").map(|node| json("sample.init", node, findings));
             sample.finish(findings);
-            init
+            (inputs, init)
         });
         Some(Self {
             entry,
             init: each(fields.named("init", findings), findings, Init::read),
+            sample_inputs,
             sample_init,
             grants: pairs(fields.named("grants", findings), "grants", findings),
             limits: fields.named_texts("limits", findings),

@@ -191,7 +191,7 @@ impl From<InputError> for Problem {
             | InputError::Unreadable { .. }
             | InputError::NotAnObject { .. }
             | InputError::NotText => "InvalidJson",
-            InputError::Missing { .. } => "InputMissing",
+            InputError::Missing { .. } | InputError::NotProvided { .. } => "InputMissing",
             InputError::Type { .. } | InputError::NotFinite { .. } | InputError::Parse { .. } => "InputTypeError",
             InputError::Image { .. } => "ImageNotLoaded",
         };

@@ -11,7 +11,7 @@ use super::super::reference::{Path, Reference};
 use super::super::types::Type;
 use super::super::value::Json;
 use super::super::{Binding, NodeIndex, Output};
-use super::Checker;
+use super::{Checker, is_empty};
 
 /// Name of the one output: the frames of a stream have it.
 const OUTPUT: &str = "output";
@@ -90,19 +90,30 @@ impl Checker<'_> {
                 );
                 self.findings.problem("InvalidFlow", &unknown.span, message);
             }
-            let default =
-                written.default.as_ref().map(|default| default.value.clone()).filter(|value| !value.is_null());
-            let input = InitInput { kind: kind.unwrap_or_default(), default };
+            let default = written.default.as_ref().map(|default| &default.value);
+            // As of inputs, an empty text leaves all to the entry.
+            let input = if default.is_some_and(is_empty) {
+                InitInput { is_optional: true, ..InitInput::default() }
+            } else {
+                let default = default.filter(|value| !value.is_null()).cloned();
+                InitInput { kind: kind.unwrap_or_default(), default, is_optional: false }
+            };
             init.declared.insert(written.name.value.clone(), input);
         }
         if let Some(sample) = &flex.sample_init {
-            init.sample = self.sample(sample);
+            init.sample = self.sample("sample.init", sample);
         }
         init
     }
 
+    /// What a request that gives nothing is taken to give.
+    pub(super) fn sample_inputs(&mut self, flex: &Flex) -> Option<IndexMap<String, Json>> {
+        let sample = flex.sample_inputs.as_ref()?;
+        Some(self.sample("sample.inputs", sample))
+    }
+
     /// An object, or a reference to a file that holds one: `${file:./sample.json}`.
-    fn sample(&mut self, written: &At<Json>) -> IndexMap<String, Json> {
+    fn sample(&mut self, key: &str, written: &At<Json>) -> IndexMap<String, Json> {
         let file =
             written.value.as_text().and_then(|text| Some(text.strip_prefix("${file:")?.strip_suffix('}')?.to_owned()));
         let value = match &file {
@@ -115,7 +126,7 @@ impl Checker<'_> {
                 {
                     Ok(value) => value,
                     Err(error) => {
-                        let message = format!("sample.init: {path:?}: {error}");
+                        let message = format!("{key}: {path:?}: {error}");
                         self.findings.problem("InvalidSample", &written.span, message);
                         return IndexMap::new();
                     }
@@ -123,7 +134,7 @@ impl Checker<'_> {
             }
         };
         value.members().unwrap_or_else(|| {
-            let message = "sample.init must be a mapping of init values by name";
+            let message = format!("{key} must be a mapping of values by name");
             self.findings.problem("InvalidSample", &written.span, message);
             IndexMap::new()
         })

@@ -5,19 +5,21 @@ use super::super::manifest;
 use super::super::problem::{Span, listed, nearest};
 use super::super::types::Type;
 use super::super::value::Json;
-use super::super::{FlowKind, Input, Output};
+use super::super::{FlowKind, Input, Needed, Output};
 use super::names::Bound;
-use super::{Checker, is_nothing};
+use super::{Checker, is_empty, is_nothing};
 
 impl Checker<'_> {
     pub(super) fn input(&mut self, written: &manifest::Input, flow: FlowKind) -> (String, Input) {
         let owner = format!("input {:?}", written.name.value);
+        // Prompt flow writes the default `None` of an entry as empty text, which says nothing then.
+        let is_left_to_entry = flow == FlowKind::Flex && written.default.as_ref().is_some_and(|d| is_empty(&d.value));
         // The entry of a flex flow may take any value.
         let kind = match (flow, &written.kind) {
-            (FlowKind::Flex, None) => None,
+            (FlowKind::Flex, kind) if kind.is_none() || is_left_to_entry => None,
             _ => self.kind_of_value(&owner, &written.name.span, written.kind.as_ref()),
         };
-        let default = written.default.as_ref().filter(|default| !default.value.is_null());
+        let default = written.default.as_ref().filter(|default| !default.value.is_null() && !is_left_to_entry);
         let fits = |default: &&At<Json>| kind.is_none_or(|kind| kind.coerce("", &default.value).is_ok());
         if let (Some(default), Some(kind)) = (default.filter(|default| !fits(default)), kind) {
             let name = kind.name();
@@ -27,7 +29,7 @@ impl Checker<'_> {
         let input = Input {
             kind,
             default: default.map(|default| default.value.clone()),
-            required: default.is_none(),
+            needed: if default.is_none() && !is_left_to_entry { Needed::Yes } else { Needed::No },
             description: written.description.as_ref().map(|text| text.value.clone()),
             is_chat_input: written.is_chat_input,
             is_chat_history: written.is_chat_history,

@@ -12,7 +12,9 @@ use super::super::template;
 use super::super::tools::{CHAT, COMPLETION, Parameter};
 use super::super::types::Type;
 use super::super::value::{Json, View};
-use super::super::{Api, Binding, FlowKind, Input, Llm, LlmTool, NodeIndex, NodeKind, Output, Surroundings, Template};
+use super::super::{
+    Api, Binding, FlowKind, Input, Llm, LlmTool, Needed, NodeIndex, NodeKind, Output, Surroundings, Template,
+};
 use super::Checker;
 use super::kind::Made;
 use super::names::Names;
@@ -76,7 +78,7 @@ fn inputs_of(prompty: &Prompty, findings: &mut Findings) -> IndexMap<String, Inp
         return sample.iter().map(|(name, value)| (name.clone(), input(value))).collect();
     }
     let variables = template::variables(&prompty.template).unwrap_or_default();
-    variables.into_iter().map(|name| (name, Input { required: true, ..Input::default() })).collect()
+    variables.into_iter().map(|name| (name, Input { needed: Needed::Yes, ..Input::default() })).collect()
 }
 
 fn declared_input(input: &manifest::Input, findings: &mut Findings) -> Input {
@@ -91,7 +93,7 @@ fn declared_input(input: &manifest::Input, findings: &mut Findings) -> Input {
     let default = input.default.as_ref().map(|default| default.value.clone()).filter(|value| !value.is_null());
     Input {
         kind,
-        required: default.is_none(),
+        needed: if default.is_none() { Needed::Yes } else { Needed::No },
         default,
         description: input.description.as_ref().map(|text| text.value.clone()),
         is_chat_input: input.is_chat_input,

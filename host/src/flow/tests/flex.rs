@@ -75,6 +75,60 @@ fn an_input_with_a_default_in_the_file_need_not_be_given_even_if_the_entry_needs
     assert_eq!(Inputs::decode(&flow, b"{}").unwrap().to_json().as_str(), r#"{"question":"why?"}"#);
 }
 
+/// A description of what an entry takes that has a default for all of it.
+const WITH_DEFAULTS: &str =
+    r#"{"inputs": {"type": "object", "properties": {"question": {"type": "string"}, "n": {"type": "integer"}}}}"#;
+
+/// `expected` is the inputs that a request becomes, or code and message of the refusal.
+#[track_caller]
+fn check_request(manifest: &str, described: &str, body: &str, expected: &str) {
+    let mut draft = draft(manifest);
+    draft.described(NodeIndex(0), &Description::parse(described));
+    let (flow, _) = draft.finish().unwrap();
+    let found = match Inputs::decode(&flow, body.as_bytes()) {
+        Ok(inputs) => inputs.to_json().to_string(),
+        Err(error) => format!("{}: {error}", error.code()),
+    };
+    assert_eq!(found, expected, "{body}");
+}
+
+#[test]
+fn an_input_without_a_default_in_the_file_must_be_given_even_if_the_entry_has_one() {
+    let file = "entry: echo.wasm\ninputs: {question: {type: string}, n: {type: int, default: 2}}\n";
+    let refused = "InputNotFound: The input for flow is incorrect. The value for flow input 'question' is not provided in \
+                   input data. Please review your input data or remove this input in your flow if it's no longer needed.";
+    check_request(file, WITH_DEFAULTS, "{}", refused);
+    check_request(file, WITH_DEFAULTS, r#"{"question": "q"}"#, r#"{"question":"q","n":2}"#);
+}
+
+#[test]
+fn a_default_of_empty_text_leaves_an_input_to_the_entry() {
+    let file = "entry: echo.wasm\ninputs: {question: {type: string}, n: {type: int, default: ''}}\ninit: {n: {type: int, default: ''}}\n";
+    check_request(file, WITH_DEFAULTS, r#"{"question": "q"}"#, r#"{"question":"q"}"#);
+    check_request(file, WITH_DEFAULTS, r#"{"question": "q", "n": "x"}"#, r#"{"question":"q","n":"x"}"#);
+    assert_eq!(draft(file).initialise(&IndexMap::new(), None).unwrap().values.as_str(), "{}");
+}
+
+#[test]
+fn a_request_that_gives_nothing_is_the_sample_if_the_entry_needs_nothing() {
+    let sample = "entry: echo.wasm\nsample: {inputs: {question: hi, other: 1}}\n";
+    check_request(sample, WITH_DEFAULTS, "{}", r#"{"question":"hi"}"#);
+    check_request(sample, WITH_DEFAULTS, r#"{"n": 1}"#, r#"{"n":1}"#);
+    let missing = "MissingRequiredFlowInput: Required input fields ['question'] are missing in request data";
+    check_request(sample, DESCRIBED, "{}", missing);
+    // What the file alone asks for, the sample may give.
+    let file = format!("{sample}inputs: {{question: {{type: string}}, n: {{type: int, default: 2}}}}\n");
+    check_request(&file, WITH_DEFAULTS, "{}", r#"{"question":"hi","n":2}"#);
+}
+
+#[test]
+fn a_line_of_a_batch_that_gives_nothing_is_no_sample() {
+    let mut draft = draft("entry: echo.wasm\nsample: {inputs: {question: hi}}\n");
+    draft.described(NodeIndex(0), &Description::parse(WITH_DEFAULTS));
+    let (flow, _) = draft.finish().unwrap();
+    assert_eq!(Inputs::new(&flow, &IndexMap::new()).unwrap().to_json().as_str(), "{}");
+}
+
 #[test]
 fn without_inputs_in_the_file_the_entry_declares_them_and_nothing_is_coerced() {
     let mut draft = draft("entry: echo.wasm\n");
