@@ -197,7 +197,7 @@ impl Assembling<'_> {
     /// The node ready to run; none if something is wrong with it, which is then found.
     fn node(&mut self, Loaded { index, component }: Loaded) -> Option<sandbox::Node> {
         let node = self.draft.flow().node(index).clone();
-        let init = self.init.filter(|_| self.draft.flow().entry() == Some(index));
+        let init = self.init.filter(|_| self.draft.flow().is_initialised(index));
         // Both, so that all problems are found.
         let grants = self.grants(index, &node, init.map_or(&[], |init| &init.connections));
         let limits = self.limits(index, &node, component.as_deref());

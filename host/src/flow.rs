@@ -272,6 +272,12 @@ impl Flow {
         self.order.first().copied().filter(|_| self.kind == FlowKind::Flex)
     }
 
+    /// Whether a node is what a flex flow initialises: its entry, also over all lines of a batch.
+    pub fn is_initialised(&self, index: NodeIndex) -> bool {
+        let aggregates = matches!(&self.aggregation, Aggregation::Nodes(nodes) if nodes.contains(&index));
+        self.entry() == Some(index) || (self.kind == FlowKind::Flex && aggregates)
+    }
+
     /// The nodes that run once per batch.
     pub fn aggregation(&self) -> &Aggregation {
         &self.aggregation

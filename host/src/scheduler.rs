@@ -22,7 +22,7 @@ use crate::boundary::outlet::Unbounded;
 use crate::boundary::{Origin, Request, Siblings};
 use crate::clock;
 use crate::flow::inputs::Inputs;
-use crate::flow::{Flow, NodeIndex, TraceContent};
+use crate::flow::{Flow, FlowKind, NodeIndex, TraceContent};
 use crate::id::RequestId;
 use crate::sandbox;
 use crate::telemetry::{Content, FlowStart, Telemetry, Usage};
@@ -109,7 +109,8 @@ pub enum ReplyMode {
 pub struct Aggregated {
     /// What each node gave, by its name: a JSON object.
     pub outputs: Json,
-    /// What they logged as metrics: a JSON object of numbers.
+    /// What they logged as metrics: a JSON object of numbers. Of a flex flow also what its `__aggregate__` gave, if that is
+    /// an object, of whatever values.
     pub metrics: Json,
 }
 
@@ -136,7 +137,15 @@ impl Runner {
         let plan = Plan::of_batch(self.flow.clone(), lines);
         let metrics = LoggedMetrics::default();
         match self.drive(plan, &Json::object([]), None, call, metrics.clone()).await? {
-            Outcome::Whole(whole) => Ok(Aggregated { outputs: whole.reply, metrics: metrics.to_json() }),
+            Outcome::Whole(whole) => {
+                let outputs = || whole.outputs.iter().map(|(name, value)| (name.as_str(), value));
+                let is_given = |_: &_| self.flow.kind() == FlowKind::Flex;
+                let given = outputs().filter(is_given).filter_map(|(_, value)| value.members()).flatten();
+                let mut metrics = metrics.to_json().members().unwrap_or_default();
+                metrics.extend(given);
+                let metrics = Json::object(metrics.iter().map(|(name, value)| (name.as_str(), value)));
+                Ok(Aggregated { outputs: Json::object(outputs()), metrics })
+            }
             // Nobody asked for one.
             Outcome::Streaming(_) => Err(Failure::Stuck),
         }

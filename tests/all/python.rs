@@ -76,6 +76,9 @@ class Teller:
             return
         for time in range(times):
             yield f'{self.greeting} {name} {time} '
+
+    async def __aggregate__(self, lines: list):
+        return {'lines': len(lines), 'last': lines[-1], 'greeting': self.greeting}
 ";
 
 #[tokio::test]
@@ -95,6 +98,17 @@ async fn an_entry_in_python_is_made_with_init_and_streams() {
     assert_eq!(failed.status, 500);
     assert!(failed.text().contains("nobody is there"), "{}", failed.text());
     host.stop().await;
+
+    // Over a data set, what its lines gave is aggregated.
+    let data = folder.path().join("data.jsonl");
+    fs::write(&data, "{\"name\": \"Ann\"}\n{\"name\": \"nobody\"}\n{\"name\": \"Bob\", \"times\": 1}\n")
+        .expect("the test's own folder");
+    let (path, data) = (folder.path().to_str().expect("a path of text"), data.to_str().expect("a path of text"));
+    let exit = run(&["run", path, "--data", data, "--init", "greeting=Hi"]).await;
+    assert_eq!(exit.status.code(), Some(1), "a line failed: {}", exit.stderr);
+    let told = json!({"lines": 2, "last": "Hi Bob 0 ", "greeting": "Hi"});
+    let last: Value = serde_json::from_str(exit.stdout.lines().last().unwrap_or_default()).expect("JSON");
+    assert_eq!(last, json!({"metrics": told, "outputs": {"__aggregate__": told}}));
 }
 
 const TRACED: &str = "

@@ -64,6 +64,8 @@ def batch(folder, data, mapping):
     lines = [
         {column.partition(".")[2]: line[column] for column in outputs} for line in details.to_dict(orient="records")
     ]
+    # Of a line that failed there are no outputs.
+    lines = [None if all(value == "(Failed)" for value in line.values()) else line for line in lines]
     return {"metrics": client.get_metrics(run), "lines": lines}
 
 

@@ -9,7 +9,7 @@ use tokio::runtime::Builder;
 use crate::builder;
 use crate::flow::describe::Description;
 use crate::flow::tools::Plugin;
-use crate::flow::{ComponentSource, Draft, NodeIndex, NodeKind, Place};
+use crate::flow::{ComponentSource, Draft, NodeIndex, NodeKind, Place, Python};
 use crate::folder::Folder;
 use crate::plugins;
 use crate::sandbox::component::{Component, Workshop};
@@ -36,7 +36,7 @@ pub(super) fn load(folder: &Folder, draft: &mut Draft, workshop: &Workshop) -> i
         .collect();
     let components = workshop.load_all(&sources);
     let runtime = Builder::new_current_thread().enable_time().build()?;
-    let mut loaded = Vec::new();
+    let (mut loaded, mut aggregation) = (Vec::new(), None);
     for (index, source) in nodes {
         let component = match source.map(|source| &components[source]) {
             Some(Ok(component)) => Some(component.clone()),
@@ -49,20 +49,29 @@ pub(super) fn load(folder: &Folder, draft: &mut Draft, workshop: &Workshop) -> i
         };
         let entry = match &draft.flow().node(index).kind {
             NodeKind::Component { .. } => Some(None),
-            NodeKind::Python(python) => Some(Some(python.entry.clone())),
+            NodeKind::Python(python) => Some(Some(python.clone())),
             NodeKind::Prompt { .. } | NodeKind::Llm(_) | NodeKind::Package(_) => None,
         };
         if let (Some(component), Some(entry)) = (&component, entry) {
             match runtime.block_on(component.describe()) {
                 Ok(text) => {
                     let one = || Description::parse(&text);
-                    let description = entry.map_or_else(one, |entry| Description::parse_entry(&text, &entry));
-                    draft.described(index, &description);
+                    let several = |python: &Python| Description::parse_entry(&text, &python.entry);
+                    draft.described(index, &entry.as_ref().map_or_else(one, several));
+                    let entry = entry.filter(|_| draft.flow().entry() == Some(index));
+                    let found = entry.and_then(|entry| Description::find_entry(&text, &entry.aggregation()));
+                    aggregation = found.map(|found| (found, component.clone())).or(aggregation);
                 }
                 Err(error) => draft.warning(Place::Source(index), "NotDescribed", error.to_string()),
             }
         }
         loaded.push(Loaded { index, component });
+    }
+    // The last of the nodes.
+    if let Some((description, component)) = aggregation
+        && let Some(index) = draft.aggregated(&description)
+    {
+        loaded.push(Loaded { index, component: Some(component) });
     }
     Ok(loaded)
 }

@@ -67,13 +67,17 @@ impl Description {
 
     /// Of what a component answered that is several nodes, what it said of this one.
     pub fn parse_entry(text: &str, entry: &str) -> Self {
+        Self::find_entry(text, entry).unwrap_or_default()
+    }
+
+    /// The same. None: it is not one of them.
+    pub fn find_entry(text: &str, entry: &str) -> Option<Self> {
         #[derive(Deserialize)]
         struct Entries {
             entries: IndexMap<String, Value>,
         }
-        let entries = serde_json::from_str::<Entries>(text).ok();
-        let entry = entries.and_then(|mut all| all.entries.swap_remove(entry));
-        entry.and_then(|entry| serde_json::from_value::<Written>(entry).ok()).map(Self::from).unwrap_or_default()
+        let entry = serde_json::from_str::<Entries>(text).ok()?.entries.swap_remove(entry)?;
+        Some(serde_json::from_value::<Written>(entry).map(Self::from).unwrap_or_default())
     }
 }
 

@@ -10,7 +10,12 @@ use super::images::{Image, ImageError};
 use super::init::Resolved;
 use super::manifest;
 use super::problem::{Findings, Problem, Problems, Span, Warning, listed, nearest};
-use super::{Binding, Flow, FlowKind, Input, Needed, NodeIndex, NodeKind};
+use super::reference::Path;
+use super::{Aggregation, Binding, Flow, FlowKind, Input, Needed, Node, NodeIndex, NodeKind, Python};
+use crate::id::NodeId;
+
+/// What the node is called that a class is which is the entry of a flex flow, over all lines of a batch.
+const AGGREGATE: &str = "__aggregate__";
 
 /// A flow that may still have problems.
 #[derive(Debug)]
@@ -108,6 +113,25 @@ impl Draft {
         } else {
             self.node_described(index, description);
         }
+    }
+
+    /// Adds the node that is the entry's `__aggregate__`: it runs once per batch, over what the entry gave each line, and
+    /// may do what the entry may. None: it takes nothing, or the flow has no entry in Python.
+    pub fn aggregated(&mut self, aggregation: &Description) -> Option<NodeIndex> {
+        let entry = self.flow.entry()?;
+        let results = aggregation.inputs.as_ref()?.names().next()?.to_owned();
+        let node = self.flow.node(entry).clone();
+        let NodeKind::Python(python) = &node.kind else { return None };
+        let kind = NodeKind::Python(Python { entry: python.aggregation(), ..python.clone() });
+        let of_lines = Binding::Node { node: entry, path: Path::default() };
+        let inputs = IndexMap::from([(results, of_lines)]);
+        let index = NodeIndex(self.flow.nodes.len());
+        self.flow.nodes.push(Node { id: NodeId::new(AGGREGATE), kind, inputs, ..node });
+        self.flow.waits_for.push(vec![entry]);
+        self.flow.aggregation = Aggregation::Nodes(vec![index]);
+        let written = manifest::Node { inputs: Vec::new(), ..self.written[entry.0].node.clone() };
+        self.written.push(Written { node: written, sound: true });
+        Some(index)
     }
 
     /// What the entry is initialised with: see [`super::init::Init::resolve`]. None: nothing, or found wrong.

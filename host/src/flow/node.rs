@@ -66,6 +66,13 @@ pub struct Python {
     pub connections: Vec<String>,
 }
 
+impl Python {
+    /// The entry that is the `__aggregate__` of this one, if it is a class that has one.
+    pub fn aggregation(&self) -> String {
+        format!("{}#aggregate", self.entry)
+    }
+}
+
 /// A node that is a package tool.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Package {

@@ -1,5 +1,6 @@
 """What an entry means, and what is said of one that means nothing."""
 
+from weir_python import build, entries
 from weir_python.entries import EntryError
 
 from .case import Case, world
@@ -80,6 +81,34 @@ class Chat:
         )
         self.assertEqual(self.answer(rows=[1, 2]), {"n": 2})
         self.assertEqual(world.metrics, {"n": 2.0})
+
+    def test_its_aggregation_sees_members_of_results_as_attributes(self):
+        self.load_flex(
+            "class C:\n    def __call__(self): pass\n    async def __aggregate__(self, rows: list):\n"
+            "        return [rows[0].a, rows[0]['a'], rows[0].b['c'], getattr(rows[0], 'd', None), rows[1:]]",
+            "flow_g:C#aggregate",
+        )
+        self.assertEqual(self.answer(rows=[{"a": 1, "b": {"c": 2}}, "text", [3]]), [1, 1, 2, None, ["text", [3]]])
+
+    def test_a_class_that_has_an_aggregation_makes_an_entry_more(self):
+        self.load_flex(
+            "class C:\n    def __call__(self): pass\n    def __aggregate__(self, rows): pass\n"
+            "class D:\n    def __call__(self): pass\ndef f(): pass",
+            "flow_i:C",
+        )
+        for name in ("flow_i:D", "flow_i:f"):
+            build.State.loaded[name] = entries.load(name)
+        names = ["flow_i:C", "flow_i:D", "flow_i:f", "flow_i:gone"]
+        self.assertEqual(list(build._all(names)), ["flow_i:C", "flow_i:C#aggregate", *names[1:]])
+        self.assertEqual(list(build._all(["flow_i:C", "flow_i:C#aggregate"])), ["flow_i:C", "flow_i:C#aggregate"])
+
+    def test_an_aggregation_takes_one_list(self):
+        with self.assertRaises(EntryError) as raised:
+            self.load_flex(
+                "class C:\n    def __call__(self): pass\n    def __aggregate__(self, a, b): pass", "flow_h:C#aggregate"
+            )
+        self.assertEqual(raised.exception.code, "InvalidAggregationFunction")
+        self.assertEqual(str(raised.exception), "The __aggregate__ method should have only one parameter.")
 
     def test_a_failure_names_the_function(self):
         self.load_flex("def f():\n    raise KeyError('kk')", "flow_d:f")

@@ -201,3 +201,20 @@ nodes:
         ],
     );
 }
+
+#[test]
+fn the_aggregation_of_an_entry_runs_over_what_it_gave_each_line() {
+    let mut draft = draft("entry: ask:Matcher\ngrants: {nodes: [hello]}\nlimits: {memory: 64MiB}\n");
+    draft.described(NodeIndex(0), &Description::parse("{}"));
+    let aggregation = Description::parse(r#"{"inputs": {"properties": {"line_results": {"type": "array"}}}}"#);
+    let index = draft.aggregated(&aggregation).unwrap();
+    let (flow, _) = draft.finish().unwrap();
+    assert_eq!(flow.aggregation(), &Aggregation::Nodes(vec![index]));
+    assert_eq!((flow.order(), flow.is_initialised(index)), (&[NodeIndex(0)][..], true));
+    let (entry, node) = (flow.node(NodeIndex(0)), flow.node(index));
+    assert_eq!(node.id.as_str(), "__aggregate__");
+    assert!(matches!(&node.kind, NodeKind::Python(python) if python.entry == "ask:Matcher#aggregate"));
+    assert_eq!((&node.grants, &node.limits), (&entry.grants, &entry.limits));
+    let Binding::Node { node, path } = &node.inputs["line_results"] else { panic!("it is bound to the entry") };
+    assert!(*node == NodeIndex(0) && path.is_empty());
+}

@@ -9,7 +9,8 @@ The build gives four folders, in this order, as `--python-path`:
 | site | the packages of the flow's requirements.txt, installed |
 | flow | the flow folder |
 
-`weir_entries.json` is `{"entries": ["classify.py", "module:Class"], "message_format": "basic"}`.
+`weir_entries.json` is `{"entries": ["classify.py", "module:Class"], "message_format": "basic"}`. A class that has an
+`__aggregate__` makes one entry more, `module:Class#aggregate`.
 
 Each entry is imported and described; what went well and what did not is told on standard error, one JSON object in a
 line, and any failure fails the build:
@@ -29,6 +30,7 @@ import os
 import posixpath
 import sys
 import traceback
+from collections.abc import Iterator
 from typing import Any
 
 from . import archive, entries, environment, files, inputs, pydantic_face, signature, standins, warm
@@ -144,7 +146,7 @@ def prepare() -> None:
     environment.install()
     files.enter(flow, granted=True)
     _import_usual()
-    failures = [failure for name in plan["entries"] if (failure := _load(name)) is not None]
+    failures = [failure for name in _all(plan["entries"]) if (failure := _load(name)) is not None]
     for failure in failures:
         tell(failure)
     warm.up(ARCHIVE)
@@ -158,7 +160,8 @@ def prepare() -> None:
         }
     )
     if failures:
-        sys.exit(f"weir: {len(failures)} of {len(plan['entries'])} entries cannot be loaded; each is told above")
+        entries_in_all = len(State.loaded) + len(failures)
+        sys.exit(f"weir: {len(failures)} of {entries_in_all} entries cannot be loaded; each is told above")
     State.path = [folder for folder in sys.path if folder not in own]
     _close()
 
@@ -193,6 +196,15 @@ def _collect(runtime: str, site: str, flow: str) -> list[str]:
 def _import_usual() -> None:
     for name in USUAL:
         __import__(name)
+
+
+def _all(names: list[str]) -> Iterator[str]:
+    """These entries, each with its aggregation behind it, which shows once it has been loaded."""
+    for name in names:
+        yield name
+        aggregation = entries.aggregation(State.loaded[name]) if name in State.loaded else None
+        if aggregation is not None and aggregation not in names:
+            yield aggregation
 
 
 def _load(name: str) -> dict[str, Any] | None:

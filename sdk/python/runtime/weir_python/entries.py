@@ -76,6 +76,12 @@ def load(name: str) -> Entry:
     return _load_flex(name, path, tool, aggregate)
 
 
+def aggregation(entry: Entry) -> str | None:
+    """The name of the entry that is its `__aggregate__`, if it is a class that has one."""
+    has_one = entry.flex and not entry.aggregates and hasattr(entry.owner, "__aggregate__")
+    return entry.name + AGGREGATE if has_one else None
+
+
 def import_file(path: str) -> types.ModuleType:
     """The module of a file of the flow folder, under a name that no import finds: a file may be called `json.py`."""
     name = "__pf_main__" + re.sub(r"\W", "_", path.removesuffix(".py"))
@@ -153,6 +159,9 @@ def _load_flex(name: str, module_name: str, member: str, aggregate: bool) -> Ent
             raise EntryError(
                 "InvalidAggregationFunction", f"Python class entry '{member}' does not have __aggregate__ method."
             )
+        if aggregate and len(inspect.signature(method).parameters) != 2:
+            # Itself, and what the lines gave.
+            raise EntryError("InvalidAggregationFunction", "The __aggregate__ method should have only one parameter.")
         return Entry(name, method, found, flex=True, aggregates=aggregate)
     if not inspect.isfunction(found) or aggregate:
         raise EntryError(

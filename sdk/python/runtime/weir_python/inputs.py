@@ -12,6 +12,7 @@ class on the way gets it back where that is unambiguous:
 | text | `datetime`, `date` | that, if it is one in ISO form (tools only) |
 | a list | `tuple`, `set` | that (tools only) |
 | an object | a model configuration | that |
+| a list | the one of an `__aggregate__` | a list, whose objects have their members as attributes too |
 | all else | | stays what it is: annotations convert nothing, as in prompt flow |
 """
 
@@ -70,10 +71,21 @@ def arguments(entry: Entry, given: dict[str, Any]) -> tuple[dict[str, Any], dict
     if known.known is not None:
         given = {name: value for name, value in given.items() if name in known.known}
     values = {name: converted(known.converters.get(name), name, value) for name, value in given.items()}
+    if entry.aggregates:
+        values = {name: _lines(value) for name, value in values.items()}
     if not known.own:
         return {}, values
     made = {name: values.pop(name) for name in known.own & values.keys()}
     return made, values
+
+
+def _lines(results: Any) -> Any:
+    """What the lines of a batch gave, as prompt flow hands it to an `__aggregate__`."""
+    from promptflow._utils.utils import AttrDict
+
+    if not isinstance(results, list):
+        return results
+    return [AttrDict(result) if isinstance(result, dict) else result for result in results]
 
 
 def init_arguments(entry: Entry, given: dict[str, Any]) -> dict[str, Any]:

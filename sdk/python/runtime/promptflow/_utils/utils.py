@@ -3,7 +3,14 @@
 import json
 import re
 
-from promptflow.contracts.types import AttrDict  # noqa: F401
+
+class AttrDict(dict):
+    """A dictionary whose members are attributes as well."""
+
+    def __getattr__(self, item):
+        if item in self:
+            return self[item]
+        return super().__getattribute__(item)
 
 
 def camel_to_snake(text):
