@@ -157,7 +157,7 @@ async fn settle(
         )),
         Answer::Value(value) => Json::parse(&value)
             .map_err(|error| broken(node, &format!("returned text that is not JSON: {error}{}", hint(&value)))),
-        Answer::Emitted => Ok(outlet.joined()),
+        Answer::Emitted => Ok(outlet.end()),
         Answer::Relayed(chunks) => {
             let relayed = relay(node.clone(), chunks, outlet.clone()).with_current_context();
             #[expect(
@@ -169,7 +169,7 @@ async fn settle(
                 tracing::error!(%node, %error, "the relay of a stream ended");
                 Err(NodeError::new(NodeFailure::Host, "internal error"))
             })?;
-            Ok(outlet.joined())
+            Ok(outlet.end())
         }
     }
 }

@@ -30,7 +30,7 @@ pub struct Unbounded(Arc<Shared>);
 #[derive(Debug)]
 struct Shared {
     live: Option<mpsc::Sender<Json>>,
-    kept: Mutex<Kept>,
+    kept: Arc<Mutex<Kept>>,
     /// Whether a chunk was not taken since nobody reads any more.
     gone: AtomicBool,
 }
@@ -42,6 +42,8 @@ struct Kept {
     pace: Pace,
     /// Since when the node lets its reader wait. None: it has not begun to stream, or it waits itself.
     silent: Option<Instant>,
+    /// Whether the node has ended and said that these are its answer.
+    is_whole: bool,
 }
 
 impl Kept {
@@ -50,6 +52,11 @@ impl Kept {
         self.bytes > bounds.bytes || self.chunks.len() >= bounds.chunks
     }
 }
+
+/// What one run streams, for who asks once it is over. A live reader does not wait for it: it knows the end by the last
+/// outlet.
+#[derive(Debug)]
+pub struct Streamed(Arc<Mutex<Kept>>);
 
 /// Why a chunk was not taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -73,13 +80,30 @@ impl Unbounded {
     }
 
     fn to(live: Option<mpsc::Sender<Json>>) -> Self {
-        Self(Arc::new(Shared { live, kept: Mutex::default(), gone: AtomicBool::default() }))
+        Self(Arc::new(Shared { live, kept: Arc::default(), gone: AtomicBool::default() }))
+    }
+
+    pub fn streamed(&self) -> Streamed {
+        Streamed(self.0.kept.clone())
     }
 
     /// The outlet of a node that is held to these bounds.
     pub fn within(self, bounds: StreamBounds) -> Outlet {
         Outlet { shared: self.0, bounds }
     }
+}
+
+impl Streamed {
+    /// All chunks, of a run that has ended with a stream. None: with a value, or not at all.
+    pub fn chunks(&self) -> Option<Vec<Json>> {
+        let kept = lock(&self.0);
+        kept.is_whole.then(|| kept.chunks.clone())
+    }
+}
+
+fn lock(kept: &Mutex<Kept>) -> MutexGuard<'_, Kept> {
+    // Nothing panics while the lock is held; if it did, what was kept would still be whole.
+    kept.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Outlet {
@@ -145,9 +169,11 @@ impl Outlet {
         !self.lock().chunks.is_empty()
     }
 
-    /// All chunks as one text: texts as they are, other values as their JSON.
-    pub fn joined(&self) -> Json {
-        let chunks = &self.lock().chunks;
+    /// The stream is whole. Gives all chunks as one text: texts as they are, other values as their JSON.
+    pub fn end(&self) -> Json {
+        let mut kept = self.lock();
+        kept.is_whole = true;
+        let chunks = &kept.chunks;
         let parts = chunks.iter().map(|chunk| chunk.as_text().unwrap_or_else(|| chunk.as_str().to_owned()));
         Json::string(&parts.collect::<String>())
     }
@@ -158,8 +184,7 @@ impl Outlet {
     }
 
     fn lock(&self) -> MutexGuard<'_, Kept> {
-        // Nothing panics while the lock is held; if it did, what was kept would still be whole.
-        self.shared.kept.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.shared.kept)
     }
 }
 
@@ -185,6 +210,25 @@ mod tests {
         assert_eq!(long.emit(chunk.as_str()).await, Ok(Ok(())));
         assert_eq!(long.emit(chunk.as_str()).await, Ok(Ok(())));
         assert_eq!(long.emit("1").await, Ok(Err(Closed::Limit)));
+    }
+
+    #[tokio::test]
+    async fn what_was_streamed_is_there_once_it_is_whole_and_holds_up_no_reader() {
+        let (outlet, mut reader) = Unbounded::live();
+        let streamed = outlet.streamed();
+        let outlet = outlet.within(BOUNDS);
+        assert_eq!(outlet.emit("1").await, Ok(Ok(())));
+        assert_eq!(streamed.chunks(), None);
+        assert_eq!(outlet.end().as_str(), r#""1""#);
+        drop(outlet);
+        assert_eq!(reader.recv().await.expect("a chunk").as_str(), "1");
+        assert_eq!(reader.recv().await, None, "the reader's end is that of the last outlet");
+        assert_eq!(streamed.chunks().expect("a stream").len(), 1);
+
+        let none = Unbounded::kept();
+        let streamed = none.streamed();
+        drop(none.within(BOUNDS));
+        assert_eq!(streamed.chunks(), None, "of a run that gave a value");
     }
 
     #[tokio::test(start_paused = true)]

@@ -13,6 +13,9 @@
 //! template wrote are meant, roles that came in by a flow input are not. So `_quoted_prompts` gives, for each input that
 //! holds such an output, what it was rendered from; prompt flow carries the same knowledge on the string.
 //!
+//! What a node in Python has streamed, another in Python is handed item by item, as prompt flow hands the generator on:
+//! `{"x-weir-chunks": [...]}`, of which its runtime makes an iterator.
+//!
 //! `_message_format` is `openai-vision` in a flow of that form, whose texts may be objects; absent in others.
 //!
 //! `_tool` says which of prompt flow's package tools an llm node stands for: `llm`, or `vision` for those that take
@@ -35,6 +38,7 @@ const FORMAT: &str = "_message_format";
 const TOOL: &str = "_tool";
 const ANSWER: &str = "_answer";
 const SERVICE: &str = "_service";
+const CHUNKS: &str = "x-weir-chunks";
 
 /// Why another node's call of a node is refused before it runs. The caller of the flow never sees it.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -46,6 +50,12 @@ pub enum CallRefused {
 }
 
 impl Node {
+    /// What the node is given of a stream that another node has answered with. None: its text.
+    pub fn chunks_of(&self, source: &Self, chunks: &[Json]) -> Option<Json> {
+        let takes_them = matches!((&source.kind, &self.kind), (NodeKind::Python(_), NodeKind::Python(_)));
+        takes_them.then(|| Json::object([(CHUNKS, &Json::list(chunks))]))
+    }
+
     /// The object for a run in the flow's own order. `value` gives what an input is bound to; none if that is a node that
     /// was bypassed.
     ///

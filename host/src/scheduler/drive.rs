@@ -18,10 +18,10 @@ use tokio_util::task::AbortOnDropHandle;
 
 use crate::boundary::Origin;
 use crate::boundary::error::{NodeError, NodeFailure};
-use crate::boundary::outlet::Unbounded;
+use crate::boundary::outlet::{Streamed, Unbounded};
 use crate::clock;
 use crate::flow::value::Json;
-use crate::flow::{Flow, NodeIndex};
+use crate::flow::{Flow, NodeIndex, NodeKind};
 use crate::scheduler::outcome::{Failure, Outcome, Streaming, Whole};
 use crate::scheduler::plan::{Plan, Step};
 use crate::scheduler::{NODE_CONCURRENCY, Nodes, ReplyMode, Runner};
@@ -40,10 +40,17 @@ struct Running {
     plan: Plan,
     origin: Origin,
     tasks: JoinSet<Result<Json, NodeError>>,
-    nodes: HashMap<Id, NodeIndex>,
+    nodes: HashMap<Id, Started>,
     /// Ready, but waiting for a place.
     waiting: VecDeque<(NodeIndex, Json)>,
     live: Vec<Live>,
+}
+
+/// A node that runs.
+struct Started {
+    node: NodeIndex,
+    /// Of one in Python, whose streams are joined and handed on in ways of their own.
+    streamed: Option<Streamed>,
 }
 
 /// A node whose chunks may go to the client as they come. Whether it streams shows with its first chunk.
@@ -165,6 +172,8 @@ impl Running {
     fn start(&mut self, nodes: Arc<dyn Nodes>, guests: &Handle, node: NodeIndex, inputs: Json) {
         let live = self.live.iter_mut().find(|live| live.node == node).and_then(|live| live.outlet.take());
         let outlet = live.unwrap_or_else(Unbounded::kept);
+        let is_python = matches!(self.flow.node(node).kind, NodeKind::Python(_));
+        let streamed = is_python.then(|| outlet.streamed());
         let origin = self.origin.clone();
         // A task that is aborted goes on for a moment, in which it may open the node's span.
         let hold = Hold::of(&origin.parent);
@@ -174,7 +183,7 @@ impl Running {
         };
         #[expect(clippy::disallowed_methods, reason = "the one place where nodes become tasks")]
         let task = self.tasks.spawn_on(task, guests);
-        self.nodes.insert(task.id(), node);
+        self.nodes.insert(task.id(), Started { node, streamed });
     }
 
     /// Waits for the next thing that happens: a node ends, or a stream begins.
@@ -205,10 +214,13 @@ impl Running {
                 (error.id(), Err(NodeError::new(NodeFailure::Host, "internal error")))
             }
         };
-        let node = self.nodes.remove(&id).expect("every task was entered when it was spawned");
+        let Started { node, streamed } = self.nodes.remove(&id).expect("every task was entered when it was spawned");
         match result {
             Ok(value) => {
-                self.plan.completed(node, value);
+                match streamed.and_then(|streamed| streamed.chunks()) {
+                    Some(chunks) => self.plan.streamed(node, chunks),
+                    None => self.plan.completed(node, value),
+                }
                 Ok(())
             }
             Err(error) => {

@@ -42,7 +42,11 @@ enum State {
     Elsewhere,
     Waiting,
     Running,
-    Completed(Json),
+    Completed {
+        output: Json,
+        /// What of it came one by one, if it was a stream.
+        chunks: Option<Vec<Json>>,
+    },
     Bypassed,
 }
 
@@ -159,8 +163,18 @@ impl Plan {
 
     /// A node has run and this is its output.
     pub fn completed(&mut self, node: NodeIndex, output: Json) {
+        self.finish(node, output, None);
+    }
+
+    /// A node has run and these are the chunks of its output, which are joined as prompt flow joins them.
+    pub fn streamed(&mut self, node: NodeIndex, chunks: Vec<Json>) {
+        let text: String = chunks.iter().map(python::str).collect();
+        self.finish(node, Json::string(&text), Some(chunks));
+    }
+
+    fn finish(&mut self, node: NodeIndex, output: Json, chunks: Option<Vec<Json>>) {
         debug_assert!(matches!(self.states[node.get()], State::Running), "only a node that runs can complete");
-        self.states[node.get()] = State::Completed(output);
+        self.states[node.get()] = State::Completed { output, chunks };
     }
 
     /// A node has failed, and with it the flow: no further node starts.
@@ -229,7 +243,7 @@ impl Plan {
                 State::Bypassed if !path.is_empty() => {
                     return Err(InvalidReferenceProperty { node: id(), property: path.written().to_owned() }.into());
                 }
-                State::Completed(_) | State::Bypassed => {}
+                State::Completed { .. } | State::Bypassed => {}
             }
         }
         Ok(self.value(source)?.unwrap_or_else(Json::null))
@@ -256,7 +270,19 @@ impl Plan {
         if !runs {
             return Ok(Step::Bypass { node: index });
         }
-        Ok(Step::Run { node: index, inputs: node.assemble(|binding| self.value(binding))? })
+        Ok(Step::Run { node: index, inputs: node.assemble(|binding| self.given(node, binding))? })
+    }
+
+    /// What a node is given of a binding.
+    fn given(&self, node: &Node, binding: &Binding) -> Result<Option<Json>, InvalidReferenceProperty> {
+        if let Binding::Node { node: source, path } = binding
+            && let State::Completed { chunks: Some(chunks), .. } = &self.states[source.get()]
+            && path.is_empty()
+            && let Some(given) = node.chunks_of(self.flow.node(*source), chunks)
+        {
+            return Ok(Some(given));
+        }
+        self.value(binding)
     }
 
     fn is_bypassed(&self, node: NodeIndex) -> bool {
@@ -277,7 +303,7 @@ impl Plan {
                 Over::Batch(_) => None,
             }),
             Binding::Node { node, path } => match &self.states[node.get()] {
-                State::Completed(output) => self.part(*node, output, path).map(Some),
+                State::Completed { output, .. } => self.part(*node, output, path).map(Some),
                 State::Elsewhere | State::Waiting | State::Running | State::Bypassed => Ok(None),
             },
         }
@@ -293,7 +319,7 @@ impl Plan {
 
 impl State {
     fn is_finished(&self) -> bool {
-        matches!(self, Self::Elsewhere | Self::Completed(_) | Self::Bypassed)
+        matches!(self, Self::Elsewhere | Self::Completed { .. } | Self::Bypassed)
     }
 }
 

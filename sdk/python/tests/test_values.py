@@ -10,6 +10,35 @@ TOOL = "from promptflow.core import tool\n"
 PNG = base64.b64encode(b"\x89PNG\r\n\x1a\n...").decode()
 
 
+class Chunks(Case):
+    """What another node in Python has streamed."""
+
+    def test_a_stream_of_another_node_is_a_generator(self):
+        for annotation in ("", ": Generator[str, None, None]", ": Iterable", ": str"):
+            self.setUp()
+            self.check(
+                TOOL + f"from typing import *\n@tool\ndef f(words{annotation}):\n"
+                "    return [type(words).__name__, next(words), list(words)]",
+                {"words": {"x-weir-chunks": ["a", {"b": 1}, None]}},
+                ["generator", "a", [{"b": 1}, None]],
+            )
+
+    def test_an_empty_one_is_one_too(self):
+        self.check(TOOL + "@tool\ndef f(words):\n    return list(words)", {"words": {"x-weir-chunks": []}}, [])
+
+    def test_where_an_asynchronous_one_is_taken_it_is_that(self):
+        self.check(
+            TOOL + "from typing import AsyncGenerator\n@tool\nasync def f(words: AsyncGenerator[str, None]):\n"
+            "    return [word async for word in words]",
+            {"words": {"x-weir-chunks": ["a", "b"]}},
+            ["a", "b"],
+        )
+
+    def test_an_object_of_other_members_stays_one(self):
+        given = {"x-weir-chunks": ["a"], "more": 1}
+        self.check(TOOL + "@tool\ndef f(words):\n    return words", {"words": given}, given)
+
+
 class Schemas(Case):
     def property(self, annotation, default=""):
         self.setUp()

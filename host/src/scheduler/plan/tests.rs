@@ -53,6 +53,34 @@ impl Plan {
     }
 }
 
+#[test]
+fn chunks_of_a_stream_go_to_python_and_their_text_to_all_others() {
+    let python = |name: &str, input: &str| {
+        format!("- {{name: {name}, type: python, source: {{type: code, path: ask.py}}, inputs: {{{input}}}}}\n")
+    };
+    let manifest = format!(
+        "inputs: {{}}\noutputs:\n  whole: {{type: string, reference: '${{words.output}}'}}\nnodes:\n{}{}\
+         - {{name: told, type: prompt, source: {{path: hello.jinja2}}, inputs: {{name: '${{words.output}}'}}}}\n\
+         - {{name: other, type: wasm, source: {{path: echo.wasm}}, inputs: {{text: '${{words.output}}'}}}}\n\
+         - {{name: late, type: wasm, source: {{path: echo.wasm}}, activate: {{when: '${{words.output}}', is: x}}}}\n",
+        python("words", ""),
+        python("count", "words: '${words.output}', of: 1"),
+    );
+    let mut plan = plan(&manifest, "{}");
+    assert_eq!(plan.ready_text(), ["words {}"]);
+    let chunks = [r#""one ""#, "1.0", r#"{"a":null}"#, "true"].map(|chunk| Json::parse(chunk).unwrap());
+    plan.streamed(plan.flow.find("words").unwrap(), chunks.to_vec());
+    let steps = plan.ready_text();
+    let text = "\"one 1.0{'a': None}True\"";
+    assert_eq!(steps[0], r#"count {"words":{"x-weir-chunks":["one ",1.0,{"a":null},true]},"of":1}"#);
+    assert!(steps[1].starts_with("told ") && steps[1].contains(&format!("\"name\":{text}")), "{}", steps[1]);
+    assert_eq!(steps[2..], [format!("other {{\"text\":{text}}}"), "late bypassed".to_owned()]);
+    for node in ["count", "told", "other"] {
+        plan.complete(node, "0");
+    }
+    assert_eq!(plan.outputs_text(), format!("{{\"whole\":{text}}}"));
+}
+
 /// Runs to the end; every node answers with its name. `expected` are the nodes that ran, in order, and after `-` those
 /// that were bypassed.
 #[track_caller]

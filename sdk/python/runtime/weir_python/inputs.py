@@ -6,6 +6,7 @@ class on the way gets it back where that is unambiguous:
 | JSON | and the parameter | becomes |
 | --- | --- | --- |
 | an image object of the flow's message format, at any depth | any | `Image` |
+| `{"x-weir-chunks": [...]}`: what another node in Python has streamed | any | a generator, or what its annotation says |
 | text | a class of connection | the connection of that name |
 | text | `Secret`, `PromptTemplate`, `FilePath` | that |
 | an object | a dataclass | an instance (tools only: the JSON of a request reaches a flex flow as it is) |
@@ -18,6 +19,7 @@ class on the way gets it back where that is unambiguous:
 
 from __future__ import annotations
 
+import collections.abc
 import dataclasses
 import datetime
 import inspect
@@ -94,7 +96,27 @@ def init_arguments(entry: Entry, given: dict[str, Any]) -> dict[str, Any]:
     return {name: converted(known.init.get(name), name, value) for name, value in given.items()}
 
 
+#: The key of an object that stands for a stream: see host/src/flow/given.rs.
+_CHUNKS = "x-weir-chunks"
+
+_ASYNCHRONOUS = (collections.abc.AsyncIterator, collections.abc.AsyncIterable, collections.abc.AsyncGenerator)
+
+
+def _generator(chunks: list[Any], kinds: list[Any]) -> Any:
+    """A stream that is over, item by item: prompt flow hands on the generator itself."""
+    if any((typing.get_origin(kind) or kind) in _ASYNCHRONOUS for kind in kinds):
+        return _asynchronous(chunks)
+    return (chunk for chunk in chunks)
+
+
+async def _asynchronous(chunks: list[Any]) -> typing.AsyncIterator[Any]:
+    for chunk in chunks:
+        yield chunk
+
+
 def converted(converter: Converter | None, name: str, value: Any) -> Any:
+    if type(value) is dict and value.keys() == {_CHUNKS}:
+        return _generator(_revived(name, value[_CHUNKS]), converter.kinds if converter is not None else [])
     if converter is not None:
         return converter(value)
     return value if type(value) in _PLAIN else _revived(name, value)
