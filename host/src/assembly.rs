@@ -212,13 +212,14 @@ impl Assembling<'_> {
             );
             self.draft.problem(Place::Limit(index, "memory"), "LimitTooLow", message);
         }
+        let grants = grants?;
         Some(sandbox::Node {
             id: node.id.clone(),
             component: component?,
             init: init.map_or_else(|| Json::object([]), |init| init.values.clone()),
-            grants: Arc::new(grants?),
             limits: limits?,
-            environment: environment(&node),
+            environment: environment(&node, &grants),
+            grants: Arc::new(grants),
             facts: Arc::new(facts(self.draft.flow(), &node)),
         })
     }
@@ -320,9 +321,9 @@ impl Assembling<'_> {
     }
 }
 
-/// What the runtime of Python is told: which entry of the component it is, and the models that the node may ask, by which
-/// clients that name none find theirs. Nodes do not see it.
-fn environment(node: &Node) -> Vec<(&'static str, String)> {
+/// What the runtime of Python is told: which entry of the component it is, the models that the node may ask, by which
+/// clients that name none find theirs, and what of connections is secret. Nodes do not see it.
+fn environment(node: &Node, grants: &Grants) -> Vec<(&'static str, String)> {
     let NodeKind::Python(python) = &node.kind else { return Vec::new() };
     let granted = Capabilities::connections(&node.asks()).into_iter();
     let models = granted.filter(|(capability, _)| *capability == llm::Llm::NAME).map(|(_, name)| name);

@@ -50,6 +50,9 @@ pub const ENTRY: &str = "WEIR_ENTRY";
 /// The variable with the names of the connections whose models a node may ask, separated by commas.
 pub const MODELS: &str = "WEIR_LLM_CONNECTIONS";
 
+/// The variable with the settings of connections that are secrets, `NAME.KEY`, separated by commas.
+pub const SECRETS: &str = "WEIR_SECRET_SETTINGS";
+
 /// A node that is ready to run: its component, and what it may do.
 #[derive(Debug)]
 pub struct Node {

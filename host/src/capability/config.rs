@@ -6,7 +6,7 @@
 
 mod wit;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use indexmap::IndexMap;
 use wasmtime::component::Linker;
@@ -35,6 +35,9 @@ pub struct Grant {
     by_name: BTreeMap<String, Field>,
     /// Connections that are the node's own.
     own: Vec<String>,
+    /// Which settings are secrets: those among `by_name`, and all of the node's own connections, whether it may read them or
+    /// not. The names alone.
+    secrets: BTreeSet<String>,
 }
 
 impl Capability for Settings {
@@ -85,7 +88,9 @@ impl Capability for Settings {
             return Err(errors);
         }
         let own: Vec<_> = ask.connections.iter().map(|name| (*name).to_owned()).collect();
-        Ok((!settings.is_empty() || !own.is_empty()).then_some(Grant { by_name: settings, own }))
+        let granted = settings.iter().filter(|(_, field)| field.secret().is_some()).map(|(name, _)| name.clone());
+        let secrets = granted.chain(own.iter().flat_map(|name| self.secret_keys(name))).collect();
+        Ok((!settings.is_empty() || !own.is_empty()).then_some(Grant { by_name: settings, own, secrets }))
     }
 
     fn rule(entry: &str) -> Result<Glob, String> {
@@ -103,6 +108,12 @@ impl Settings {
         let connection = self.0.connections.get(name).map_err(unknown_connection)?;
         let plain = connection.fields().filter(|(_, field)| matches!(field, Field::Plain(_)));
         Ok(plain.map(|(key, field)| (format!("{name}.{key}"), field.clone())).collect())
+    }
+
+    /// The names of its secrets, as settings have them.
+    fn secret_keys(&self, name: &str) -> Vec<String> {
+        let fields = self.0.connections.get(name).into_iter().flat_map(|connection| connection.fields());
+        fields.filter(|(_, field)| field.secret().is_some()).map(|(key, _)| format!("{name}.{key}")).collect()
     }
 
     fn field(&self, name: &str, key: &str) -> Result<Field, AskError> {
@@ -139,6 +150,11 @@ impl Grant {
     /// All settings, by name.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
         self.by_name.iter().map(|(name, field)| (name.as_str(), text(field)))
+    }
+
+    /// Which settings of connections are secrets, by name.
+    pub fn secret_keys(&self) -> impl Iterator<Item = &str> {
+        self.secrets.iter().map(String::as_str).filter(|name| name.contains('.'))
     }
 
     /// Those that are variables of the environment.
@@ -205,6 +221,19 @@ secrets: {token: t-1}
         let plain = [("search.endpoint", "https://search.example"), ("search.index", "books")];
         check(Some("search"), None, &plain);
         check(Some("search"), Some(r#"["search.token"]"#), &[plain[0], plain[1], ("search.token", "t-1")]);
+    }
+
+    #[test]
+    fn a_node_is_told_which_settings_of_a_connection_are_secrets() {
+        let secrets = |connection: Option<&str>, grant: Option<&str>| {
+            let ask = Ask { connections: connection.as_slice(), grant, ..Ask::default() };
+            let granted = settings().grant(ask, &Rules::default()).expect("a grant").unwrap_or_default();
+            granted.secret_keys().map(str::to_owned).collect::<Vec<_>>()
+        };
+        assert_eq!(secrets(None, None), [""; 0]);
+        assert_eq!(secrets(Some("search"), None), ["search.token"], "also of those that it may not read");
+        assert_eq!(secrets(None, Some(r#"["search.index", "search.token", "TOKEN"]"#)), ["search.token"]);
+        assert_eq!(secrets(None, Some(r#"["search.index"]"#)), [""; 0]);
     }
 
     #[test]

@@ -17,14 +17,35 @@ class Inputs(Case):
     def test_a_custom_connection_has_what_is_granted(self):
         self.load(
             TOOL
-            + "@tool\ndef f(c: CustomConnection):\n    return [c.secrets['key'], c.endpoint, c.configs['endpoint']]"
+            + "@tool\ndef f(c: CustomConnection):\n    return [c.secrets['key'], c.key, c.endpoint, c.configs['endpoint']]"
         )
         world.settings = {"mine.key": "k", "mine.endpoint": "e", "other.key": "no"}
-        self.assertEqual(self.answer(c="mine"), ["k", "e", "e"])
+        world.variables["WEIR_SECRET_SETTINGS"] = "mine.key,other.key"
+        self.assertEqual(self.answer(c="mine"), ["k", "k", "e", "e"])
+
+    def test_a_custom_connection_says_what_is_secret(self):
+        self.load(
+            TOOL
+            + "@tool\ndef f(c: CustomConnection):\n    return [list(c.secrets), list(c.configs),"
+            + " [c.is_secret(key) for key in ('key', 'endpoint', 'withheld', 'nothing')]]"
+        )
+        world.settings = {"mine.key": "k", "mine.endpoint": "e"}
+        world.variables["WEIR_SECRET_SETTINGS"] = "mine.key,mine.withheld"
+        self.assertEqual(self.answer(c="mine"), [["key"], ["endpoint"], [True, False, True, False]])
 
     def test_a_key_that_is_not_granted_says_what_would_grant_it(self):
-        self.load(TOOL + "@tool\ndef f(c: CustomConnection):\n    return c.secrets['key']")
-        self.assertIn("add `mine.key` to `grants.config` of the node", self.failure(c="mine")[2])
+        world.variables["WEIR_SECRET_SETTINGS"] = "mine.key"
+        for read in ("c.secrets['key']", "c.secrets.get('key')", "c.key", "c['key']"):
+            self.load(TOOL + f"@tool\ndef f(c: CustomConnection):\n    return {read}")
+            self.assertIn("add `mine.key` to `grants.config` of the node", self.failure(c="mine")[2], read)
+            self.setUp()
+            world.variables["WEIR_SECRET_SETTINGS"] = "mine.key"
+
+    def test_what_is_not_there_is_told_as_prompt_flow_tells_it(self):
+        self.load(
+            TOOL + "@tool\ndef f(c: CustomConnection):\n    return [c.secrets.get('no'), c.configs.get('no', 1), c.no]"
+        )
+        self.assertIn("'CustomConnection' object has no attribute 'no'", self.failure(c="mine")[2])
 
     def test_a_class_of_the_flows_own(self):
         self.load(
@@ -34,6 +55,7 @@ class Inputs(Case):
             + "@tool\ndef f(c: Mine):\n    return [c.key, c.base]"
         )
         world.settings = {"mine.key": "k", "mine.base": "b"}
+        world.variables["WEIR_SECRET_SETTINGS"] = "mine.key"
         self.assertEqual(self.answer(c="mine"), ["k", "b"])
 
     def test_of_several_classes_the_one_that_fits(self):

@@ -33,18 +33,38 @@ _TELLING = {
 }
 
 
-class Granted(dict):
-    """The values of a custom connection; one that the node may not read says what would grant it."""
+#: What of connections is secret, as `NAME.KEY`: the host says it of what a node may read, and of all that its own
+#: connections hold.
+secret_settings: frozenset[str] = frozenset()
 
-    def __init__(self, values: dict[str, Any], name: str):
-        super().__init__(values)
-        self._name = name
+
+class Granted(dict):
+    """The secrets of a custom connection, or its other values. A secret that the node may not read is there, and says
+    what would grant it when it is asked for."""
+
+    def __init__(self, values: dict[str, Any], name: str, is_secret: bool):
+        super().__init__({key: value for key, value in values.items() if _is_secret(name, key) == is_secret})
+        self._name, self._is_secret = name, is_secret
+
+    def __contains__(self, key: object) -> bool:
+        return super().__contains__(key) or self._is_withheld(key)
+
+    def get(self, key: str, default: Any = None) -> Any:
+        return self[key] if self._is_withheld(key) else super().get(key, default)
+
+    def _is_withheld(self, key: object) -> bool:
+        """Whether it is a secret that the node may not read."""
+        return self._is_secret and f"{self._name}.{key}" in secret_settings
 
     def __missing__(self, key: str):
         raise KeyError(
             f"Key {key!r} not found in connection {self._name!r}: there is none, or the node may not read it; "
             f"add `{self._name}.{key}` to `grants.config` of the node"
         )
+
+
+def _is_secret(name: str, key: str) -> bool:
+    return f"{name}.{key}" in secret_settings
 
 
 def is_connection_class(kind: Any) -> bool:
@@ -91,7 +111,7 @@ def make(kind: type, name: str, values: dict[str, str]) -> Any:
     from promptflow.core._connection import CustomConnection, CustomStrongTypeConnection
 
     if issubclass(kind, (CustomConnection, CustomStrongTypeConnection)):
-        return kind(secrets=Granted(values, name), configs=Granted(values, name), name=name)
+        return kind(secrets=Granted(values, name, True), configs=Granted(values, name, False), name=name)
     key = values.get("api_key") or PLACEHOLDER + name
     if kind is BingConnection:
         return kind(api_key=key)

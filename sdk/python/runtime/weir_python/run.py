@@ -13,13 +13,15 @@ from typing import Any
 
 from promptflow.tracing._operation_context import OperationContext
 
-from . import entries, failure, files, host, inputs, models, outputs, spans
+from . import connections, entries, failure, files, host, inputs, models, outputs, spans
 from .archive import FLOW
 from .build import State
 from .entries import Entry
 
 #: The variable that says which entry a run is of. Nodes do not see it.
 ENTRY = "WEIR_ENTRY"
+#: And the one that says what of connections is secret.
+SECRETS = "WEIR_SECRET_SETTINGS"
 
 
 def describe() -> str:
@@ -45,6 +47,7 @@ def _begin() -> str:
     """Makes the process of the snapshot that of this run: environment, current folder, chance."""
     variables = host.variables()
     name = variables.pop(ENTRY, "")
+    connections.secret_settings = frozenset(variables.pop(SECRETS, "").split(","))
     os.environ.clear()
     os.environ.update(variables)
     models.fill_environment()
@@ -132,8 +135,6 @@ class _Run:
         return self.entry.instances[key]
 
     def _init_arguments(self, init: dict[str, Any]) -> dict[str, Any]:
-        from . import connections
-
         values = inputs.init_arguments(self.entry, init)
         return {name: connections.resolve_configuration(value) for name, value in values.items()}
 
