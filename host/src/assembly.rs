@@ -127,10 +127,10 @@ pub fn prepare(folder: &Folder, workshop: &Arc<Workshop>, settings: &Settings<'_
     }
     let connected = connect::connect(&mut draft, init.as_ref(), &settings.flows.connections, settings.env);
     let has_connections = connected.is_some();
-    let Connected { connections, environment } = connected.unwrap_or_default();
+    let Connected { connections, environment, keys } = connected.unwrap_or_default();
     let variables = environment.values().filter_map(Field::secret);
     let secrets = connections.secrets().chain(variables).cloned().collect();
-    let config = config::Config { connections: connections.clone(), environment };
+    let config = config::Config { connections: connections.clone(), environment, keys };
     let upstreams = Upstreams::new(settings.flows.upstream);
     let (allowed, upstreams_of) = (settings.flows.http_hosts.clone(), upstreams.clone());
     let http = http::Config { connections: connections.clone(), allowed, upstreams: upstreams_of };
@@ -328,7 +328,13 @@ fn environment(node: &Node, grants: &Grants) -> Vec<(&'static str, String)> {
     let granted = Capabilities::connections(&node.asks()).into_iter();
     let models = granted.filter(|(capability, _)| *capability == llm::Llm::NAME).map(|(_, name)| name);
     let models: Vec<_> = python.connections.iter().cloned().chain(models).collect();
-    vec![(sandbox::ENTRY, python.entry.clone()), (sandbox::MODELS, models.join(","))]
+    let mut told = vec![(sandbox::ENTRY, python.entry.clone()), (sandbox::MODELS, models.join(","))];
+    let settings = grants.get::<config::Settings>();
+    let secrets: Vec<_> = settings.iter().flat_map(|settings| settings.secret_keys()).collect();
+    if !secrets.is_empty() {
+        told.push((sandbox::SECRETS, secrets.join(",")));
+    }
+    told
 }
 
 /// What spans say of a node.

@@ -270,7 +270,7 @@ fn the_runtime_of_python_keeps_its_own_tests() {
 }
 
 const WANTING: &str = "
-environment_variables: {INDEX: books, TOKEN: '${my_search.token}'}
+environment_variables: {INDEX: books, TOKEN: '${my_search.token}', MODEL_KEY: '${my_ai.api_key}'}
 inputs: {text: {type: string}}
 outputs: {c: {type: string, reference: '${c.output}'}}
 nodes:
@@ -294,7 +294,10 @@ async fn an_import_tells_what_runs_what_needs_a_grant_and_what_cannot_run() {
         "{TOOL}import urllib.request\n\n@tool\ndef b(text):\n    \
                      return urllib.request.urlopen('https://api.example.org/x').read().decode()\n"
     );
-    let c = format!("{TOOL}\n@tool\ndef c(text):\n    return text\n");
+    let c = format!(
+        "{TOOL}\nimport os\nfrom openai import OpenAI\n@tool\n\
+         def c(text):\n    return OpenAI(api_key=os.environ['MODEL_KEY']).api_key\n"
+    );
     let folder = lay(&[("flow.dag.yaml", WANTING), ("a.py", &a), ("b.py", &b), ("c.py", &c)]);
     fs::create_dir(folder.path().join("lib")).expect("the test's own folder");
     fs::write(folder.path().join("lib/net.py"), net).expect("the test's own folder");
@@ -309,6 +312,8 @@ async fn an_import_tells_what_runs_what_needs_a_grant_and_what_cannot_run() {
         "lib/net.py:7 has an address of https://api.example.net",
         r#"grants: {config: ["TOKEN"], http: ["https://api.example.net"]}"#,
         r#"a.py:6 is given the connection "my_search": grant each secret that it reads, as `config: [my_search.KEY]`"#,
+        "c.py:7 reads the variable MODEL_KEY, the key of \"my_ai\"",
+        r#"grants: {llm: ["my_ai"]}"#,
         "packages: ",
         "It runs once the grants above are in the flow file.",
     ] {

@@ -17,6 +17,8 @@ pub(super) struct Connected {
     pub(super) connections: Connections,
     /// The variables that the flow declares, with their values. Some may be secrets.
     pub(super) environment: IndexMap<String, Field>,
+    /// The connection of each of them that holds its key.
+    pub(super) keys: IndexMap<String, String>,
 }
 
 /// Where a flow names a connection.
@@ -92,7 +94,8 @@ pub(super) fn connect(
         }
         IndexMap::new()
     });
-    sound.then_some(Connected { connections, environment })
+    let keys = environment::keys(&declared, process, &connections);
+    sound.then_some(Connected { connections, environment, keys })
 }
 
 fn asks_a_model(kind: &NodeKind) -> bool {

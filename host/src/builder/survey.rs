@@ -203,15 +203,24 @@ fn wanted(flow: &Flow, node: &Node, files: &[&File], reaches: Reaches<'_>) -> Op
         }
     };
     let mut notes = Vec::new();
+    let imports = || files.iter().flat_map(|file| &file.imports);
+    let asks_models = imports().any(|import| CLIENTS.contains(&import.module.split('.').next().unwrap_or_default()));
     for File { path, hosts, variables, connections, .. } in files {
         for Host { origin, line } in hosts {
             want("http", origin.clone(), format!("{path}:{line} has an address of {origin}"));
         }
         for Variable { name, line, default } in variables {
             match flow.environment_variables().get(name) {
-                Some(value) if value.contains("${") => {
-                    want("config", name.clone(), format!("{path}:{line} reads the variable {name}, a key of a connection"));
-                }
+                Some(value) if value.contains("${") => match key_of(value).filter(|_| asks_models) {
+                    Some(connection) => {
+                        let because = format!("{path}:{line} reads the variable {name}, the key of {connection:?}");
+                        want("llm", connection.to_owned(), because);
+                    }
+                    None => {
+                        let because = format!("{path}:{line} reads the variable {name}, a key of a connection");
+                        want("config", name.clone(), because);
+                    }
+                },
                 Some(_) => {}
                 // It has said what to do without.
                 None if *default => {}
@@ -238,6 +247,14 @@ fn wanted(flow: &Flow, node: &Node, files: &[&File], reaches: Reaches<'_>) -> Op
     notes.dedup();
     wanted.notes = notes;
     (!wanted.grants.is_empty() || !wanted.notes.is_empty()).then_some(wanted)
+}
+
+/// Packages whose clients ask models, and take what stands for a key in place of the key.
+const CLIENTS: [&str; 3] = ["openai", "langchain_openai", "langchain"];
+
+/// The connection of which a variable of the flow is the key of a model's service: `${NAME.api_key}`.
+fn key_of(value: &str) -> Option<&str> {
+    value.strip_prefix("${")?.strip_suffix(".api_key}")
 }
 
 impl Wanted {

@@ -23,7 +23,12 @@ pub struct Config {
     pub connections: Connections,
     /// The flow's `environment_variables` as they are now.
     pub environment: IndexMap<String, Field>,
+    /// The connection of each of them that holds the key of one whose service the host asks for nodes.
+    pub keys: IndexMap<String, String>,
 }
+
+/// What stands, before the name of a connection, for its key: clients of the guest runtime make nothing of it but the name.
+const PLACEHOLDER: &str = "weir-connection:";
 
 /// Serves `wasi:config/store`.
 #[derive(Debug)]
@@ -69,9 +74,15 @@ impl Capability for Settings {
             }
         }
         if ask.variables {
-            let plain = self.0.environment.iter().filter(|(_, field)| matches!(field, Field::Plain(_)));
-            let allowed = plain.filter(|(name, _)| rules.hold(|rule| rule.covers(name)));
-            settings.extend(allowed.map(|(name, field)| (name.clone(), field.clone())));
+            let without_secret = |(name, field): (&String, &Field)| match field {
+                Field::Plain(_) => Some((name.clone(), field.clone())),
+                Field::Secret(_) => {
+                    let connection = self.0.keys.get(name)?;
+                    Some((name.clone(), Field::Plain(format!("{PLACEHOLDER}{connection}"))))
+                }
+            };
+            let variables = self.0.environment.iter().filter_map(without_secret);
+            settings.extend(variables.filter(|(name, _)| rules.hold(|rule| rule.covers(name))));
         }
         for name in ask.names(Self::NAME).map_err(|error| vec![error])? {
             errors.extend(rules.check(Self::NAME, &format!("{name:?}"), |rule| rule.covers(&name)).err());
@@ -187,9 +198,14 @@ secrets: {token: t-1}
         let files = [("search.yaml".to_owned(), CONNECTION.to_owned())];
         let (connections, _) = Connections::parse(&files, &["search"], &|_| None).expect("a connection");
         let token = Field::Secret(Secret::new("t-2".to_owned()));
-        let environment =
-            IndexMap::from([("GREETING".to_owned(), Field::Plain("hi".to_owned())), ("TOKEN".to_owned(), token)]);
-        Settings::build(Config { connections, environment })
+        let key = Field::Secret(Secret::new("k-3".to_owned()));
+        let environment = IndexMap::from([
+            ("GREETING".to_owned(), Field::Plain("hi".to_owned())),
+            ("TOKEN".to_owned(), token),
+            ("MODEL_KEY".to_owned(), key),
+        ]);
+        let keys = IndexMap::from([("MODEL_KEY".to_owned(), "my_ai".to_owned())]);
+        Settings::build(Config { connections, environment, keys })
     }
 
     #[track_caller]
@@ -250,13 +266,19 @@ secrets: {token: t-1}
             let granted = settings().grant(ask, &Rules::default()).expect("a grant").expect("settings");
             granted.variables().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>()
         };
-        assert_eq!(granted(None), ["GREETING=hi"]);
-        assert_eq!(granted(Some(r#"["TOKEN"]"#)), ["GREETING=hi", "TOKEN=t-2"]);
+        // What stands for the key of a model's service leads a client there.
+        let placeholder = "MODEL_KEY=weir-connection:my_ai";
+        assert_eq!(granted(None), ["GREETING=hi", placeholder]);
+        assert_eq!(granted(Some(r#"["TOKEN"]"#)), ["GREETING=hi", placeholder, "TOKEN=t-2"]);
+        assert_eq!(granted(Some(r#"["MODEL_KEY"]"#)), ["GREETING=hi", "MODEL_KEY=k-3"]);
     }
 
     #[test]
     fn what_is_not_known_is_refused_with_what_is() {
-        check_refused(r#"["GREETNIG"]"#, r#"environment variable "GREETNIG" is not known; known: GREETING, TOKEN"#);
+        check_refused(
+            r#"["GREETNIG"]"#,
+            r#"environment variable "GREETNIG" is not known; known: GREETING, TOKEN, MODEL_KEY"#,
+        );
         check_refused(r#"["serach.index"]"#, r#"connection "serach" is not known; known: offline, search"#);
         check_refused(
             r#"["search.indx"]"#,

@@ -2,7 +2,8 @@
 
 use indexmap::IndexMap;
 
-use super::{Connections, Env, Field, Problem};
+use super::kind::API_KEY;
+use super::{Connections, Env, Field, Kind, Problem};
 
 /// The variables with their values: the process's own comes before the flow's, and a value that is `${NAME.KEY}` and
 /// nothing else is that key of that connection, a secret if the key is.
@@ -30,6 +31,22 @@ pub fn environment(
         }
     }
     if problems.is_empty() { Ok(values) } else { Err(problems) }
+}
+
+/// The variables that hold the key of a connection, each with the connection's name. Not of those of free keys: which of
+/// them is for what, nobody but the flow knows.
+pub fn keys(
+    declared: &IndexMap<String, String>,
+    process: Env<'_>,
+    connections: &Connections,
+) -> IndexMap<String, String> {
+    let holds_key = |(variable, written): (&String, &String)| {
+        let value = process(variable).unwrap_or_else(|| written.clone());
+        let (name, key) = reference(&value)?;
+        let connection = connections.get(name).ok()?;
+        (connection.kind != Kind::Custom && key == API_KEY).then(|| (variable.clone(), name.to_owned()))
+    };
+    declared.iter().filter_map(holds_key).collect()
 }
 
 /// The connections that the variables need, each once. One that the process sets to something else needs none.
