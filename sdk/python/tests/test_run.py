@@ -145,6 +145,15 @@ class Notes(Case):
         self.check(TOOL + "from promptflow.core import log_metric\n@tool\ndef f():\n    log_metric('m', 1)", {}, None)
         self.assertEqual(world.metrics, {"m": 1.0})
 
+    def test_a_metric_of_a_variant_has_the_name_that_prompt_flow_gives_it(self):
+        self.check(
+            TOOL
+            + "from promptflow.core import log_metric\n@tool\ndef f():\n    log_metric('m', 1, variant_id='variant_0')",
+            {},
+            None,
+        )
+        self.assertEqual(world.metrics, {"m": 1.0})
+
     def test_a_metric_that_is_no_number_is_noted(self):
         self.check(
             TOOL + "from promptflow.core import log_metric\n@tool\ndef f():\n    log_metric('m', {'a': 1})", {}, None

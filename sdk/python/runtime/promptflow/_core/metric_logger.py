@@ -6,20 +6,19 @@ _loggers = []
 
 
 def log_metric(key, value, variant_id=None):
-    """Tells a metric of the run, such as the accuracy that an evaluation has found."""
+    """Tells a metric of the run, such as the accuracy that an evaluation has found. The variant is for loggers alone."""
     from weir_python import host
 
     for logger in _loggers:
         takes = len(inspect.signature(logger).parameters)
         logger(key, value) if takes == 2 else logger(key, value, variant_id)
-    name = key if variant_id is None else f"{key}.{variant_id}"
     try:
         number = float(value)
     except (TypeError, ValueError):
         # Prompt flow takes anything for a metric; what is no number can only be noted.
-        host.add_event("metric", {str(name): str(value)})
+        host.add_event("metric", {str(key): str(value)})
         return
-    host.log_metric(str(name), number)
+    host.log_metric(str(key), number)
 
 
 def add_metric_logger(logger_func):
