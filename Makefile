@@ -41,6 +41,13 @@ test: lint doc ## Check everything: format, lints, documentation, tests
 test-python: ## Test the guest runtime of Python nodes; installs what it needs once, by pip, or from WEIR_WHEELS
 	PYTHONDONTWRITEBYTECODE=1 python3 -m unittest discover -b -s sdk/python/tests -t sdk/python
 
+JCO := @bytecodealliance/jco-transpile@0.15.0
+
+.PHONY: types
+types: ## Make the types of JavaScript nodes of wit/; needs Node.js
+	@mkdir -p target/jco && npm install --prefix target/jco --no-save --ignore-scripts --no-audit --no-fund --loglevel=error $(JCO)
+	node sdk/javascript/types.mjs target/jco
+
 .PHONY: lint
 lint: setup ## Check format and lints alone
 	cargo fmt --all --check

@@ -23,15 +23,35 @@ const PLUGINS: [&str; 5] = [
 const PYTHON: [&str; 4] =
     ["sdk/python/build.py", "sdk/python/requirements.txt", "sdk/python/runtime", "sdk/python/wit"];
 
+/// What it makes components of JavaScript with, and what `weir new` writes.
+const JAVASCRIPT: [&str; 7] = [
+    "sdk/javascript/build.mjs",
+    "sdk/javascript/package.json",
+    "sdk/javascript/package-lock.json",
+    "sdk/javascript/runtime",
+    "sdk/javascript/types",
+    "sdk/javascript/wit",
+    "sdk/python/wit/deps",
+];
+const TEMPLATES: [&str; 1] = ["sdk/templates"];
+
+/// The SDK of Rust, for crates that name it by its version alone.
+const RUST: [&str; 5] = ["Cargo.toml", "sdk/Cargo.toml", "sdk/src", "sdk/macros", "sdk/wit"];
+
 fn main() -> ExitCode {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     let sdk = ["sdk/Cargo.toml", "sdk/src", "sdk/macros", "sdk/wit"];
-    for watched in ["plugins", "wit", "Cargo.toml", "Cargo.lock", "host/src/guest.rs"].iter().chain(&sdk).chain(&PYTHON)
+    for watched in ["plugins", "wit", "Cargo.toml", "Cargo.lock", "host/src/guest.rs"]
+        .iter()
+        .chain(&sdk)
+        .chain(&PYTHON)
+        .chain(&JAVASCRIPT)
+        .chain(&TEMPLATES)
     {
         tell(&format!("rerun-if-changed={}", root.join(watched).display()));
     }
     let out = std::env::var_os("OUT_DIR").map(PathBuf::from).ok_or_else(|| "cargo did not set OUT_DIR".to_owned());
-    match out.and_then(|out| build(&root, &out).and_then(|()| python_files(&root, &out))) {
+    match out.and_then(|out| build(&root, &out).and_then(|()| carried(&root, &out))) {
         Ok(()) => ExitCode::SUCCESS,
         Err(problem) => {
             tell(&format!("error={}", problem.replace('\n', " ")));
@@ -61,10 +81,17 @@ fn build(root: &Path, out: &Path) -> Result<(), String> {
     Ok(())
 }
 
-/// Writes what src/builder/python.rs includes: the paths of files, and their bytes.
-fn python_files(root: &Path, out: &Path) -> Result<(), String> {
+/// Writes what modules in src/builder include: the paths of files, and their bytes.
+fn carried(root: &Path, out: &Path) -> Result<(), String> {
+    list(root, &PYTHON, &["wit"], &out.join("python_files.rs"))?;
+    list(root, &JAVASCRIPT, &["wit"], &out.join("javascript_files.rs"))?;
+    list(root, &RUST, &[], &out.join("rust_files.rs"))?;
+    list(root, &TEMPLATES, &[], &out.join("template_files.rs"))
+}
+
+fn list(root: &Path, paths: &[&str], more: &[&str], file: &Path) -> Result<(), String> {
     let mut files = Vec::new();
-    for path in PYTHON.iter().chain(&["wit"]) {
+    for path in paths.iter().chain(more) {
         collect(root, Path::new(path), &mut files).map_err(|error| format!("{path}: {error}"))?;
     }
     files.sort();
@@ -73,12 +100,12 @@ fn python_files(root: &Path, out: &Path) -> Result<(), String> {
     for file in files {
         text += &format!("    ({:?}, include_bytes!({:?})),\n", file.display(), root.join(&file).display());
     }
-    fs::write(out.join("python_files.rs"), text + "]\n").map_err(|error| error.to_string())
+    fs::write(file, text + "]\n").map_err(|error| error.to_string())
 }
 
-/// The file, or all files of the folder, but for what Python has left there.
+/// The file, or all files of the folder, but for what tools have left there.
 fn collect(root: &Path, path: &Path, files: &mut Vec<PathBuf>) -> std::io::Result<()> {
-    if path.ends_with("__pycache__") {
+    if ["__pycache__", "node_modules", "target"].iter().any(|left| path.ends_with(left)) {
         return Ok(());
     }
     if !root.join(path).is_dir() {

@@ -3,9 +3,13 @@
 //! Serving only reads: [`lock`] says what was built, and [`component`] gives its bytes.
 
 pub mod includes;
+pub mod javascript;
 pub mod lock;
 pub mod python;
+mod rust;
+pub mod scaffold;
 pub mod survey;
+mod tool;
 
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
@@ -45,7 +49,15 @@ pub enum BuildError {
     Registry(#[from] RegistryError),
     #[error("the flow's Python: {0}")]
     Python(String),
-    #[error("{0}: expected a .wasm file, or the folder of a Rust crate (with a Cargo.toml)")]
+    #[error(
+        "there is no Node here: {node} is no program; install Node.js 20 or later (https://nodejs.org), or name it with --node"
+    )]
+    NoNode { node: String },
+    #[error("{0}")]
+    JavaScript(String),
+    #[error(
+        "{0}: expected a .wasm file, a .js or .ts file, or a folder with a Cargo.toml (Rust) or a package.json (JavaScript)"
+    )]
     UnknownSource(String),
     #[error("{path}: larger than {max}, the most that a component may have; {} can be raised", MAX_SIZE.variable)]
     TooLarge { path: String, max: Bytes },
@@ -62,6 +74,16 @@ pub enum BuildError {
 enum Source {
     Wasm,
     Crate,
+    JavaScript,
+}
+
+/// What to build with.
+#[derive(Clone, Debug)]
+pub struct Tools {
+    pub python: python::Tools,
+    pub javascript: javascript::Tools,
+    /// The folder where the SDK of Rust is laid that this binary carries with it.
+    pub rust: PathBuf,
 }
 
 /// What a flow has that may have to be built.
@@ -84,17 +106,31 @@ pub struct Sources<'f> {
 pub fn build(
     folder: &Folder,
     sources: &Sources<'_>,
-    tools: &python::Tools,
+    tools: &Tools,
     registry: &Registry,
     mut tell: impl FnMut(&str),
 ) -> Result<Lock, BuildError> {
     let (mut lock, out) = (Lock::default(), folder.root().join(OUT));
+    let mut faults = Vec::new();
     for path in &sources.components {
-        if source_of(folder, path)? == Source::Crate && !lock.components.contains_key(*path) {
-            tell(&format!("building {path}"));
-            let locked = build_crate(folder, path)?;
-            lock.components.insert((*path).to_owned(), locked);
+        let source = source_of(folder, path)?;
+        if source == Source::Wasm || lock.components.contains_key(*path) {
+            continue;
         }
+        tell(&format!("building {path}"));
+        let built = match source {
+            Source::JavaScript => javascript::build(folder, &out, path, &tools.javascript, &mut tell),
+            Source::Wasm | Source::Crate => build_crate(folder, path, &tools.rust),
+        };
+        match built {
+            Ok(locked) => _ = lock.components.insert((*path).to_owned(), locked),
+            // Others may have faults of their own, and a person mends them all at once.
+            Err(BuildError::JavaScript(fault)) => faults.push(fault),
+            Err(error) => return Err(error),
+        }
+    }
+    if !faults.is_empty() {
+        return Err(BuildError::JavaScript(faults.join("\n")));
     }
     for reference in &sources.artifacts {
         let locked = artifact(&out, reference, registry, &mut tell)?;
@@ -102,7 +138,7 @@ pub fn build(
     }
     if !sources.python.is_empty() {
         tell(&format!("building {}: one component of all Python", sources.python.join(", ")));
-        let locked = python::build(folder, &out, &sources.python, sources.message_format, tools, &mut tell)?;
+        let locked = python::build(folder, &out, &sources.python, sources.message_format, &tools.python, &mut tell)?;
         lock.components.extend(sources.python.iter().map(|entry| ((*entry).to_owned(), locked.clone())));
     }
     lock.write(&out)?;
@@ -141,16 +177,19 @@ pub fn component_of(
 /// If it is not there, too large, or not what was locked.
 fn component(folder: &Folder, path: &str, max: usize) -> Result<(Vec<u8>, Option<String>), BuildError> {
     let resolved = folder.resolve(path)?;
-    if source_of(folder, path)? == Source::Wasm {
+    let source = source_of(folder, path)?;
+    if source == Source::Wasm {
         let bytes = folder.read_bytes(path, max).map_err(|error| match error {
             FolderError::TooLarge { path, limit } => BuildError::TooLarge { path, max: Bytes(limit as u64) },
             other => other.into(),
         })?;
         return Ok((bytes, None));
     }
-    locked(folder, path, max, |locked| {
-        lock::digest_of_source(&resolved).is_ok_and(|source| source.as_str() != locked.source)
-    })
+    let digest = match source {
+        Source::JavaScript => lock::digest_of_javascript(folder.root()),
+        Source::Wasm | Source::Crate => lock::digest_of_source(&resolved),
+    };
+    locked(folder, path, max, |locked| digest.is_ok_and(|digest| digest.as_str() != locked.source))
 }
 
 /// Whether something was built of this name.
@@ -185,6 +224,9 @@ fn source_of(folder: &Folder, path: &str) -> Result<Source, BuildError> {
     if resolved.join("Cargo.toml").is_file() {
         return Ok(Source::Crate);
     }
+    if javascript::is_source(&resolved) {
+        return Ok(Source::JavaScript);
+    }
     Err(BuildError::UnknownSource(path.to_owned()))
 }
 
@@ -216,12 +258,12 @@ fn pulled(out: &Path, reference: &str) -> Option<Locked> {
     lock::read_component(out, reference, &locked, usize::MAX).is_ok().then_some(locked)
 }
 
-fn build_crate(folder: &Folder, path: &str) -> Result<Locked, BuildError> {
+fn build_crate(folder: &Folder, path: &str, sdk: &Path) -> Result<Locked, BuildError> {
     let resolved = folder.resolve(path)?;
     let io = |source| BuildError::Io { path: path.to_owned(), source };
     let source = lock::digest_of_source(&resolved).map_err(io)?;
     let out = folder.root().join(OUT);
-    let wasm = cargo(&resolved, &out.join("target"), path)?;
+    let wasm = cargo(&resolved, &out.join("target"), path, sdk)?;
     let bytes = fs::read(&wasm).map_err(io)?;
     let digest = Digest::of(&bytes);
     lock::write_component(&out, &digest, &bytes)?;
@@ -229,9 +271,13 @@ fn build_crate(folder: &Folder, path: &str) -> Result<Locked, BuildError> {
 }
 
 /// Runs cargo, and gives the component it made. One target folder for all crates of a flow: they share the SDK.
-fn cargo(crate_dir: &Path, target_dir: &Path, path: &str) -> Result<PathBuf, BuildError> {
+fn cargo(crate_dir: &Path, target_dir: &Path, path: &str, sdk: &Path) -> Result<PathBuf, BuildError> {
     let io = |source| BuildError::Io { path: path.to_owned(), source };
-    let mut cargo = Toolchain::find()?.cargo();
+    let toolchain = Toolchain::find()?;
+    let mut cargo = toolchain.cargo();
+    if rust::names_sdk_by_version(&toolchain, crate_dir) {
+        cargo.arg("--config").arg(rust::patch(sdk)?);
+    }
     cargo.current_dir(crate_dir).args(["build", "--release", "--target", guest::TARGET]);
     cargo.arg("--target-dir").arg(target_dir).arg("--message-format=json-render-diagnostics");
     let mut running = cargo.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().map_err(io)?;

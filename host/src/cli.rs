@@ -12,6 +12,7 @@ pub mod doctor;
 pub mod import;
 pub mod inspect;
 mod masked;
+pub mod new;
 mod process;
 mod progress;
 pub mod pull;
@@ -30,6 +31,7 @@ use clap::{Args, Parser, Subcommand};
 use crate::assembly::{self, Fault, Parts};
 use crate::batch::MAX_CONCURRENCY;
 use crate::batch::shard::Shard;
+use crate::builder::scaffold::Language;
 use crate::config::{FlowArgs, GivenArgs, Layers, ServeArgs, Settings};
 use crate::folder::Folder;
 use crate::registry::Reference;
@@ -52,6 +54,8 @@ pub enum Command {
     Config(ConfigArgs),
     /// Send one request to a flow, or one for each line of a data file, without a server
     Run(RunArgs),
+    /// Write a node that builds and runs as it is, in Rust, Python, JavaScript or TypeScript
+    New(NewArgs),
     /// Compile the nodes that a flow has as source, and lock them
     Build(BuildArgs),
     /// Tell what of a prompt flow folder runs as it is, what needs a grant, and what cannot run
@@ -61,7 +65,7 @@ pub enum Command {
     /// Tell what a component is, what it takes and what it asks for
     Inspect(InspectArgs),
     /// Tell what is missing on this machine to build nodes
-    Doctor,
+    Doctor(DoctorArgs),
     /// Put a component into an OCI registry, where flows name it by `source: {type: oci, ref: …}`
     Push(PushArgs),
     /// Get a component from an OCI registry
@@ -81,6 +85,18 @@ pub struct ConfigArgs {
 }
 
 #[derive(Debug, Args)]
+pub struct NewArgs {
+    /// Name of the node: letters, digits and `_`
+    pub name: String,
+    /// Where: the folder of a flow, which gets the node; in any other, a folder of that name becomes a flow with it
+    #[arg(default_value = ".")]
+    pub folder: PathBuf,
+    /// The language of the node
+    #[arg(long, value_enum)]
+    pub lang: Language,
+}
+
+#[derive(Debug, Args)]
 pub struct BuildArgs {
     /// The flow folder, or its flow file
     pub flow: PathBuf,
@@ -90,6 +106,12 @@ pub struct BuildArgs {
     /// Install packages from this folder of wheels, and ask no package index
     #[arg(long, value_name = "DIR", env = "WEIR_PYTHON_WHEELS")]
     pub wheels: Option<PathBuf>,
+    /// The Node.js that builds nodes in JavaScript and TypeScript
+    #[arg(long, value_name = "PROGRAM", env = "WEIR_NODE", default_value = "node")]
+    pub node: PathBuf,
+    /// Install what builds them from this cache of npm, and ask no registry
+    #[arg(long, value_name = "DIR", env = "WEIR_NPM_CACHE")]
+    pub npm_cache: Option<PathBuf>,
     /// Ask registries for what tags name now, in place of what was locked
     #[arg(long)]
     pub update: bool,
@@ -185,6 +207,16 @@ pub struct RunArgs {
 pub struct InspectArgs {
     /// The component
     pub file: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub struct DoctorArgs {
+    /// The Python that builds nodes in Python
+    #[arg(long, value_name = "PROGRAM", env = "WEIR_PYTHON", default_value = "python3")]
+    pub python: PathBuf,
+    /// The Node.js that builds nodes in JavaScript and TypeScript
+    #[arg(long, value_name = "PROGRAM", env = "WEIR_NODE", default_value = "node")]
+    pub node: PathBuf,
 }
 
 #[derive(Debug, Args)]

@@ -119,10 +119,16 @@ async fn inspect_tells_what_a_component_says_of_itself() {
 }
 
 #[tokio::test]
-async fn doctor_tells_which_toolchain_builds_nodes() {
+async fn doctor_tells_what_builds_nodes_and_what_is_missing() {
     let exit = run(&["doctor"]).await;
     assert!(exit.status.success(), "{}", exit.stderr);
-    assert!(exit.stdout.starts_with("rust nodes: ready; "), "{}", exit.stdout);
+    let told: Vec<_> = exit.stdout.lines().map(|line| line.split("; ").next().unwrap_or_default()).collect();
+    assert_eq!(told, ["rust nodes: ready", "python nodes: ready", "javascript nodes: ready"], "{}", exit.stdout);
+
+    let exit = run(&["doctor", "--node", "/nowhere/node"]).await;
+    assert_eq!((exit.status.code(), exit.stdout.lines().count()), (Some(1), 2), "{}", exit.stdout);
+    let wanted = "error: javascript nodes cannot be built: /nowhere/node is no program; install Node.js 20 or later";
+    assert!(exit.stderr.starts_with(wanted), "{}", exit.stderr);
 }
 
 #[tokio::test]

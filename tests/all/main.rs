@@ -32,6 +32,7 @@ mod hostile_clients;
 mod hostile_files;
 mod http;
 mod images;
+mod javascript;
 mod logs;
 mod metrics;
 mod models;

@@ -4,6 +4,7 @@ use tempfile::TempDir;
 
 use crate::host::Exit;
 use crate::host::process::{Process, weir};
+use crate::node::node;
 
 /// A verb that is running. Dropping it ends it.
 #[derive(Debug)]
@@ -21,9 +22,15 @@ pub struct Running {
 pub async fn run(arguments: &[&str]) -> Exit {
     let mut command = weir();
     command.args(arguments);
-    // What a Rust toolchain and a package index are found by.
-    let builds = |name: &str| ["HOME", "CARGO_HOME", "RUSTUP_HOME"].contains(&name) || name.starts_with("PIP_");
+    // What a Rust toolchain and package indexes are found by.
+    let builds = |name: &str| {
+        ["HOME", "CARGO_HOME", "RUSTUP_HOME"].contains(&name)
+            || ["PIP_", "npm_config_"].iter().any(|it| name.starts_with(it))
+    };
     command.envs(std::env::vars_os().filter(|(name, _)| name.to_str().is_some_and(builds)));
+    if let ["build" | "doctor", ..] = arguments {
+        command.env("WEIR_NODE", node());
+    }
     let output = tokio::task::spawn_blocking(move || command.output()).await.expect("nothing panics there");
     let output = output.expect("the program under test can be started");
     let text = |bytes| String::from_utf8(bytes).expect("weir writes text");

@@ -13,9 +13,12 @@ const FILE: &str = "lock.json";
 const COMPONENTS: &str = "components";
 /// Folders that are no source.
 const NOT_SOURCE: [&str; 3] = ["target", ".git", ".weir"];
-/// Folders of a flow that are no part of its Python: what tools leave there.
-const NOT_PYTHON: [&str; 10] =
+/// Folders of a flow that are no part of its Python and JavaScript: what tools leave there.
+const LEFT_BY_TOOLS: [&str; 10] =
     ["target", ".git", ".weir", "__pycache__", ".promptflow", ".venv", "venv", "node_modules", ".runs", ".vscode"];
+/// What files end in that a bundle of JavaScript may be made of, and that say what it is made of. Packages are what their
+/// lock file says they are.
+const JAVASCRIPT: [&str; 9] = ["js", "mjs", "cjs", "jsx", "ts", "mts", "cts", "tsx", "json"];
 /// They say which Python there is, and are no part of it.
 const FLOW_FILES: [&str; 2] = ["flow.dag.yaml", "flow.flex.yaml"];
 
@@ -121,12 +124,27 @@ pub fn digest_of_source(dir: &Path) -> io::Result<Digest> {
 /// If a file cannot be read.
 pub fn digest_of_python(dir: &Path) -> io::Result<Digest> {
     let mut files = Vec::new();
-    collect(dir, &NOT_PYTHON, &mut files)?;
+    collect(dir, &LEFT_BY_TOOLS, &mut files)?;
     let included = dir.join(INCLUDES);
     if included.is_dir() {
-        collect(&included, &NOT_PYTHON, &mut files)?;
+        collect(&included, &LEFT_BY_TOOLS, &mut files)?;
     }
     files.retain(|file| !FLOW_FILES.iter().any(|flow| *file == dir.join(flow)));
+    digest_of(dir, files)
+}
+
+/// The digest of a flow folder, as far as nodes in JavaScript are made of it, with what is included.
+///
+/// # Errors
+/// If a file cannot be read.
+pub fn digest_of_javascript(dir: &Path) -> io::Result<Digest> {
+    let mut files = Vec::new();
+    collect(dir, &LEFT_BY_TOOLS, &mut files)?;
+    let included = dir.join(INCLUDES);
+    if included.is_dir() {
+        collect(&included, &LEFT_BY_TOOLS, &mut files)?;
+    }
+    files.retain(|file| file.extension().is_some_and(|ending| JAVASCRIPT.iter().any(|known| ending == *known)));
     digest_of(dir, files)
 }
 

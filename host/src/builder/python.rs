@@ -2,19 +2,20 @@
 //! sdk/python, which this binary carries with it. The work is done by componentize-py, in an environment of its own.
 
 use std::fs;
-use std::io::{self, BufRead, BufReader};
+use std::io;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
 
 use serde::Deserialize;
 
 use crate::builder::BuildError;
 use crate::builder::lock::{self, Lock, Locked};
+use crate::builder::tool::{self, Files, Unpacked};
 use crate::folder::Folder;
 use crate::sandbox::component::Digest;
 
-/// The runtime and the contract, by their paths in this repository: see build.rs.
-const FILES: &[(&str, &[u8])] = include!(concat!(env!("OUT_DIR"), "/python_files.rs"));
+/// The runtime and the contract.
+pub(super) const FILES: &Files = include!(concat!(env!("OUT_DIR"), "/python_files.rs"));
 
 /// The program that makes a component of a folder.
 const PROGRAM: &str = "sdk/python/build.py";
@@ -77,7 +78,7 @@ pub(super) fn build(
         tell("unchanged since it was built");
         return Ok(locked);
     }
-    let unpacked = Unpacked::at(out.join(WORK))?;
+    let unpacked = Unpacked::at(out.join(WORK), FILES)?;
     let made = unpacked.path(COMPONENT);
     let mut python = Command::new(&tools.python);
     python.arg(unpacked.path(PROGRAM)).arg(folder.root()).arg("--output").arg(&made);
@@ -114,23 +115,11 @@ fn made_by(message_format: &str) -> String {
     Digest::of(&all).to_string()
 }
 
-fn run(mut python: Command, tools: &Tools, tell: &mut dyn FnMut(&str)) -> Result<(), BuildError> {
-    let io = |source| BuildError::Io { path: tools.python.display().to_string(), source };
-    let spawned = python.stdin(Stdio::null()).stdout(Stdio::piped()).spawn();
-    let mut running = spawned.map_err(|error| not_run(tools, error))?;
-    let mut failures = Vec::new();
-    if let Some(stdout) = running.stdout.take() {
-        for line in BufReader::new(stdout).lines() {
-            let line = line.map_err(io)?;
-            match serde_json::from_str::<Told>(&line) {
-                Ok(told) if told.weir == "failed" => failures.push(told.failure.text()),
-                Ok(_) => {}
-                Err(_) => tell(&line),
-            }
-        }
-    }
-    let status = running.wait().map_err(io)?;
-    match (failures.is_empty(), status.success()) {
+fn run(python: Command, tools: &Tools, tell: &mut dyn FnMut(&str)) -> Result<(), BuildError> {
+    let (told, went_well) = tool::run::<Told>(python, tell).map_err(|error| not_run(tools, error))?;
+    let failures: Vec<_> =
+        told.into_iter().filter(|told| told.weir == "failed").map(|told| told.failure.text()).collect();
+    match (failures.is_empty(), went_well) {
         (true, true) => Ok(()),
         (true, false) => Err(BuildError::Python("it did not build; the errors are above".to_owned())),
         (false, _) => Err(BuildError::Python(failures.join("\n"))),
@@ -162,37 +151,18 @@ pub(super) fn not_run(tools: &Tools, error: io::Error) -> BuildError {
     }
 }
 
-/// The files in a folder, which goes with this, and all that was made there.
-pub(super) struct Unpacked(PathBuf);
-
-impl Unpacked {
-    /// Takes away what a build that was broken off has left in the folder.
-    ///
-    /// # Errors
-    /// If it cannot be written to.
-    pub(super) fn at(folder: PathBuf) -> Result<Self, BuildError> {
-        let unpacked = Self(folder);
-        let failed = |source| BuildError::Io { path: unpacked.0.display().to_string(), source };
-        if unpacked.0.exists() {
-            fs::remove_dir_all(&unpacked.0).map_err(failed)?;
-        }
-        for (path, bytes) in FILES {
-            let path = unpacked.path(path);
-            path.parent().map_or(Ok(()), fs::create_dir_all).and_then(|()| fs::write(&path, bytes)).map_err(failed)?;
-        }
-        Ok(unpacked)
+/// Which Python builds nodes here.
+///
+/// # Errors
+/// What is missing, and how to get it.
+pub fn found(python: &Path) -> Result<String, String> {
+    let shown = python.display();
+    let get = "install Python 3.11 or later, or name it with --python";
+    let version = tool::version(python).ok_or_else(|| format!("{shown} is no program; {get}"))?;
+    if tool::numbers(&version) < (3, 11) {
+        return Err(format!("{shown} is {version}; {get}"));
     }
-
-    pub(super) fn path(&self, path: &str) -> PathBuf {
-        self.0.join(path)
-    }
-}
-
-impl Drop for Unpacked {
-    fn drop(&mut self) {
-        // What is left is taken away by the next, or lies among temporary files.
-        let _ = fs::remove_dir_all(&self.0);
-    }
+    Ok(version)
 }
 
 #[cfg(test)]

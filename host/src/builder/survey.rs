@@ -10,7 +10,8 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::builder::BuildError;
-use crate::builder::python::{self, Tools, Unpacked};
+use crate::builder::python::{self, Tools};
+use crate::builder::tool::Unpacked;
 use crate::flow::value::Json;
 use crate::flow::{Binding, Flow, Node, NodeKind};
 use crate::folder::Folder;
@@ -151,7 +152,7 @@ pub type Reaches<'a> = &'a dyn Fn(&str, &str) -> bool;
 /// If there is no Python here, or it does not look.
 pub fn survey(folder: &Folder, flow: &Flow, tools: &Tools, reaches: Reaches<'_>) -> Result<Survey, BuildError> {
     // A survey leaves nothing in the flow folder.
-    let unpacked = Unpacked::at(env::temp_dir().join(format!("weir-{}", Uuid::new_v4())))?;
+    let unpacked = Unpacked::at(env::temp_dir().join(format!("weir-{}", Uuid::new_v4())), python::FILES)?;
     let root = folder.root().display().to_string();
     let scan: Scan = ask(&unpacked, tools, &["weir_python.scan", &root])?;
     let base = unpacked.path("sdk/python/requirements.txt").display().to_string();

@@ -5,8 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use crate::assembly;
-use crate::builder::python::Tools;
-use crate::builder::{self, BuildError, includes};
+use crate::builder::{self, BuildError, Tools, includes, javascript, python};
 use crate::cli::{BuildArgs, Done, Error, RegistryArgs, say, settings, warn, wrong};
 use crate::config::{self, GivenArgs};
 use crate::folder::Folder;
@@ -61,21 +60,32 @@ pub(super) fn unavailable(error: RegistryError) -> Error {
 }
 
 impl BuildArgs {
-    /// What builds the Python of the flow in this folder.
+    /// What builds the nodes of the flow in this folder.
     pub(super) fn tools(&self, root: &Path) -> Tools {
+        let cache = config::cache_dir().unwrap_or_else(|| root.join(".weir"));
         Tools {
-            python: self.python.clone(),
-            environment: config::cache_dir().unwrap_or_else(|| root.join(".weir")).join("python"),
-            wheels: self.wheels.clone(),
+            python: python::Tools {
+                python: self.python.clone(),
+                environment: cache.join("python"),
+                wheels: self.wheels.clone(),
+            },
+            javascript: javascript::Tools {
+                node: self.node.clone(),
+                environment: cache.join("javascript"),
+                npm_cache: self.npm_cache.clone(),
+            },
+            rust: cache.join("rust"),
         }
     }
 }
 
 pub(super) fn explain(error: BuildError) -> Error {
     match error {
-        BuildError::Folder(_) | BuildError::UnknownSource(_) | BuildError::NoComponent(_) | BuildError::Python(_) => {
-            Error::wrong(error)
-        }
+        BuildError::Folder(_)
+        | BuildError::UnknownSource(_)
+        | BuildError::NoComponent(_)
+        | BuildError::Python(_)
+        | BuildError::JavaScript(_) => Error::wrong(error),
         BuildError::Registry(error) => unavailable(error),
         error => Error::Failed(error.into()),
     }

@@ -19,7 +19,7 @@ pub fn run(args: &ImportArgs) -> Done {
     let has_python = !assembly::sources(flow).python.is_empty();
     let mut survey = match has_python {
         true => {
-            survey::survey(&folder, flow, &args.build.tools(folder.root()), &http::names).map_err(build::explain)?
+            survey::survey(&folder, flow, &args.build.tools(folder.root()).python, &http::names).map_err(build::explain)?
         }
         false => Survey::default(),
     };

@@ -98,7 +98,7 @@ pub fn compile_cache() -> PathBuf {
 }
 
 /// `target/<profile>`, two folders above the test that is running.
-fn target_folder() -> PathBuf {
+pub(crate) fn target_folder() -> PathBuf {
     let test = std::env::current_exe().expect("a running test has a path");
     test.ancestors().nth(2).expect("cargo puts tests into target/<profile>/deps").to_owned()
 }
