@@ -245,7 +245,7 @@ async fn all_that_is_wrong_with_nodes_in_javascript_is_told_at_once_and_by_its_p
     let unbuilt = run(&["check", path]).await;
     assert_eq!(
         unbuilt.told().matches("not built yet; run `weir build` on the flow folder").count(),
-        5,
+        6,
         "{}",
         unbuilt.stderr
     );
