@@ -27,6 +27,18 @@ build: setup ## Build target/release/weir, with its plugins inside
 dist: setup ## Build target/dist/weir as it is shipped: takes twice as long, and is a tenth faster
 	cargo build --profile dist --locked
 
+# Only the last step knows that it is static: everything before is as in `dist`, and shared with it.
+.PHONY: static
+static: setup ## Build target/static, of which the image is made: the same program, static, and certificates
+	cargo rustc --profile dist --locked --package weir --bin weir -- -C target-feature=+crt-static -C strip=symbols
+	@test -r /etc/ssl/certs/ca-certificates.crt || { echo "no /etc/ssl/certs/ca-certificates.crt; install ca-certificates" >&2; exit 1; }
+	rm -rf target/static && mkdir -p target/static/empty
+	cp target/dist/weir /etc/ssl/certs/ca-certificates.crt target/static/
+
+.PHONY: image-test
+image-test: ## Build the image of target/static with Buildah, as root, and try it; make static comes before
+	.ci/image.sh
+
 .PHONY: demo
 demo: build ## Serve examples/basic-chat, ask it, rate the answer; ONCE=1 ends then, else Ctrl-C does
 	@ONCE=$(ONCE) LISTEN=$(LISTEN) examples/basic-chat/demo.sh target/release/weir
