@@ -33,6 +33,7 @@ mod hostile_files;
 mod http;
 mod images;
 mod javascript;
+mod kubernetes;
 mod logs;
 mod metrics;
 mod models;

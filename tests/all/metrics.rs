@@ -1,5 +1,5 @@
 //! Is what is promised of metrics what a run exports, and what the README says? The promise is
 //! `host/src/telemetry/names/metric.rs`.
 
-mod promised;
+pub(crate) mod promised;
 mod recorded;

@@ -37,6 +37,7 @@ pub mod hostile;
 mod http;
 mod identity;
 mod ingestion;
+pub mod kubernetes;
 mod model;
 mod node;
 mod origin;

@@ -45,6 +45,38 @@ pub fn check(metrics: &str) -> Result<(), String> {
     Err(format!("promtool ended with {}: {}", output.status, String::from_utf8_lossy(&said)))
 }
 
+/// What `promtool check rules` says of a file of rules.
+///
+/// # Errors
+///
+/// If it finds a fault.
+pub fn check_rules(rules: &str) -> Result<String, String> {
+    let home = tempfile::tempdir().expect("the machine has a temporary folder");
+    let file = home.path().join("rules.yaml");
+    std::fs::write(&file, rules).expect("the test's own folder can be written");
+    let file = file.to_str().expect("a path of text");
+    promtool(&["check", "rules", "--lint-fatal", file])
+}
+
+/// Lets `promtool test rules` hold rules against cases of its own form, but for `rule_files`, which is put there.
+///
+/// # Errors
+///
+/// What it says, if a case does not come out.
+pub fn test_rules(rules: &str, cases: &str) -> Result<(), String> {
+    let home = tempfile::tempdir().expect("the machine has a temporary folder");
+    std::fs::write(home.path().join("rules.yaml"), rules).expect("the test's own folder can be written");
+    let file = home.path().join("cases.yaml");
+    std::fs::write(&file, format!("rule_files: [rules.yaml]\n{cases}")).expect("the test's own folder can be written");
+    promtool(&["test", "rules", file.to_str().expect("a path of text")]).map(drop)
+}
+
+fn promtool(arguments: &[&str]) -> Result<String, String> {
+    let output = Command::new(folder().join("promtool")).args(arguments).output().expect("promtool starts");
+    let said = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
+    if output.status.success() { Ok(said) } else { Err(said) }
+}
+
 impl Prometheus {
     /// Starts one that reads `/metrics` of this address.
     ///

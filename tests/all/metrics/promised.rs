@@ -18,16 +18,16 @@ use crate::readme;
 
 /// A metric as Prometheus reads it.
 #[derive(Debug, Default)]
-struct Family {
+pub(crate) struct Family {
     kind: String,
     help: String,
     /// Labels of each point, without the bound of a bucket.
-    labels: Vec<BTreeSet<String>>,
+    pub(crate) labels: Vec<BTreeSet<String>>,
     bounds: BTreeSet<String>,
 }
 
 /// Hosts that do everything there is to measure: what the collector has of them, and what Prometheus would read.
-async fn everything() -> (Collector, BTreeMap<String, Family>) {
+pub(crate) async fn everything() -> (Collector, BTreeMap<String, Family>) {
     let collector = Collector::start();
     let mut families = BTreeMap::new();
 
