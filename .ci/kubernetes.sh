@@ -43,7 +43,8 @@ if [ ! -x "$FOLDER/kubectl" ]; then get_kubectl; fi
 wanted="$FOLDER/packages-$(printf '%s ' "$(python3 --version)" "${PACKAGES[@]}" | sha256sum | cut -c1-16)"
 if [ ! -e "$wanted" ]; then
   rm -rf "$FOLDER/python"
-  python3 -m pip install --quiet --disable-pip-version-check --root-user-action=ignore --target "$FOLDER/python" "${PACKAGES[@]}" >&2 ||
+  # Where root runs this, it is asked for: nothing of the machine is touched.
+  PIP_ROOT_USER_ACTION=ignore python3 -m pip install --quiet --disable-pip-version-check --target "$FOLDER/python" "${PACKAGES[@]}" >&2 ||
     die "${PACKAGES[*]} cannot be installed by pip"
   touch "$wanted"
 fi
