@@ -31,6 +31,7 @@ use crate::folder::{Folder, FolderError};
 use crate::images;
 use crate::sandbox::component::{Component, Workshop};
 use crate::sandbox::limits::{self, Caps, Limits, Refused};
+use crate::sandbox::reuse::{self, Reuse};
 use crate::sandbox::{self, Nodes, Threads};
 use crate::scheduler::Runner;
 use crate::secret::Secret;
@@ -57,6 +58,8 @@ pub struct Parts {
     budget: budget::Limits,
     /// The services that its nodes may ask.
     upstreams: Upstreams,
+    /// How many instances wait for the next run of a node that has them used again.
+    kept: reuse::Kept,
 }
 
 /// What an operator says about a flow that is to run.
@@ -148,7 +151,8 @@ pub fn prepare(folder: &Folder, workshop: &Arc<Workshop>, settings: &Settings<'_
     let budget = assembling.budget(settings.flows.budget);
     let (flow, warnings) = assembling.draft.finish()?;
     let (flow, folder, workshop, timeout) = (Arc::new(flow), folder.clone(), workshop.clone(), settings.flows.timeout);
-    Ok(Parts { flow, folder, nodes, workshop, warnings, secrets, timeout, budget, upstreams })
+    let kept = settings.flows.kept;
+    Ok(Parts { flow, folder, nodes, workshop, warnings, secrets, timeout, budget, upstreams, kept })
 }
 
 /// Where runs of a flow may write; none if nobody asks to, or the operator lets nobody.
@@ -178,7 +182,7 @@ impl Parts {
     pub fn runner(self, telemetry: Telemetry, threads: Threads) -> Runner {
         telemetry.redactor().learn(self.secrets.iter().map(Secret::expose));
         let guests = threads.guests.clone();
-        let nodes = Nodes::new(self.flow.clone(), self.nodes, self.workshop, threads, self.upstreams);
+        let nodes = Nodes::new(self.flow.clone(), self.nodes, self.workshop, threads, self.upstreams, self.kept);
         Runner { flow: self.flow, nodes, telemetry, guests, timeout: self.timeout, budget: self.budget }
     }
 }
@@ -201,6 +205,7 @@ impl Assembling<'_> {
         // Both, so that all problems are found.
         let grants = self.grants(index, &node, init.map_or(&[], |init| &init.connections));
         let limits = self.limits(index, &node, component.as_deref());
+        let reuse = node.reuse.as_ref().map(|asked| self.reuse(index, &node, asked));
         if let (Some(component), Some(limits)) = (&component, &limits)
             && component.memory > limits.memory
         {
@@ -218,6 +223,7 @@ impl Assembling<'_> {
             component: component?,
             init: init.map_or_else(|| Json::object([]), |init| init.values.clone()),
             limits: limits?,
+            reuse: reuse.flatten(),
             environment: environment(&node, &grants),
             grants: Arc::new(grants),
             facts: Arc::new(facts(self.draft.flow(), &node)),
@@ -286,6 +292,24 @@ impl Assembling<'_> {
             calls: within("calls", calls, budget::DEFAULT.calls, most.calls),
             tokens: within("tokens", tokens, budget::DEFAULT.tokens, most.tokens),
         }
+    }
+
+    /// How long an instance of the node serves; none: something is wrong, which is then found.
+    fn reuse(&mut self, index: NodeIndex, node: &Node, asked: &IndexMap<String, String>) -> Option<Reuse> {
+        let refused = match Reuse::asked(asked) {
+            Ok(reuse) => return Some(reuse),
+            Err(refused) => refused,
+        };
+        for (key, refused) in refused {
+            let message = format!("node {:?}: instances.reuse.{key}: {refused}", node.id.as_str());
+            let problem = self.draft.problem(Place::Reuse(index, &key), "InvalidInstances", message);
+            if let reuse::Refused::Unknown = refused
+                && let Some(near) = nearest(&key, Reuse::BOUNDS)
+            {
+                problem.help(format!("did you mean `{near}`?"));
+            }
+        }
+        None
     }
 
     fn limits(&mut self, index: NodeIndex, node: &Node, component: Option<&Component>) -> Option<Limits> {

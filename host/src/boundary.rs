@@ -14,6 +14,7 @@ pub mod error;
 pub mod facts;
 pub mod grants;
 pub mod metrics;
+mod nobody;
 pub mod notes;
 pub mod outlet;
 pub mod policy;

@@ -23,6 +23,7 @@ use crate::identity::Identity;
 use crate::images;
 use crate::sandbox::component;
 use crate::sandbox::limits::Caps;
+use crate::sandbox::reuse;
 use crate::server::config as server;
 use crate::setting::{self, Found, Reader, Setting};
 use crate::telemetry;
@@ -113,6 +114,8 @@ pub struct Flows {
     pub components: component::Config,
     /// How much of each limit a flow may ask for.
     pub limits: Caps,
+    /// How many instances wait for the next run of a node that has them used again.
+    pub kept: reuse::Kept,
     /// Connection files, and folders of them.
     pub connections: Vec<PathBuf>,
     /// Wall time of a whole request.
@@ -168,6 +171,7 @@ impl Settings {
         let flows = Flows {
             components,
             limits: Caps::read(&mut reader),
+            kept: reuse::Kept::read(&mut reader),
             connections: connections.unwrap_or_default(),
             timeout: timeout(&mut reader),
             http_hosts: reader.optional(&HTTP_HOSTS, |text| said(Allowed::parse(text))).unwrap_or_default(),

@@ -1,5 +1,5 @@
-//! Runs one node in a fresh store, and drops it. Knows how a component is run; not which one comes next, nor what is
-//! recorded of it.
+//! Runs one node in a fresh store, and drops it; or, where its flow says so, in one that an earlier run has left. Knows how a
+//! component is run; not which one comes next, nor what is recorded of it.
 
 pub mod accept;
 pub mod clocks;
@@ -8,25 +8,26 @@ pub mod component;
 pub mod describe;
 mod ending;
 pub mod engine;
+mod instance;
+mod kept;
 mod limiter;
 pub mod limits;
 mod meter;
 pub mod places;
 mod precompiled;
 mod refused;
+pub mod reuse;
 mod stdio;
 mod store;
 
 use std::fmt;
-use std::sync::Arc;
-use std::time::Instant;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use tokio::runtime::Handle;
 use tokio_util::task::AbortOnDropHandle;
 
-use crate::bindings::handler;
 use crate::boundary::enter::{Answer, Entry, enter};
 use crate::boundary::error::{CallError, CallErrorKind, NodeError};
 use crate::boundary::facts::{Hold, NodeFacts};
@@ -39,10 +40,11 @@ use crate::flow::{Flow, NodeIndex};
 use crate::id::NodeId;
 
 use component::{Component, Workshop};
-use ending::Phase;
+use instance::Instance;
+use kept::Kept;
 use limits::Limits;
 use meter::{Meter, Metered};
-use store::State;
+use reuse::Reuse;
 
 /// The variable by which a component of several nodes is told which of them to run.
 pub const ENTRY: &str = "WEIR_ENTRY";
@@ -64,6 +66,8 @@ pub struct Node {
     pub init: Json,
     pub grants: Arc<Grants>,
     pub limits: Limits,
+    /// None: each run has a fresh instance.
+    pub reuse: Option<Reuse>,
     pub facts: Arc<NodeFacts>,
 }
 
@@ -79,6 +83,8 @@ pub struct Threads {
 pub struct Nodes {
     flow: Arc<Flow>,
     nodes: Vec<Node>,
+    /// Of each node the instances that wait for its next run, if any may.
+    kept: Vec<Option<Arc<Kept>>>,
     threads: Threads,
     /// The services behind connections that they may ask.
     upstreams: Upstreams,
@@ -87,15 +93,32 @@ pub struct Nodes {
 }
 
 impl Nodes {
-    /// `nodes` are all those of `flow`, in its order; `workshop` loaded their components.
+    /// `nodes` are all those of `flow`, in its order; `workshop` loaded their components. `kept`: how many instances wait for
+    /// the next run of a node that has them used again.
     pub fn new(
         flow: Arc<Flow>,
         nodes: Vec<Node>,
         workshop: Arc<Workshop>,
         threads: Threads,
         upstreams: Upstreams,
+        kept: reuse::Kept,
     ) -> Arc<Self> {
-        Arc::new(Self { flow, nodes, threads, upstreams, _workshop: workshop })
+        let of = |node: &Node| {
+            let reuse = node.reuse.filter(|_| kept.0 > 0)?;
+            Some(Kept::new(reuse, kept, &node.component.places))
+        };
+        let kept = nodes.iter().map(of).collect();
+        Arc::new(Self { flow, nodes, kept, threads, upstreams, _workshop: workshop })
+    }
+
+    /// Lets instances go that waited for a run too long.
+    pub fn tidy(&self) {
+        self.kept.iter().flatten().for_each(|kept| kept.tidy());
+    }
+
+    /// Lets all instances go that wait for a run.
+    pub fn clear(&self) {
+        self.kept.iter().flatten().for_each(|kept| kept.clear());
     }
 
     /// The services behind connections that the nodes may ask.
@@ -114,7 +137,7 @@ impl Nodes {
         origin: Origin,
         outlet: Unbounded,
     ) -> Result<Json, NodeError> {
-        let node = &self.nodes[node.get()];
+        let (node, kept) = (&self.nodes[node.get()], self.kept[node.get()].as_deref());
         let entry = Entry {
             origin,
             node: node.id.clone(),
@@ -126,43 +149,50 @@ impl Nodes {
             bounds: node.limits.bounds(node.component.clock),
             io: self.threads.io.clone(),
         };
-        enter(entry, |run| {
+        let left = Mutex::new(None);
+        let result = enter(entry, |run| {
             let (calls, used) = (run.calls.clone(), run.used.clone());
             let meter = Meter { node: &node.id, limits: &node.limits, calls, used };
-            Metered::new(node.answer(run, inputs.as_str().to_owned()), meter)
+            Metered::new(node.answer(run, inputs.as_str().to_owned(), kept, &left), meter)
         })
-        .await
+        .await;
+        let left = left.into_inner().unwrap_or_else(PoisonError::into_inner);
+        // Only now is it known that nothing was wrong with the run.
+        if let (Ok(_), Some(kept), Some(instance)) = (&result, kept, left) {
+            kept.put(instance);
+        }
+        result
     }
 }
 
 impl Node {
-    /// One fresh instance, one call.
-    async fn answer(&self, run: NodeRun, inputs: String) -> Result<Answer, NodeError> {
-        // Given back after the store, whose slots it stands for.
-        let _place = self.component.place().await?;
-        let mut store = store::new(&self.component, &self.environment, run, &self.limits)?;
-        let began = Instant::now();
-        let node = match self.component.instance.instantiate_async(&mut store).await {
-            Ok(node) => node,
-            Err(error) => return Err(self.failed(error, store.data(), Phase::Instantiating)),
-        };
-        store.data().instantiated(began.elapsed());
-        let result = node.weir_flow_handler().call_run(&mut store, &inputs).await;
-        match result {
-            Ok(Ok(handler::Output::Value(value))) => Ok(Answer::Value(value)),
-            Ok(Ok(handler::Output::Emitted)) => Ok(Answer::Emitted),
-            Ok(Ok(handler::Output::Relayed(chunks))) => {
-                let taken = store.data_mut().take(chunks);
-                Ok(Answer::Relayed(taken.map_err(|error| self.failed(error, store.data(), Phase::Running))?))
+    /// One call, in an instance that waits or in a fresh one. It is `left` for the next run where one may follow.
+    async fn answer(
+        &self,
+        run: NodeRun,
+        inputs: String,
+        kept: Option<&Kept>,
+        left: &Mutex<Option<Instance>>,
+    ) -> Result<Answer, NodeError> {
+        let mut instance = match kept.and_then(Kept::take) {
+            Some(mut instance) => {
+                instance.begin(self, run)?;
+                instance
             }
-            Ok(Err(error)) => Err(error.into()),
-            Err(error) => Err(self.failed(error, store.data(), Phase::Running)),
+            None => Instance::fresh(self, run).await?,
+        };
+        let answer = instance.run(self, &inputs).await?;
+        let Some(kept) = kept else { return Ok(answer) };
+        if let Some(instance) = instance.left(self) {
+            match answer {
+                // Its guest has no part in what is still to come, which may take long.
+                Answer::Relayed(_) => kept.put(instance),
+                Answer::Value(_) | Answer::Emitted => {
+                    *left.lock().unwrap_or_else(PoisonError::into_inner) = Some(instance);
+                }
+            }
         }
-    }
-
-    /// What ended a run that did not come to its own end.
-    fn failed(&self, error: wasmtime::Error, state: &State, phase: Phase) -> NodeError {
-        ending::of(error, self.id.as_str(), &self.limits, state.wanted_more_memory(), phase)
+        Ok(answer)
     }
 }
 

@@ -45,7 +45,7 @@ use config::Config;
 use drain::{Drain, Draining, Ended};
 use endpoint::Endpoint;
 use listener::{Budget, Watched};
-use pressure::Pressure;
+use pressure::{Level, Pressure};
 use problem::Problem;
 use token::FeedbackTokens;
 
@@ -108,6 +108,14 @@ impl App {
     /// What is served now.
     pub fn endpoint(&self) -> Arc<Endpoint> {
         self.endpoint.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Lets instances go that wait for a run: those that did so too long, and all where memory is short.
+    fn tidy(&self, level: Level) {
+        for deployment in self.endpoint().deployments() {
+            let Some(nodes) = deployment.runner.nodes.in_sandbox() else { continue };
+            if level > Level::Ample { nodes.clear() } else { nodes.tidy() }
+        }
     }
 
     /// What is served is not what the files say, since they are wrong.
@@ -175,7 +183,7 @@ impl Server {
             () = admin => Ended::Hurried,
             // Never ready: keys and memory are followed as long as anything is served.
             () = app.access.auth.follow() => Ended::Hurried,
-            () = app.pressure.follow() => Ended::Hurried,
+            () = app.pressure.follow(|level| app.tidy(level)) => Ended::Hurried,
         }
     }
 }

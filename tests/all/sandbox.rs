@@ -9,6 +9,7 @@ mod limits;
 mod load;
 mod logs;
 mod places;
+mod reuse;
 mod sizes;
 mod state;
 mod streams;

@@ -3,7 +3,7 @@
 //!
 //! Every figure is a ratio within one run, or the cost of one more of something: machines differ, and this one has neighbours. What
 //! is compared takes turns, so that both have the same neighbours. `--quick` measures for moments, to see that all of it works;
-//! names of chapters (`requests`, `streams`, `growth`, `start`) run those alone.
+//! names of chapters (`requests`, `instances`, `streams`, `growth`, `start`) run those alone.
 
 #![expect(
     clippy::disallowed_methods,
@@ -17,6 +17,8 @@ mod chapters;
 mod echo;
 #[path = "whole/flows.rs"]
 mod flows;
+#[path = "whole/instances.rs"]
+mod instances;
 #[path = "whole/large.rs"]
 mod large;
 #[path = "whole/load.rs"]

@@ -18,9 +18,8 @@ pub fn run(args: &ImportArgs) -> Done {
     let flow = draft.flow();
     let has_python = !assembly::sources(flow).python.is_empty();
     let mut survey = match has_python {
-        true => {
-            survey::survey(&folder, flow, &args.build.tools(folder.root()).python, &http::names).map_err(build::explain)?
-        }
+        true => survey::survey(&folder, flow, &args.build.tools(folder.root()).python, &http::names)
+            .map_err(build::explain)?,
         false => Survey::default(),
     };
     if let Err(problems) = read()?.finish() {

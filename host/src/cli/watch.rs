@@ -5,6 +5,7 @@ use std::sync::{Arc, Weak};
 use crate::capability::upstream::breaker::State;
 use crate::cli::masked;
 use crate::sandbox::component::Workshop;
+use crate::sandbox::engine::PoolUse;
 use crate::server::App;
 use crate::server::listener::Budget;
 use crate::telemetry::{Circuit, Compiled, Connections, Listener, Memory, Pool, Queue, Slots, Telemetry};
@@ -15,7 +16,8 @@ pub(super) fn workshop(telemetry: &Telemetry, workshop: &Arc<Workshop>) {
     telemetry.watch_pool(move || {
         let pool = known.upgrade()?.pool();
         let slots = pool.slots.map(|(resource, used, all)| (resource, Slots { used, all }));
-        Some(Pool { instances: pool.instances, slots: slots.to_vec(), resident: pool.resident })
+        let PoolUse { instances, waiting, resident, .. } = pool;
+        Some(Pool { instances, waiting, slots: slots.to_vec(), resident })
     });
     let known = Arc::downgrade(workshop);
     telemetry.watch_compiler(move || {

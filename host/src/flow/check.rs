@@ -261,7 +261,8 @@ impl Checker<'_> {
             inputs,
             activate,
             grants: written.grants.iter().map(|(name, ask)| (name.value.clone(), ask.value.clone())).collect(),
-            limits: written.limits.iter().map(|(key, text)| (key.value.clone(), text.value.clone())).collect(),
+            limits: texts(&written.limits),
+            reuse: written.reuse.as_deref().map(texts),
             described_whole: false,
             untrusted: Vec::new(),
             quoting: Quoting::default(),
@@ -307,6 +308,10 @@ fn split(order: Vec<NodeIndex>, written: &[Written]) -> (Vec<NodeIndex>, Aggrega
     let (aggregation, order): (Vec<_>, Vec<_>) = order.into_iter().partition(is_aggregation);
     let sound = aggregation.iter().all(|index| written[index.0].sound);
     (order, if sound { Aggregation::Nodes(aggregation) } else { Aggregation::LeftOut })
+}
+
+fn texts(written: &[(At<String>, At<String>)]) -> IndexMap<String, String> {
+    written.iter().map(|(key, text)| (key.value.clone(), text.value.clone())).collect()
 }
 
 /// A literal that means "not given".

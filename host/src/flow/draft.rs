@@ -49,6 +49,8 @@ pub enum Place<'a> {
     Grant(NodeIndex, &'a str),
     /// A limit, by its key.
     Limit(NodeIndex, &'a str),
+    /// What bounds the reuse of its instances, by its key.
+    Reuse(NodeIndex, &'a str),
     /// A variable of `environment_variables`.
     Variable(&'a str),
     /// What a request may spend, by its key.
@@ -201,6 +203,10 @@ impl Draft {
             Place::Limit(index, key) => {
                 let limits = &self.written[index.0].node.limits;
                 (index, limits.iter().find(|(limit, _)| limit.value == key).map(|(_, text)| text.span.clone()))
+            }
+            Place::Reuse(index, key) => {
+                let mut bounds = self.written[index.0].node.reuse.iter().flatten();
+                (index, bounds.find(|(bound, _)| bound.value == key).map(|(_, text)| text.span.clone()))
             }
             Place::Variable(name) => {
                 return Some((None, self.variables.get(name)?.clone()));

@@ -41,6 +41,7 @@ pub(super) struct Flex {
     pub(super) grants: Vec<(At<String>, At<Json>)>,
     /// As written, by key.
     pub(super) limits: Vec<(At<String>, At<String>)>,
+    pub(super) reuse: Option<Vec<(At<String>, At<String>)>>,
 }
 
 /// A value that the entry is initialised with.
@@ -85,6 +86,8 @@ pub(super) struct Node {
     pub(super) grants: Vec<(At<String>, At<Json>)>,
     /// As written, by key.
     pub(super) limits: Vec<(At<String>, At<String>)>,
+    /// What bounds the reuse of its instances, as written, by key; none: each run has a fresh one.
+    pub(super) reuse: Option<Vec<(At<String>, At<String>)>>,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -173,8 +176,30 @@ impl Flex {
             sample_init,
             grants: pairs(fields.named("grants", findings), "grants", findings),
             limits: fields.named_texts("limits", findings),
+            reuse: reuse("the flow", fields, findings),
         })
     }
+}
+
+/// `instances` of a mapping: `fresh`, `reuse`, or `{reuse: {…}}` with bounds.
+fn reuse(owner: &str, fields: &mut Fields<'_>, findings: &mut Findings) -> Option<Vec<(At<String>, At<String>)>> {
+    let node = fields.section("instances")?;
+    let told = match &node.value {
+        Value::Text(word) if word == "fresh" => return None,
+        Value::Text(word) if word == "reuse" => return Some(Vec::new()),
+        Value::Map(entries) if entries.iter().any(|entry| entry.key == "reuse") => {
+            let mut fields = Fields::of(format!("{owner}: instances"), node, findings)?;
+            let bounds = fields.named_texts("reuse", findings);
+            fields.finish(findings);
+            return Some(bounds);
+        }
+        Value::Text(word) => format!("unknown word {word:?}"),
+        _ => format!("found {}", node.kind()),
+    };
+    let message =
+        format!("{owner}: instances: {told}; write `fresh`, `reuse` or `{{reuse: {{uses: 1000, age: 10m}}}}`");
+    findings.problem("InvalidInstances", &node.span, message);
+    None
 }
 
 impl Init {
@@ -285,6 +310,7 @@ impl Node {
             aggregation: fields.flag("aggregation", findings).or(fields.flag("reduce", findings)).unwrap_or(false),
             grants: pairs(fields.named("grants", findings), &format!("{owner}: grants"), findings),
             limits: fields.named_texts("limits", findings),
+            reuse: reuse(&owner, &mut fields, findings),
             name,
         };
         fields.finish(findings);

@@ -24,6 +24,8 @@ pub struct Node {
     pub grants: IndexMap<String, Json>,
     /// What the flow says of its limits, as written, by key. Which there are, and what they may be, the sandbox knows.
     pub limits: IndexMap<String, String>,
+    /// Its instances may serve one run after the other, within these bounds as written, by key; none: each run has a fresh one.
+    pub reuse: Option<IndexMap<String, String>>,
     /// Its component says that it never answers with a stream.
     pub(super) described_whole: bool,
     /// Names of inputs whose text comes from outside the flow's author: `_inputs_to_escape`.

@@ -24,8 +24,8 @@ pub fn read(reader: &mut Reader<'_>) -> Resolution {
 }
 
 /// Gives a node its clocks.
-pub(super) fn give(wasi: &mut WasiCtxBuilder, resolution: Resolution) {
-    wasi.wall_clock(Wall(resolution)).monotonic_clock(Monotonic { resolution, began: Instant::now() });
+pub(super) fn give(wasi: &mut WasiCtxBuilder, resolution: Resolution, began: Instant) {
+    wasi.wall_clock(Wall(resolution)).monotonic_clock(Monotonic { resolution, began });
 }
 
 struct Wall(Resolution);
@@ -41,7 +41,7 @@ impl HostWallClock for Wall {
     }
 }
 
-/// Begins with the run.
+/// Begins with the instance, and never goes back: what a guest remembers of it holds in its next run as well.
 struct Monotonic {
     resolution: Resolution,
     began: Instant,

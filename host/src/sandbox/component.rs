@@ -50,7 +50,7 @@ pub struct Component {
     pub memory: Bytes,
     /// The interfaces it imports, such as `weir:flow/llm@0.1.0`.
     pub imports: Vec<String>,
-    places: Arc<Places>,
+    pub(super) places: Arc<Places>,
     /// Of a run: memories and tables.
     needs: (u32, u32),
 }
@@ -199,7 +199,8 @@ impl Workshop {
 
     /// How the pool of instances is used at this moment.
     pub fn pool(&self) -> PoolUse {
-        engine::pool_use(&self.engine, self.places.0)
+        let (count, places) = &self.places;
+        PoolUse { waiting: places.held() as u64, ..engine::pool_use(&self.engine, *count) }
     }
 
     /// How components became machine code so far.

@@ -1,6 +1,8 @@
 //! What a component says of itself. It runs with nothing: no host interface of ours, no time to speak of. It is asked until it
 //! has answered once, however many nodes it is of.
 
+use std::time::Instant;
+
 use serde_json::value::RawValue;
 use tokio::time::timeout;
 use wasmtime::component::{Linker, ResourceTable};
@@ -81,7 +83,7 @@ impl Component {
         let limits = Limits { memory: usual.memory.max(self.memory), call: DESCRIPTION, output: DESCRIPTION, ..usual };
         let state = State {
             table: store::table(&limits),
-            wasi: store::wasi(self.clock).build(),
+            wasi: store::wasi(self.clock, Instant::now()).build(),
             limiter: Limiter::new(&limits, NodeUse::default()),
         };
         let mut store = Store::new(&self.engine, state);

@@ -130,6 +130,8 @@ fn pool(places: u32, pagemap_scan: Enabled, keep_resident: usize) -> PoolingAllo
 pub struct PoolUse {
     /// Components that have an instance.
     pub instances: u64,
+    /// Of these, how many wait for the next run of their node.
+    pub waiting: u64,
     /// How many slots are taken, and how many there are, by what they hold.
     pub slots: [(&'static str, u64, u64); 5],
     /// What stays resident in free slots, in bytes.
@@ -143,6 +145,7 @@ pub fn pool_use(engine: &Engine, places: u32) -> PoolUse {
     let each = u64::from(slots.each);
     PoolUse {
         instances: pool.component_instances(),
+        waiting: 0,
         slots: [
             ("component", pool.component_instances(), each),
             ("core_instance", pool.core_instances(), u64::from(slots.core_instances)),

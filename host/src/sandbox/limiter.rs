@@ -4,6 +4,7 @@ use wasmtime::ResourceLimiter;
 
 use crate::boundary::facts::NodeUse;
 use crate::sandbox::limits::{Limits, fixed};
+use crate::units::Bytes;
 
 /// Of one store. Remembers that it refused memory, because the guest then ends in a trap that does not say so.
 #[derive(Debug)]
@@ -19,6 +20,19 @@ pub(super) struct Limiter {
 impl Limiter {
     pub(super) fn new(limits: &Limits, used: NodeUse) -> Self {
         Self { memory: limits.memory.to_usize(), taken: 0, used, refused_memory: false }
+    }
+
+    /// From here on another run uses the store, with what it has.
+    pub(super) fn turn_to(&mut self, used: NodeUse) {
+        used.memory(self.taken as u64);
+        (self.used, self.refused_memory) = (used, false);
+    }
+
+    /// Whether more than half is gone of what a run may take beside what its component begins with: the next run would have
+    /// that much less.
+    pub(super) fn is_half_gone(&self, begins_with: Bytes) -> bool {
+        let begins_with = begins_with.to_usize();
+        self.taken.saturating_sub(begins_with) > self.memory.saturating_sub(begins_with) / 2
     }
 }
 
@@ -59,7 +73,6 @@ impl ResourceLimiter for Limiter {
 mod tests {
     use super::*;
     use crate::sandbox::limits::Caps;
-    use crate::units::Bytes;
 
     #[test]
     fn all_memories_of_a_run_share_one_limit() {
@@ -72,6 +85,19 @@ mod tests {
         assert!(grows(40, 60));
         assert!(!grows(0, 1), "a third");
         assert!(limiter.refused_memory);
+    }
+
+    #[test]
+    fn what_a_run_leaves_counts_beside_what_its_component_begins_with() {
+        let limits = Limits { memory: Bytes(100), ..Limits::defaults(&Caps::default()) };
+        let mut limiter = Limiter::new(&limits, NodeUse::default());
+        assert!(limiter.memory_growing(0, 40, None).expect("it never fails"));
+        assert!(!limiter.is_half_gone(Bytes(40)));
+        assert!(limiter.memory_growing(40, 70, None).expect("it never fails"));
+        assert!(!limiter.is_half_gone(Bytes(40)), "30 of 60");
+        assert!(limiter.memory_growing(70, 71, None).expect("it never fails"));
+        assert!(limiter.is_half_gone(Bytes(40)), "31 of 60");
+        assert!(!limiter.is_half_gone(Bytes(60)), "11 of 40");
     }
 
     #[test]

@@ -232,7 +232,11 @@ impl Limits {
     }
 }
 
-fn within<Q: Quantity>(text: &str, most: Q) -> Result<Q, Refused> {
+/// Reads what a flow asks for, which may be so much.
+///
+/// # Errors
+/// If it cannot be read, or is more.
+pub(super) fn within<Q: Quantity>(text: &str, most: Q) -> Result<Q, Refused> {
     let asked = Q::parse(text).map_err(Refused::Unreadable)?;
     if asked > most {
         return Err(Refused::TooMuch { asked: asked.shown(), most: most.shown() });

@@ -1,7 +1,9 @@
 //! Places for runs: as many as the pool has slots. A run that finds none waits a moment; then it is refused, and told as
 //! what it is, that too much is going on.
 
-use std::sync::Arc;
+use std::fmt;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -50,7 +52,25 @@ impl Default for Instances {
 
 /// The places of a process.
 #[derive(Debug)]
-pub(super) struct Places(Arc<Semaphore>);
+pub(super) struct Places {
+    free: Arc<Semaphore>,
+    /// How many runs wait for one.
+    wanted: AtomicUsize,
+    /// Those who hold some that no run has.
+    holders: Mutex<Vec<Weak<dyn Holder>>>,
+}
+
+/// Whoever holds places for runs that may come.
+pub(super) trait Holder: fmt::Debug + Send + Sync {
+    /// Gives one up, with all that was in it. False: there is none.
+    fn give_up(&self) -> bool;
+
+    /// How many it holds.
+    fn held(&self) -> usize;
+}
+
+/// A run that waits, for as long as this lives.
+struct Wanted<'a>(&'a AtomicUsize);
 
 /// A run's place. It is to be dropped after its store, which gives the slots back.
 #[derive(Debug)]
@@ -63,7 +83,24 @@ pub(super) fn taken(memories: u32, tables: u32) -> u32 {
 
 impl Places {
     pub(super) fn new(count: u32) -> Self {
-        Self(Arc::new(Semaphore::new(count as usize)))
+        Self { free: Arc::new(Semaphore::new(count as usize)), wanted: AtomicUsize::new(0), holders: Mutex::default() }
+    }
+
+    /// From now on this one is asked to give up what it holds when a run finds no place.
+    pub(super) fn watch(&self, holder: &Arc<dyn Holder>) {
+        let mut holders = self.holders();
+        holders.retain(|holder| holder.strong_count() > 0);
+        holders.push(Arc::downgrade(holder));
+    }
+
+    /// Whether a run waits for one.
+    pub(super) fn are_wanted(&self) -> bool {
+        self.wanted.load(Ordering::SeqCst) > 0
+    }
+
+    /// How many are held for runs that may come.
+    pub(super) fn held(&self) -> usize {
+        self.asked().iter().map(|holder| holder.held()).sum()
     }
 
     /// A place for a component that needs so many memories and tables.
@@ -72,7 +109,14 @@ impl Places {
     /// If there is none for too long.
     pub(super) async fn take(&self, memories: u32, tables: u32) -> Result<Place, NodeError> {
         let places = taken(memories, tables);
-        match timeout(WAIT, Arc::clone(&self.0).acquire_many_owned(places)).await {
+        if let Ok(permit) = Arc::clone(&self.free).try_acquire_many_owned(places) {
+            return Ok(Place(permit));
+        }
+        // Before anybody is asked, so that nothing new is held from here on.
+        self.wanted.fetch_add(1, Ordering::SeqCst);
+        let _wanted = Wanted(&self.wanted);
+        self.give_up(places);
+        match timeout(WAIT, Arc::clone(&self.free).acquire_many_owned(places)).await {
             Ok(Ok(permit)) => Ok(Place(permit)),
             // It is never closed.
             Ok(Err(_)) | Err(_) => {
@@ -82,9 +126,70 @@ impl Places {
     }
 }
 
+impl Places {
+    /// Has so many given up that nobody uses, or all there are.
+    fn give_up(&self, places: u32) {
+        for holder in self.asked() {
+            while self.free.available_permits() < places as usize {
+                if !holder.give_up() {
+                    break;
+                }
+            }
+        }
+    }
+
+    /// Whom to ask. Not within the lock: what is given up takes a while to go.
+    fn asked(&self) -> Vec<Arc<dyn Holder>> {
+        self.holders().iter().filter_map(Weak::upgrade).collect()
+    }
+
+    fn holders(&self) -> MutexGuard<'_, Vec<Weak<dyn Holder>>> {
+        self.holders.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Wanted<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[derive(Debug, Default)]
+    struct Held(Mutex<Vec<Place>>);
+
+    impl Holder for Held {
+        fn give_up(&self) -> bool {
+            self.0.lock().expect("a list").pop().is_some()
+        }
+
+        fn held(&self) -> usize {
+            self.0.lock().expect("a list").len()
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_held_for_later_is_given_up_for_who_needs_it_now_and_no_more_of_it() {
+        let places = Places::new(4);
+        let held = Arc::new(Held::default());
+        let holder: Arc<dyn Holder> = held.clone();
+        places.watch(&holder);
+        for _ in 0..3 {
+            let place = places.take(1, 1).await.expect("a place");
+            held.0.lock().expect("a list").push(place);
+        }
+        let one = places.take(1, 1).await.expect("it was free");
+        assert_eq!(places.held(), 3, "nobody needed them");
+        let two = places.take(2, 1).await.expect("they were given up");
+        assert_eq!((places.held(), places.are_wanted()), (1, false));
+        assert!(places.take(2, 1).await.is_err(), "one is not enough");
+        assert_eq!((places.held(), places.are_wanted()), (0, false));
+        drop((one, two, holder, held));
+        assert!(places.take(4, 1).await.is_ok());
+    }
 
     #[test]
     fn the_default_is_what_is_documented() {

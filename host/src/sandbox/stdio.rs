@@ -32,17 +32,17 @@ pub(super) enum Stream {
     Stderr,
 }
 
-/// Collects what is written until a line is whole. Clones share it.
+/// Collects what is written until a line is whole. Clones share it, also those that a guest holds from one run to the next.
 #[derive(Clone)]
 pub(super) struct Lines {
-    notes: Notes,
-    calls: Calls,
     stream: Stream,
     held: Arc<Mutex<Held>>,
 }
 
-#[derive(Default)]
 struct Held {
+    /// Of the run that writes.
+    notes: Notes,
+    calls: Calls,
     unfinished: Vec<u8>,
     /// Calls beside the last write that are still free.
     free: u8,
@@ -50,23 +50,36 @@ struct Held {
 
 impl Lines {
     pub(super) fn new(notes: Notes, calls: Calls, stream: Stream) -> Self {
-        Self { notes, calls, stream, held: Arc::default() }
+        Self { stream, held: Arc::new(Mutex::new(Held { notes, calls, unfinished: Vec::new(), free: 0 })) }
+    }
+
+    /// From here on another run writes.
+    pub(super) fn turn_to(&self, notes: Notes, calls: Calls) {
+        self.close();
+        let mut held = self.held();
+        (held.notes, held.calls, held.free) = (notes, calls, 0);
+    }
+
+    /// How many share this, itself included.
+    pub(super) fn shared(&self) -> usize {
+        Arc::strong_count(&self.held)
     }
 
     /// Logs a last line that was not ended.
     pub(super) fn close(&self) {
-        let rest = std::mem::take(&mut self.held().unfinished);
+        let mut held = self.held();
+        let rest = std::mem::take(&mut held.unfinished);
         if !rest.is_empty() {
-            self.log(&rest);
+            self.log(&held.notes, &rest);
         }
     }
 
     fn write(&self, bytes: &[u8]) {
         let mut held = self.held();
-        let Held { unfinished, free } = &mut *held;
+        let Held { notes, calls, unfinished, free } = &mut *held;
         // Lines of the log have limits of their own, and so the calls that bring some are not counted.
         if !bytes.is_empty() {
-            self.calls.free();
+            calls.free();
             *free = BESIDE_A_WRITE;
         }
         for piece in bytes.split_inclusive(|byte| *byte == b'\n') {
@@ -76,7 +89,7 @@ impl Lines {
                 unfinished.extend_from_slice(part);
                 if unfinished.ends_with(b"\n") || unfinished.len() >= MAX_LINE {
                     let line = std::mem::take(unfinished);
-                    self.log(&line);
+                    self.log(notes, &line);
                 }
                 rest = beyond;
             }
@@ -88,7 +101,7 @@ impl Lines {
         let mut held = self.held();
         if let Some(left) = held.free.checked_sub(1) {
             held.free = left;
-            self.calls.free();
+            held.calls.free();
         }
     }
 
@@ -96,13 +109,13 @@ impl Lines {
         self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn log(&self, line: &[u8]) {
+    fn log(&self, notes: &Notes, line: &[u8]) {
         let text = String::from_utf8_lossy(line);
         let (level, context) = match self.stream {
             Stream::Stdout => (LogLevel::Info, "stdout"),
             Stream::Stderr => (LogLevel::Warn, "stderr"),
         };
-        self.notes.log(level, context, text.trim_end_matches(['\n', '\r']));
+        notes.log(level, context, text.trim_end_matches(['\n', '\r']));
     }
 }
 

@@ -1,4 +1,5 @@
-//! What lives in a store: everything that one run of a node has.
+//! What lives in a store: everything that one run of a node has. Where a flow has its instances used again, all of it but the
+//! guest's own memory is exchanged for what the next run has.
 //!
 //! A node may, without any grant:
 //! - compute, within its memory and time;
@@ -12,11 +13,12 @@
 //! flow grants: see capability.rs.
 
 use std::io;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use wasmtime::Store;
 use wasmtime::component::{Resource, ResourceTable};
-use wasmtime_wasi::filesystem::WasiFilesystemCtx;
+use wasmtime_wasi::filesystem::{Descriptor, WasiFilesystemCtx};
+use wasmtime_wasi::p2::DynOutputStream;
 use wasmtime_wasi::{WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
 use wasmtime_wasi_http::WasiHttpCtx;
 
@@ -33,6 +35,7 @@ use crate::sandbox::component::Component;
 use crate::sandbox::limiter::Limiter;
 use crate::sandbox::limits::{Limits, fixed};
 use crate::sandbox::stdio::{Lines, Stream};
+use crate::units::Bytes;
 
 /// The data of a store.
 pub(super) struct State {
@@ -44,14 +47,16 @@ pub(super) struct State {
     files: WasiFilesystemCtx,
     limiter: Limiter,
     /// Told of what was written without ending the line when it is dropped, however the run ended.
-    _stdio: Stdio,
+    stdio: Stdio,
     /// Gone when the store is.
-    _written: Vec<files::Run>,
+    written: Vec<files::Run>,
+    /// When its clock began to run.
+    began: Instant,
 }
 
 struct Stdio([Lines; 2]);
 
-/// A fresh store for one run.
+/// A fresh store for a run.
 ///
 /// # Errors
 /// If a folder that the node is granted cannot be opened.
@@ -62,42 +67,51 @@ pub(super) fn new(
     limits: &Limits,
 ) -> Result<Store<State>, NodeError> {
     let lines = |stream| Lines::new(run.notes.clone(), run.calls.clone(), stream);
-    let (stdout, stderr) = (lines(Stream::Stdout), lines(Stream::Stderr));
-    let mut wasi = wasi(component.clock);
-    wasi.stdout(stdout.clone()).stderr(stderr.clone());
-    if let Some(settings) = run.held::<Settings>() {
-        settings.variables().for_each(|(name, value)| _ = wasi.env(name, value));
-    }
-    wasi.envs(environment);
-    let mut written = Vec::new();
-    if let Some(files) = run.held::<Files>() {
-        written = files.open(&mut wasi).map_err(|error| closed(&run.node, &error))?;
-        run.quota = files.quota();
-    }
+    let stdio = Stdio([lines(Stream::Stdout), lines(Stream::Stderr)]);
+    let began = Instant::now();
+    let (wasi, written) = stdio.around(component, environment, &mut run, began)?;
     let limiter = Limiter::new(limits, run.used.clone());
-    let mut http = WasiHttpCtx::new();
-    http.set_field_size_limit(fixed::HEADERS.to_usize());
-    let state = State {
-        run,
-        table: table(limits),
-        wasi: wasi.build(),
-        http,
-        files: WasiFilesystemCtx::default(),
-        limiter,
-        _stdio: Stdio([stdout, stderr]),
-        _written: written,
-    };
+    let (table, http, files) = (table(limits), http(), WasiFilesystemCtx::default());
+    let state = State { run, table, wasi, http, files, limiter, stdio, written, began };
     let mut store = Store::new(&component.engine, state);
     store.limiter(|state| &mut state.limiter);
     bound(&mut store, limits);
     Ok(store)
 }
 
-/// What everything has of WASI that runs in a store.
-pub(super) fn wasi(clock: Resolution) -> WasiCtxBuilder {
+/// Lends a store that a run has left to the next. What was open in it stays, see [`State::leave`].
+///
+/// # Errors
+/// If a folder that the node is granted cannot be opened.
+pub(super) fn turn_to(
+    store: &mut Store<State>,
+    component: &Component,
+    environment: &[(&str, String)],
+    mut run: NodeRun,
+) -> Result<(), NodeError> {
+    // Ticks that passed while nothing ran are no reason to make way.
+    store.set_epoch_deadline(1);
+    let state = store.data_mut();
+    (state.wasi, state.written) = state.stdio.around(component, environment, &mut run, state.began)?;
+    state.stdio.turn_to(&run);
+    state.limiter.turn_to(run.used.clone());
+    run.used.reused();
+    (state.http, state.files) = (http(), WasiFilesystemCtx::default());
+    state.run = run;
+    Ok(())
+}
+
+fn http() -> WasiHttpCtx {
+    let mut http = WasiHttpCtx::new();
+    http.set_field_size_limit(fixed::HEADERS.to_usize());
+    http
+}
+
+/// What everything has of WASI that runs in a store, whose clock began then.
+pub(super) fn wasi(clock: Resolution, began: Instant) -> WasiCtxBuilder {
     let mut wasi = WasiCtxBuilder::new();
     wasi.max_random_size(fixed::RANDOM.0).allow_tcp(false).allow_udp(false).allow_ip_name_lookup(false);
-    clocks::give(&mut wasi, clock);
+    clocks::give(&mut wasi, clock, began);
     wasi
 }
 
@@ -138,6 +152,65 @@ impl State {
 
     pub(super) fn wanted_more_memory(&self) -> bool {
         self.limiter.refused_memory
+    }
+
+    /// Lets the run go that has ended; `begins_with` is the memory that the component has from its beginning.
+    ///
+    /// False: no other may follow, since something of this one is left that is the host's: an open stream or request, a folder
+    /// that was its own; or since it took so much memory that the next would not have enough.
+    pub(super) fn leave(&mut self, begins_with: Bytes) -> bool {
+        let nobody = self.run.nobody();
+        self.stdio.turn_to(&nobody);
+        self.limiter.turn_to(nobody.used.clone());
+        self.run = nobody;
+        self.written.is_empty() && !self.limiter.is_half_gone(begins_with) && self.holds_only_its_own()
+    }
+
+    /// Toolchains keep what they have once opened of standard output and of the folders that the flow grants, which the next
+    /// run has as well. Everything else that is open in the end belongs to a call of the run.
+    fn holds_only_its_own(&mut self) -> bool {
+        let own = self.stdio.opened();
+        let mut streams = 0;
+        let known = self.table.iter_mut().all(|held| {
+            let is_stream = held.is::<DynOutputStream>();
+            streams += usize::from(is_stream);
+            is_stream || held.is::<Descriptor>()
+        });
+        known && streams == own
+    }
+}
+
+impl Stdio {
+    /// What a run has of WASI, and the folders that are its own.
+    fn around(
+        &self,
+        component: &Component,
+        environment: &[(&str, String)],
+        run: &mut NodeRun,
+        began: Instant,
+    ) -> Result<(WasiCtx, Vec<files::Run>), NodeError> {
+        let Self([stdout, stderr]) = self;
+        let mut wasi = wasi(component.clock, began);
+        wasi.stdout(stdout.clone()).stderr(stderr.clone());
+        if let Some(settings) = run.held::<Settings>() {
+            settings.variables().for_each(|(name, value)| _ = wasi.env(name, value));
+        }
+        wasi.envs(environment);
+        let mut written = Vec::new();
+        if let Some(files) = run.held::<Files>() {
+            written = files.open(&mut wasi).map_err(|error| closed(&run.node, &error))?;
+            run.quota = files.quota();
+        }
+        Ok((wasi.build(), written))
+    }
+
+    fn turn_to(&self, run: &NodeRun) {
+        self.0.iter().for_each(|lines| lines.turn_to(run.notes.clone(), run.calls.clone()));
+    }
+
+    /// How many streams of them the guest holds open: all that share them but this, and what its process is made of.
+    fn opened(&self) -> usize {
+        self.0.iter().map(|lines| lines.shared().saturating_sub(2)).sum()
     }
 }
 

@@ -1,4 +1,5 @@
-//! How short memory is, and what is given up for it: first that connections stay open, then new requests to /score.
+//! How short memory is, and what is given up for it: first that connections stay open and that instances wait for runs, then new
+//! requests to /score.
 //!
 //! Whatever the host holds has a bound where it is held. This is for when those bounds are together too wide for the machine:
 //! to refuse in order is better than to be killed with all requests that run. Feedback is taken all the same, since it is
@@ -75,11 +76,12 @@ impl Pressure {
         pressure
     }
 
-    /// Looks again and again. Never ready.
-    pub async fn follow(&self) {
+    /// Looks again and again, and tells each time how short memory is. Never ready.
+    pub async fn follow(&self, told: impl Fn(Level)) {
         loop {
             sleep(EVERY).await;
             self.look();
+            told(self.level());
         }
     }
 

@@ -132,6 +132,7 @@ pub mod attribute {
         NOTES_LEFT_OUT = "weir.notes_left_out", on(NODE), "how many notes of the node were over their bounds";
         SPANS_LEFT_OUT = "weir.spans_left_out", on(NODE), "how many of the spans that the node started were over their bounds";
         CALLS_LEFT_OUT = "weir.calls_left_out", on(NODE), "how many of the node's calls to the host have no span, since so many have one";
+        INSTANCE_REUSED = "weir.instance.reused", on(NODE), "true, if an earlier run has left the instance to this one";
         FILES_CALLS = "weir.files.calls", on(NODE), "how often the node called `wasi:filesystem`, if it did";
         FILES_WRITTEN = "weir.files.written", on(NODE), "how many bytes it wrote, if it did";
         PAYLOAD = "payload", on(EVENT), "the same JSON text that is the span's attribute";

@@ -5,7 +5,7 @@ import io
 import os
 import random
 
-from weir_python import run
+from weir_python import loop, run
 
 from .case import Case, world
 
@@ -127,6 +127,45 @@ class Failures(Case):
         self.load(TOOL + "@tool\ndef f():\n    return 1")
         world.variables["WEIR_ENTRY"] = "other.py"
         self.assertEqual(self.failure()[:2], ("system", "PythonLoadError"))
+
+
+class Instances(Case):
+    """An instance that is used again, as a flow may say."""
+
+    def test_a_run_has_a_loop_of_its_own_and_the_modules_of_the_last(self):
+        self.load(
+            TOOL
+            + """
+import asyncio
+left = []
+async def late():
+    for _ in range(5):
+        await asyncio.sleep(0)
+    left.append('late')
+@tool
+async def f(a: int):
+    for _ in range(20):
+        await asyncio.sleep(0)
+    asyncio.ensure_future(late())
+    left.append(a)
+    return list(left)
+"""
+        )
+        with contextlib.redirect_stderr(io.StringIO()) as told:
+            self.assertEqual(self.answer(a=1), [1])
+            self.assertEqual(self.answer(a=2), [1, 2])
+            loop.renew()
+        self.assertEqual(told.getvalue(), "")
+
+    def test_a_run_has_the_variables_of_its_own(self):
+        self.load(TOOL + "import os\n@tool\ndef f():\n    os.environ['B'] = '1'\n    return os.environ.get('A')")
+        world.variables["A"] = "one"
+        self.assertEqual(self.answer(), "one")
+        self.assertEqual(os.environ["B"], "1")
+        world.variables["A"] = "two"
+        self.assertEqual(self.answer(), "two")
+        self.load(TOOL + "import os\n@tool\ndef f():\n    return os.environ.get('B')", "other.py")
+        self.assertEqual(self.answer(), None)
 
 
 class Descriptions(Case):

@@ -67,6 +67,16 @@ pub(crate) async fn everything() -> (Collector, BTreeMap<String, Family>) {
     host.score(json!({"question": "hi"})).await;
     read(&mut families, host.get_admin("/metrics").await.text());
     host.stop().await;
+
+    // An instance that is used again.
+    let flow = "inputs: {}\noutputs: {}\nnodes:\n\
+                - {name: n, type: wasm, source: {type: code, path: guests/state_keeps.wasm}, instances: reuse}\n";
+    let host = TestHost::written("reuse", flow).collector(&collector).start().await;
+    for _ in 0..2 {
+        assert_eq!(host.score(json!({})).await.status, 200);
+    }
+    read(&mut families, host.get_admin("/metrics").await.text());
+    host.stop().await;
     (collector, families)
 }
 

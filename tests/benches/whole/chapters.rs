@@ -9,6 +9,7 @@ use harness::{HostBuilder, TestHost, wat};
 use crate::Effort;
 use crate::echo::{self, Echo};
 use crate::flows::{self, Guest};
+use crate::instances;
 use crate::large;
 use crate::load::{self, Connection, Load};
 use crate::model::{Manner, Model};
@@ -68,6 +69,9 @@ impl Bench {
         let wanted = |chapter: &str| named.is_empty() || named.contains(&chapter);
         if wanted("requests") {
             self.requests().await;
+        }
+        if wanted("instances") {
+            instances::measure(self.effort, &self.sink, &mut self.report).await;
         }
         if wanted("start") {
             self.start().await;

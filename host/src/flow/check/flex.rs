@@ -48,6 +48,7 @@ fn entry_node(flex: &Flex, inputs: Vec<(At<String>, At<Json>)>) -> manifest::Nod
         aggregation: false,
         grants: flex.grants.clone(),
         limits: flex.limits.clone(),
+        reuse: flex.reuse.clone(),
     }
 }
 

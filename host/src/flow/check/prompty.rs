@@ -161,6 +161,7 @@ fn node(path: &str, prompty: &Prompty, inputs: &IndexMap<String, Input>) -> mani
         aggregation: false,
         grants: Vec::new(),
         limits: Vec::new(),
+        reuse: None,
     }
 }
 

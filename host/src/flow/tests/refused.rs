@@ -241,7 +241,7 @@ nodes:
             "warning 6:15: node \"a\": `connection` has no effect on a wasm node; to let the node use it, write `grants: {llm: [my_conn]}`",
             "warning 8:15: node \"a\": `-` has no meaning in `${b.output.a-b}`, which is read as a path; a key that is no plain word is written ['key']",
             "warning 9:52: node \"b\": unknown key `flavour`; it has no effect; known keys: name, use_variants, type, source, \
-             inputs, connection, api, activate, aggregation, reduce, grants, limits",
+             inputs, connection, api, activate, aggregation, reduce, grants, limits, instances",
         ],
     );
 }

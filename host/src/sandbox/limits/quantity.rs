@@ -10,7 +10,7 @@ use crate::units::{self, Bytes};
 pub struct Count(pub usize);
 
 /// Something that a limit can be counted in.
-pub(super) trait Quantity: Copy + Ord {
+pub(in crate::sandbox) trait Quantity: Copy + Ord {
     /// # Errors
     /// A sentence that says what is wrong with the text.
     fn parse(text: &str) -> Result<Self, String>;

@@ -39,7 +39,7 @@ async fn scores_are_refused_while_memory_is_scarce_and_no_longer() {
         (problem.code, problem.retry_after, problem.refused),
         ("Overloaded", Some(5), Some(Refused::MemoryScarce))
     );
-    let following = pressure.follow();
+    let following = pressure.follow(|_| ());
     let changes = async {
         for (now, level) in [(82, Level::Short), (91, Level::Scarce), (50, Level::Ample)] {
             used.store(now, Ordering::Relaxed);

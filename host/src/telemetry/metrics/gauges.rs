@@ -20,6 +20,8 @@ use crate::telemetry::names::{dimension, metric};
 pub struct Pool {
     /// Components that have an instance.
     pub instances: u64,
+    /// Of these, how many wait for the next run of their node.
+    pub waiting: u64,
     /// By what they hold.
     pub slots: Vec<(&'static str, Slots)>,
     /// What free slots keep, in bytes.
@@ -99,6 +101,10 @@ impl Telemetry {
         let ask = now.clone();
         up_down(&meter, metric::INSTANCE_ACTIVE, move |told| {
             ask().iter().for_each(|it| told.observe(signed(it.instances), &[]));
+        });
+        let ask = now.clone();
+        up_down(&meter, metric::INSTANCE_WAITING, move |told| {
+            ask().iter().for_each(|it| told.observe(signed(it.waiting), &[]));
         });
         let ask = now.clone();
         up_down(&meter, metric::POOL_RESIDENT, move |told| {

@@ -1,7 +1,7 @@
 //! What runs of nodes used, and how the sandbox ended them. DOORS 2 and 3 record it.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use opentelemetry::KeyValue;
@@ -17,6 +17,7 @@ pub(super) struct Sandbox {
     instantiation: Histogram<f64>,
     memory: Histogram<u64>,
     cpu: Histogram<f64>,
+    reused: Counter<u64>,
     traps: Counter<u64>,
     denials: Counter<u64>,
 }
@@ -28,8 +29,10 @@ pub struct NodeUse(Arc<Used>);
 
 #[derive(Debug, Default)]
 struct Used {
-    /// In nanoseconds; zero: there was no instance.
+    /// In nanoseconds; zero: there was no instance, or none that was made for it.
     instantiation: AtomicU64,
+    /// Its instance had served an earlier run.
+    reused: AtomicBool,
     /// In bytes.
     memory: AtomicU64,
     /// In nanoseconds; zero: it never ran.
@@ -44,6 +47,15 @@ impl NodeUse {
     pub fn instantiated(&self, took: Duration) {
         let nanos = u64::try_from(took.as_nanos()).unwrap_or(u64::MAX);
         self.0.instantiation.store(nanos.max(1), Ordering::Relaxed);
+    }
+
+    /// It is in an instance that an earlier run has left.
+    pub fn reused(&self) {
+        self.0.reused.store(true, Ordering::Relaxed);
+    }
+
+    pub(in crate::telemetry) fn is_reused(&self) -> bool {
+        self.0.reused.load(Ordering::Relaxed)
     }
 
     /// It was on a thread for so long. Gives the sum so far.
@@ -79,6 +91,7 @@ impl Sandbox {
             instantiation: histogram(meter, metric::INSTANTIATION_DURATION),
             memory: whole_histogram(meter, metric::NODE_MEMORY_PEAK),
             cpu: histogram(meter, metric::NODE_CPU),
+            reused: counter(meter, metric::INSTANCE_REUSED),
             traps: counter(meter, metric::NODE_TRAP),
             denials: counter(meter, metric::CAPABILITY_DENIAL),
         }
@@ -92,6 +105,9 @@ impl Metrics {
         let (nanos, bytes) = (used.0.instantiation.load(Ordering::Relaxed), used.0.memory.load(Ordering::Relaxed));
         if nanos > 0 {
             self.sandbox.instantiation.record(Duration::from_nanos(nanos).as_secs_f64(), &labels);
+        }
+        if used.is_reused() {
+            self.sandbox.reused.add(1, &labels);
         }
         let cpu = used.0.cpu.load(Ordering::Relaxed);
         if cpu > 0 {

@@ -61,6 +61,8 @@ pub const MEMORY_USED: &str = "weir.memory.used";
 pub const MEMORY_LIMIT: &str = "weir.memory.limit";
 pub const LOG_LOST: &str = "weir.log.lost";
 pub const INSTANCE_ACTIVE: &str = "weir.instance.active";
+pub const INSTANCE_WAITING: &str = "weir.instance.waiting";
+pub const INSTANCE_REUSED: &str = "weir.instance.reused";
 pub const INSTANTIATION_DURATION: &str = "weir.instantiation.duration";
 pub const POOL_SLOT: &str = "weir.pool.slot";
 pub const POOL_RESIDENT: &str = "weir.pool.resident";
@@ -288,6 +290,21 @@ pub static ALL: &[Instrument] = &[
         kind: Kind::UpDownCounter,
         ..counter(INSTANCE_ACTIVE, "{instance}", "Instances of components that live at the moment.", &[])
     },
+    Instrument {
+        kind: Kind::UpDownCounter,
+        ..counter(
+            INSTANCE_WAITING,
+            "{instance}",
+            "Those of them that wait for the next run of their node, which says `instances: reuse`.",
+            &[],
+        )
+    },
+    counter(
+        INSTANCE_REUSED,
+        "{run}",
+        "Runs of nodes in an instance that an earlier run has left.",
+        &[d::FLOW, d::NODE],
+    ),
     histogram(
         INSTANTIATION_DURATION,
         "s",

@@ -111,6 +111,17 @@ impl GuestSpans {
         }
     }
 
+    /// Those of a run that nobody asked for: none is started. `notes` are that run's.
+    pub fn of_nobody(&self, notes: &NodeNotes) -> Self {
+        Self {
+            telemetry: self.telemetry.clone(),
+            node: self.node.clone(),
+            below: (Context::new(), Usage::default()),
+            notes: notes.clone(),
+            tree: Arc::new(Mutex::new(Tree { closed: true, ..Tree::default() })),
+        }
+    }
+
     /// The parent for the spans of what the guest calls, and what that costs, to be added to.
     pub fn current(&self) -> (Context, Usage) {
         self.tree().current(&self.below)

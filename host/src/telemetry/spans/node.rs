@@ -189,6 +189,9 @@ impl NodeSpan {
                 self.open.set(key, i64::try_from(count).unwrap_or(i64::MAX));
             }
         }
+        if self.used.is_reused() {
+            self.open.set(attribute::INSTANCE_REUSED, true);
+        }
         let took = self.open.end(end);
         let run = NodeRun {
             flow: &self.flow,

@@ -110,6 +110,18 @@ impl NodeNotes {
         }
     }
 
+    /// Notes on no span: nothing happens.
+    pub fn of_nobody(&self) -> Self {
+        let nothing = LogLines::events(LogBounds { bytes: 0, lines: 0 });
+        Self {
+            cx: Context::new(),
+            clock: self.clock,
+            content: self.content,
+            redactor: self.redactor.clone(),
+            kept: Arc::new(Mutex::new(Kept { closed: true, ..Kept::with(nothing) })),
+        }
+    }
+
     /// Sets an attribute; a later value replaces an earlier one.
     pub fn set_attribute(&self, key: &str, value: NoteValue) {
         let mut kept = self.kept();

@@ -295,7 +295,7 @@ fn what_the_host_does_now_is_asked_when_somebody_looks() {
     let asking = asked.clone();
     rig.telemetry.watch_pool(move || {
         let used = asking.fetch_add(1, Ordering::Relaxed) + 1;
-        Some(Pool { instances: used, slots: vec![("memory", Slots { used: 3, all: 10 })], resident: 7 })
+        Some(Pool { instances: used, waiting: 2, slots: vec![("memory", Slots { used: 3, all: 10 })], resident: 7 })
     });
     assert_eq!(asked.load(Ordering::Relaxed), 0);
     let slot = |state| labels([("resource", "memory"), ("state", state)]);

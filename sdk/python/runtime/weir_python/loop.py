@@ -110,6 +110,20 @@ def run(awaitable: Any) -> Any:
     return current().run_until_complete(_awaited(awaitable))
 
 
+def renew() -> None:
+    """Lets the loop of an earlier run go, with all that was left undone in it: a run has one of its own, as under
+    `asyncio.run`."""
+    policy = asyncio.events._event_loop_policy
+    before = policy._local._loop if isinstance(policy, _Policy) else None
+    if before is None:
+        return
+    for task in asyncio.all_tasks(before):
+        # Nobody waits for it, and this run did not begin it.
+        task._log_destroy_pending = False
+    before.close()
+    policy._local._loop = None
+
+
 def current() -> asyncio.AbstractEventLoop:
     return asyncio.events._event_loop_policy.get_event_loop()
 

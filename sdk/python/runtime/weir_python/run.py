@@ -18,6 +18,9 @@ from .archive import FLOW
 from .build import State
 from .entries import Entry
 
+#: How many runs have begun in this instance.
+_runs = 0
+
 #: The variable that says which entry a run is of. Nodes do not see it.
 ENTRY = "WEIR_ENTRY"
 #: And the one that says what of connections is secret.
@@ -45,6 +48,12 @@ def run(given: str):
 
 def _begin() -> str:
     """Makes the process of the snapshot that of this run: environment, current folder, chance."""
+    global _runs
+    _runs += 1
+    if _runs > 1:
+        from . import loop
+
+        loop.renew()
     variables = host.variables()
     name = variables.pop(ENTRY, "")
     connections.secret_settings = frozenset(variables.pop(SECRETS, "").split(","))

@@ -1,0 +1,91 @@
+//! One instance of a node's component in its store: made for a run, and, where the flow allows it, left for the next.
+
+use std::time::Instant;
+
+use crate::bindings::{self, handler};
+use crate::boundary::NodeRun;
+use crate::boundary::enter::Answer;
+use crate::boundary::error::NodeError;
+use crate::clock;
+use crate::sandbox::Node;
+use crate::sandbox::ending::{self, Phase};
+use crate::sandbox::places::Place;
+use crate::sandbox::reuse::Reuse;
+use crate::sandbox::store::{self, State};
+
+use wasmtime::Store;
+
+/// A live one.
+pub(super) struct Instance {
+    store: Store<State>,
+    exports: bindings::Node,
+    made: Instant,
+    /// Runs that have begun.
+    uses: usize,
+    /// Given back after the store, whose slots it stands for.
+    _place: Place,
+}
+
+impl Instance {
+    /// A fresh one, for this run.
+    ///
+    /// # Errors
+    /// If there is no place, a folder cannot be opened, or the component does not come up.
+    pub(super) async fn fresh(node: &Node, run: NodeRun) -> Result<Self, NodeError> {
+        let place = node.component.place().await?;
+        let mut store = store::new(&node.component, &node.environment, run, &node.limits)?;
+        // How long it takes is measured, and nothing waits for it: not by the clock of timers.
+        let began = Instant::now();
+        let exports = match node.component.instance.instantiate_async(&mut store).await {
+            Ok(exports) => exports,
+            Err(error) => return Err(failed(node, error, store.data(), Phase::Instantiating)),
+        };
+        store.data().instantiated(began.elapsed());
+        Ok(Self { store, exports, made: clock::now(), uses: 1, _place: place })
+    }
+
+    /// Lends it to another run.
+    ///
+    /// # Errors
+    /// If a folder cannot be opened.
+    pub(super) fn begin(&mut self, node: &Node, run: NodeRun) -> Result<(), NodeError> {
+        store::turn_to(&mut self.store, &node.component, &node.environment, run)?;
+        self.uses += 1;
+        Ok(())
+    }
+
+    /// Runs the node.
+    ///
+    /// # Errors
+    /// What the guest says, or what ended it.
+    pub(super) async fn run(&mut self, node: &Node, inputs: &String) -> Result<Answer, NodeError> {
+        let store = &mut self.store;
+        let result = self.exports.weir_flow_handler().call_run(&mut *store, inputs).await;
+        match result {
+            Ok(Ok(handler::Output::Value(value))) => Ok(Answer::Value(value)),
+            Ok(Ok(handler::Output::Emitted)) => Ok(Answer::Emitted),
+            Ok(Ok(handler::Output::Relayed(chunks))) => {
+                let taken = store.data_mut().take(chunks);
+                Ok(Answer::Relayed(taken.map_err(|error| failed(node, error, store.data(), Phase::Running))?))
+            }
+            Ok(Err(error)) => Err(error.into()),
+            Err(error) => Err(failed(node, error, store.data(), Phase::Running)),
+        }
+    }
+
+    /// It, without the run that has ended well. None: it must not serve another, since something of the run is left in it that is
+    /// the host's, or little of its memory is.
+    pub(super) fn left(mut self, node: &Node) -> Option<Self> {
+        self.store.data_mut().leave(node.component.memory).then_some(self)
+    }
+
+    /// Whether another run may begin.
+    pub(super) fn may_serve(&self, reuse: Reuse) -> bool {
+        reuse.allows(self.uses, clock::now().saturating_duration_since(self.made))
+    }
+}
+
+/// What ended a run that did not come to its own end.
+fn failed(node: &Node, error: wasmtime::Error, state: &State, phase: Phase) -> NodeError {
+    ending::of(error, node.id.as_str(), &node.limits, state.wanted_more_memory(), phase)
+}
