@@ -271,7 +271,7 @@ nodes:
     );
     let model = FakeModel::echo().start();
     let host = TestHost::written("reads", &flow).model(&model).start().await;
-    let variables = json!({"SERVICE_KEY": KEY, "LEVEL": "3", "LIST": r#"["a",1]"#});
+    let variables = json!({"SERVICE_KEY": KEY, "LEVEL": "3", "LIST": r#"["a", 1]"#});
     host.score(json!({})).await.assert_ok(json!({"variables": variables}));
 }
 

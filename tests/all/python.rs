@@ -287,7 +287,7 @@ async fn an_import_tells_what_runs_what_needs_a_grant_and_what_cannot_run() {
         "{TOOL}from promptflow.connections import CustomConnection\nfrom lib import net\n\n@tool\n\
          def a(text: str, search: CustomConnection):\n    return net.fetch(text)\n"
     );
-    let net = "import os\nimport requests\n\ndef fetch(text):\n    os.environ.get('MODE', 'quiet')\n    \
+    let net = "import os\nimport requests\n\ndef fetch(text):\n    os.environ.get('MANNER', 'quiet')\n    \
                index = os.environ['INDEX'] + os.environ['TOKEN']\n    \
                return requests.get(f'https://api.example.net/{index}').text\n";
     let b = format!(
@@ -319,7 +319,7 @@ async fn an_import_tells_what_runs_what_needs_a_grant_and_what_cannot_run() {
     ] {
         assert!(exit.stdout.contains(told), "{told} is not in {}", exit.stdout);
     }
-    assert!(!exit.stdout.contains("MODE"), "what is read with a default runs without: {}", exit.stdout);
+    assert!(!exit.stdout.contains("MANNER"), "what is read with a default runs without: {}", exit.stdout);
     assert!(!folder.path().join(".weir").exists(), "an import leaves nothing behind");
 
     let b = format!("{b}\nimport subprocess\nsubprocess.run(['ls'])\n");

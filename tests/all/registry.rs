@@ -217,14 +217,15 @@ async fn what_was_built_or_pulled_for_a_node_is_pushed_by_the_name_of_the_node()
 
 #[tokio::test]
 async fn a_source_in_a_registry_is_checked_as_it_is_written() {
-    for (source, told) in [
-        ("{type: oci}", "node \"answer\": a source of type oci has a ref"),
-        ("{type: oci, ref: Nodes/Returns}", "source ref \"Nodes/Returns\": invalid reference format"),
-        ("{type: oci, ref: a/b, path: c.wasm}", "a source of type oci has no path"),
-        ("{type: code, ref: a/b}", "only a source of type oci, of a node of type wasm, has a ref"),
+    for (kind, source, told) in [
+        ("wasm", "{type: oci}", "node \"answer\": a source of type oci has a ref"),
+        ("wasm", "{type: oci, ref: Nodes/Returns}", "source ref \"Nodes/Returns\": invalid reference format"),
+        ("wasm", "{type: oci, ref: a/b, path: c.wasm}", "a source of type oci has no path"),
+        ("wasm", "{type: code, ref: a/b}", "a ref is of a source of type oci, and that of a node of type wasm"),
+        ("python", "{type: oci, path: a.py}", "a ref is of a source of type oci, and that of a node of type wasm"),
     ] {
         let folder = tempfile::tempdir().expect("a temporary folder");
-        let text = format!("inputs: {{}}\noutputs: {{}}\nnodes:\n- {{name: answer, type: wasm, source: {source}}}\n");
+        let text = format!("inputs: {{}}\noutputs: {{}}\nnodes:\n- {{name: answer, type: {kind}, source: {source}}}\n");
         fs::write(folder.path().join("flow.dag.yaml"), text).expect("the test's own folder can be written");
         check(&TestHost::folder(folder.path()).start_verb("check").exit().await, 2, &[told, "flow.dag.yaml:4:"]);
     }

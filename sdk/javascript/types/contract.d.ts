@@ -1,5 +1,5 @@
 // The contract of wit/ as TypeScript. Made by sdk/javascript/types.mjs; nothing here is written by hand.
-// sha256 of the WIT: f9f660124da107112daf52f4178e8fee0cbc16634bdf5804f2b404ce7a64cbdd
+// sha256 of the WIT: 640653543622ded18123abd4014ca36a7c9e0e6b55b8c6a6d10dea0e7ae8cb8f
 
 declare module 'wasi:config/store@0.2.0-rc.1' {
   /**
@@ -101,6 +101,24 @@ declare module 'weir:flow/context@0.1.0' {
    * is left out and counted, never an error.
    */
   export function logMetric(name: string, value: number): void;
+  /**
+   * Starts a span below the current one, and makes it the current one: what the node calls of the host, and further
+   * spans, are below it until it ends.
+   *
+   * None: nobody would see it, or its name is none, or the run has started as many as it may, which are 256. Then it
+   * is left out, of the latter with a count on the node's span, and the current span stays the current one.
+   *
+   * Names are as keys of attributes, and may be any of these. Of the inputs, JSON text, as much is told as of a
+   * node's; what is no JSON is told as a text.
+   */
+  export function startSpan(name: string, kind: SpanKind, inputs: Json): Span | null;
+  /**
+   * Makes this span the current one, or the node's own; of one that has ended the nearest above it that is open.
+   *
+   * For nodes that do several things by turns: what an asynchronous task, or a generator, calls of the host then is
+   * below its own span, whatever another has started in between.
+   */
+  export function setCurrentSpan(span: Span | null): void;
   export type Json = import('weir:flow/types@0.1.0').Json;
   export interface Invocation {
     /**
@@ -117,8 +135,8 @@ declare module 'weir:flow/context@0.1.0' {
      */
     requestId: string,
     /**
-     * The node's own span in the form of a W3C `traceparent` header, to be passed to services the node
-     * calls by means of its own.
+     * The current span, which is the node's own unless it has started one, in the form of a W3C `traceparent`
+     * header, to be passed to services the node calls by means of its own.
      */
     traceparent: string,
     /**
@@ -151,6 +169,75 @@ declare module 'weir:flow/context@0.1.0' {
     tag: 'double',
     val: number,
   }
+  /**
+   * What kind of work a span is of, in the words of prompt flow's traces.
+   * # Variants
+   *
+   * ## `"function"`
+   *
+   * Anything: prompt flow's `@trace`.
+   * ## `"tool"`
+   *
+   * ## `"llm"`
+   *
+   * ## `"embedding"`
+   *
+   * ## `"retrieval"`
+   *
+   * ## `"flow"`
+   *
+   * ## `"lang-chain"`
+   */
+  export type SpanKind = 'function' | 'tool' | 'llm' | 'embedding' | 'retrieval' | 'flow' | 'lang-chain';
+  export interface SpanError {
+    /**
+     * Its class, such as `ValueError`.
+     */
+    kind: string,
+    message: string,
+  }
+  /**
+   * How a span ends.
+   */
+  export type SpanEnd = SpanEndOutput | SpanEndIterated | SpanEndError;
+  /**
+   * Well, with this output.
+   */
+  export interface SpanEndOutput {
+    tag: 'output',
+    val: Json,
+  }
+  /**
+   * Well, with these pieces of what was a stream: a JSON list.
+   */
+  export interface SpanEndIterated {
+    tag: 'iterated',
+    val: Json,
+  }
+  /**
+   * With an error.
+   */
+  export interface SpanEndError {
+    tag: 'error',
+    val: SpanError,
+  }
+
+  export class Span implements Disposable {
+    /**
+     * This type does not have a public constructor.
+     */
+    private constructor();
+    /**
+    * Sets an attribute of this span, under the bounds of the node's own; all spans of a run together have at most
+    * 256 of them. After the end nothing happens.
+    */
+    setAttribute(key: string, value: AttributeValue): void;
+    /**
+    * Ends the span, now. If it was the current one, the one above it is. After the end nothing happens.
+    */
+    end(how: SpanEnd): void;
+    [Symbol.dispose](): void;
+  }
 }
 
 declare module 'weir:flow/handler@0.1.0' {
@@ -160,7 +247,8 @@ declare module 'weir:flow/handler@0.1.0' {
    * `inputs` is one JSON object: the node's inputs as its flow resolved them, by name. Inputs the flow does not
    * give are absent.
    *
-   * Each call gets a fresh instance, so nothing is left from an earlier one. A trap, or running past a limit of
+   * Each call gets a fresh instance, so nothing is left from an earlier one, unless the flow has instances of the node
+   * used again: then what an earlier call has left in memory is there. A trap, or running past a limit of
    * time or memory, ends the run; the caller sees a status 500 or 504 that names the node and the limit.
    */
   export function run(inputs: Json): Output;

@@ -229,9 +229,10 @@ impl Checker<'_> {
             return None;
         };
         self.source_type(&owner, source)?;
-        if let Some(reference) = &source.reference {
-            let message = format!("{owner}: only a source of type {OCI}, of a node of type wasm, has a ref");
-            self.findings.problem("InvalidSource", &reference.span, message);
+        let of_oci = source.kind.as_ref().filter(|kind| kind.value == OCI);
+        if let Some(place) = source.reference.as_ref().or(of_oci) {
+            let message = format!("{owner}: a ref is of a source of type {OCI}, and that of a node of type wasm");
+            self.findings.problem("InvalidSource", &place.span, message);
             return None;
         }
         let Some(path) = &source.path else {

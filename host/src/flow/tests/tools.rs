@@ -112,8 +112,8 @@ nodes:
              medium_sensitivity, high_sensitivity",
             "10:59: node \"d\": tool \"promptflow.tools.azure_content_safety.analyze_text\" takes no input \"txt\"; did you mean \
              \"text\"?",
-            "11:42: node \"e\": unknown source type \"egg\"; types are: code, package, package_with_prompt",
-            "12:42: node \"f\": unknown source type \"egg\"; types are: code, package, package_with_prompt",
+            "11:42: node \"e\": unknown source type \"egg\"; types are: code, package, package_with_prompt, oci",
+            "12:42: node \"f\": unknown source type \"egg\"; types are: code, package, package_with_prompt, oci",
         ],
     );
 }
