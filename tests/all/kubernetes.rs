@@ -1,6 +1,7 @@
 //! examples/kubernetes: manifests that Kubernetes takes, a pod that starts, serves and ends as they say, and dashboards, alerts and
 //! queries that ask for what the host really tells.
 
+mod batch;
 mod dashboards;
 mod insights;
 mod manifests;

@@ -63,6 +63,7 @@ fn all() -> Vec<(String, String)> {
     let components = names(&folder().join("components"));
     assert_eq!(components, ["flow-from-archive", "flow-in-image", "hpa", "keda", "prometheus"]);
     let mut all: Vec<_> = overlays.into_iter().map(|name| (name.clone(), render(&overlay(&name)))).collect();
+    all.push(("batch".to_owned(), render(&folder().join("batch"))));
     all.extend(components.into_iter().map(|name| (name.clone(), with("../local", &[&name]))));
     for chosen in [["prometheus", "keda", "flow-in-image"], ["prometheus", "hpa", "flow-from-archive"]] {
         all.push((format!("canary with {chosen:?}"), with("../canary", &chosen)));
@@ -79,6 +80,7 @@ fn every_overlay_and_component_is_what_three_versions_of_kubernetes_take() {
         "apps/v1 Deployment weir",
         "apps/v1 Deployment weir-next",
         "apps/v1 Deployment otel-collector",
+        "batch/v1 Job weir-batch",
         "autoscaling/v2 HorizontalPodAutoscaler weir",
         "gateway.networking.k8s.io/v1 HTTPRoute weir",
         "keda.sh/v1alpha1 ScaledObject weir",
@@ -141,9 +143,9 @@ fn every_variable_and_setting_that_they_name_is_one_of_the_host() {
 
 #[test]
 fn no_pod_can_do_more_than_it_must() {
-    for name in names(&overlay("")) {
-        let manifests = manifests(&render(&overlay(&name)));
-        for deployment in manifests.iter().filter(|it| it["kind"] == "Deployment") {
+    for folder in names(&overlay("")).iter().map(|name| overlay(name)).chain([folder().join("batch")]) {
+        let manifests = manifests(&render(&folder));
+        for deployment in manifests.iter().filter(|it| it["kind"] == "Deployment" || it["kind"] == "Job") {
             let pod = &deployment["spec"]["template"]["spec"];
             assert_eq!(pod["automountServiceAccountToken"], false);
             assert_eq!(pod["enableServiceLinks"], false);
