@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
-use harness::TestHost;
 use harness::kubernetes::{manifests, named, render};
+use harness::{HostBuilder, TestHost};
 use serde_json::Value;
 
 use super::folder;
@@ -51,7 +51,7 @@ async fn run(container: &Value, volume: &Path, index: u64) {
         .collect();
     assert_eq!(arguments[..2], ["run", "/flows/basic_chat"]);
     let host = TestHost::folder(folder().join("../basic-chat"));
-    let exit = arguments[2..].iter().fold(host, |host, argument| host.arg(argument)).start_verb("run").exit().await;
+    let exit = arguments[2..].iter().fold(host, HostBuilder::arg).start_verb("run").exit().await;
     assert_eq!(exit.status.code(), Some(0), "{}", exit.stderr);
 }
 
