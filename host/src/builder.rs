@@ -1,6 +1,6 @@
 //! `weir build`: turns what a flow has as source into components, and locks them by digest in `.weir/`.
 //!
-//! Serving only reads: [`lock`] says what was built, and [`component`] gives its bytes.
+//! Serving only reads: [`lock`] says what was built, and [`component_of`] gives the bytes of a component.
 
 pub mod includes;
 pub mod javascript;

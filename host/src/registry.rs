@@ -1,5 +1,5 @@
-//! Components in OCI registries, as the artifacts that other tools of WebAssembly make and take: see [`layout`]. Who may
-//! read them: see [`access`]. Nothing is pulled while a host serves; `weir build` does.
+//! Components in OCI registries, as the artifacts that other tools of WebAssembly make and take: see registry/layout.rs. Who may
+//! read them: see registry/access.rs. Nothing is pulled while a host serves; `weir build` does.
 
 mod access;
 mod layout;
