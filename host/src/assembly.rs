@@ -29,6 +29,7 @@ use crate::flow::{
 };
 use crate::folder::{Folder, FolderError};
 use crate::images;
+use crate::sandbox::ahead::MadeAhead;
 use crate::sandbox::component::{Component, Workshop};
 use crate::sandbox::limits::{self, Caps, Limits, Refused};
 use crate::sandbox::reuse::{self, Reuse};
@@ -60,6 +61,8 @@ pub struct Parts {
     upstreams: Upstreams,
     /// How many instances wait for the next run of a node that has them used again.
     kept: reuse::Kept,
+    /// How many are made before a run asks.
+    ahead: MadeAhead,
 }
 
 /// What an operator says about a flow that is to run.
@@ -151,8 +154,8 @@ pub fn prepare(folder: &Folder, workshop: &Arc<Workshop>, settings: &Settings<'_
     let budget = assembling.budget(settings.flows.budget);
     let (flow, warnings) = assembling.draft.finish()?;
     let (flow, folder, workshop, timeout) = (Arc::new(flow), folder.clone(), workshop.clone(), settings.flows.timeout);
-    let kept = settings.flows.kept;
-    Ok(Parts { flow, folder, nodes, workshop, warnings, secrets, timeout, budget, upstreams, kept })
+    let (kept, ahead) = (settings.flows.kept, settings.flows.ahead);
+    Ok(Parts { flow, folder, nodes, workshop, warnings, secrets, timeout, budget, upstreams, kept, ahead })
 }
 
 /// Where runs of a flow may write; none if nobody asks to, or the operator lets nobody.
@@ -182,8 +185,9 @@ impl Parts {
     pub fn runner(self, telemetry: Telemetry, threads: Threads) -> Runner {
         telemetry.redactor().learn(self.secrets.iter().map(Secret::expose));
         let guests = threads.guests.clone();
-        let nodes = Nodes::new(self.flow.clone(), self.nodes, self.workshop, threads, self.upstreams, self.kept);
-        Runner { flow: self.flow, nodes, telemetry, guests, timeout: self.timeout, budget: self.budget }
+        let Self { flow, nodes, workshop, upstreams, kept, ahead, .. } = self;
+        let nodes = Nodes::new(flow.clone(), nodes, workshop, threads, upstreams, kept, ahead);
+        Runner { flow, nodes, telemetry, guests, timeout: self.timeout, budget: self.budget }
     }
 }
 
@@ -224,6 +228,7 @@ impl Assembling<'_> {
             init: init.map_or_else(|| Json::object([]), |init| init.values.clone()),
             limits: limits?,
             reuse: reuse.flatten(),
+            is_described_ahead: matches!(node.kind, NodeKind::Python(_)),
             environment: environment(&node, &grants),
             grants: Arc::new(grants),
             facts: Arc::new(facts(self.draft.flow(), &node)),

@@ -21,6 +21,7 @@ use crate::capability::llm::openai;
 use crate::capability::upstream;
 use crate::identity::Identity;
 use crate::images;
+use crate::sandbox::ahead::MadeAhead;
 use crate::sandbox::component;
 use crate::sandbox::limits::Caps;
 use crate::sandbox::reuse;
@@ -116,6 +117,8 @@ pub struct Flows {
     pub limits: Caps,
     /// How many instances wait for the next run of a node that has them used again.
     pub kept: reuse::Kept,
+    /// How many are made before a run asks.
+    pub ahead: MadeAhead,
     /// Connection files, and folders of them.
     pub connections: Vec<PathBuf>,
     /// Wall time of a whole request.
@@ -172,6 +175,7 @@ impl Settings {
             components,
             limits: Caps::read(&mut reader),
             kept: reuse::Kept::read(&mut reader),
+            ahead: MadeAhead::read(&mut reader),
             connections: connections.unwrap_or_default(),
             timeout: timeout(&mut reader),
             http_hosts: reader.optional(&HTTP_HOSTS, |text| said(Allowed::parse(text))).unwrap_or_default(),

@@ -1,7 +1,8 @@
-//! Runs one node in a fresh store, and drops it; or, where its flow says so, in one that an earlier run has left. Knows how a
-//! component is run; not which one comes next, nor what is recorded of it.
+//! Runs one node in a fresh store, made for it or ahead of it, and drops it; or, where its flow says so, in one that an earlier
+//! run has left. Knows how a component is run; not which one comes next, nor what is recorded of it.
 
 pub mod accept;
+pub mod ahead;
 pub mod clocks;
 pub mod compile;
 pub mod component;
@@ -19,6 +20,7 @@ mod refused;
 pub mod reuse;
 mod stdio;
 mod store;
+mod work;
 
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -26,6 +28,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use tokio::runtime::Handle;
+use tokio::sync::Notify;
 use tokio_util::task::AbortOnDropHandle;
 
 use crate::boundary::enter::{Answer, Entry, enter};
@@ -39,6 +42,7 @@ use crate::flow::value::Json;
 use crate::flow::{Flow, NodeIndex};
 use crate::id::NodeId;
 
+use ahead::{Ahead, MadeAhead};
 use component::{Component, Workshop};
 use instance::Instance;
 use kept::Kept;
@@ -68,6 +72,9 @@ pub struct Node {
     pub limits: Limits,
     /// None: each run has a fresh instance.
     pub reuse: Option<Reuse>,
+    /// Whether an instance that is made ahead is asked what it is, so that memory that its run needs as well has been touched. Only
+    /// where `describe` is weir's own, and leaves nothing.
+    pub is_described_ahead: bool,
     pub facts: Arc<NodeFacts>,
 }
 
@@ -79,12 +86,23 @@ pub struct Threads {
     pub guests: Handle,
 }
 
+/// The instances of a node that no run has.
+#[derive(Clone, Copy)]
+struct Ready<'a> {
+    kept: Option<&'a Kept>,
+    ahead: Option<&'a Ahead>,
+}
+
 /// All nodes of a flow, by their index in it.
 pub struct Nodes {
     flow: Arc<Flow>,
-    nodes: Vec<Node>,
+    nodes: Vec<Arc<Node>>,
     /// Of each node the instances that wait for its next run, if any may.
     kept: Vec<Option<Arc<Kept>>>,
+    /// Of each node the instances that are made before a run asks, if that is worth it.
+    ahead: Vec<Option<Arc<Ahead>>>,
+    /// Makes them.
+    _maker: Option<AbortOnDropHandle<()>>,
     threads: Threads,
     /// The services behind connections that they may ask.
     upstreams: Upstreams,
@@ -94,7 +112,7 @@ pub struct Nodes {
 
 impl Nodes {
     /// `nodes` are all those of `flow`, in its order; `workshop` loaded their components. `kept`: how many instances wait for
-    /// the next run of a node that has them used again.
+    /// the next run of a node that has them used again. `ahead`: how many are made before a run asks.
     pub fn new(
         flow: Arc<Flow>,
         nodes: Vec<Node>,
@@ -102,23 +120,32 @@ impl Nodes {
         threads: Threads,
         upstreams: Upstreams,
         kept: reuse::Kept,
+        ahead: MadeAhead,
     ) -> Arc<Self> {
         let of = |node: &Node| {
             let reuse = node.reuse.filter(|_| kept.0 > 0)?;
             Some(Kept::new(reuse, kept, &node.component.places))
         };
         let kept = nodes.iter().map(of).collect();
-        Arc::new(Self { flow, nodes, kept, threads, upstreams, _workshop: workshop })
+        let (nodes, missing): (Vec<_>, _) = (nodes.into_iter().map(Arc::new).collect(), Arc::new(Notify::new()));
+        let ahead: Vec<_> = nodes.iter().map(|node| Ahead::new(node, ahead, &missing)).collect();
+        let all: Vec<_> = ahead.iter().flatten().cloned().collect();
+        #[expect(clippy::disallowed_methods, reason = "it serves no request: it ends with this value")]
+        let maker = (!all.is_empty())
+            .then(|| AbortOnDropHandle::new(threads.guests.spawn(ahead::make(all, missing, workshop.clone()))));
+        Arc::new(Self { flow, nodes, kept, ahead, _maker: maker, threads, upstreams, _workshop: workshop })
     }
 
     /// Lets instances go that waited for a run too long.
     pub fn tidy(&self) {
         self.kept.iter().flatten().for_each(|kept| kept.tidy());
+        self.ahead.iter().flatten().for_each(|ahead| ahead.resume());
     }
 
-    /// Lets all instances go that wait for a run.
+    /// Lets all instances go that wait for a run. Until the next [`Nodes::tidy`] none is made ahead.
     pub fn clear(&self) {
         self.kept.iter().flatten().for_each(|kept| kept.clear());
+        self.ahead.iter().flatten().for_each(|ahead| ahead.pause());
     }
 
     /// The services behind connections that the nodes may ask.
@@ -137,7 +164,9 @@ impl Nodes {
         origin: Origin,
         outlet: Unbounded,
     ) -> Result<Json, NodeError> {
-        let (node, kept) = (&self.nodes[node.get()], self.kept[node.get()].as_deref());
+        let at = node.get();
+        let (node, ready) =
+            (&self.nodes[at], Ready { kept: self.kept[at].as_deref(), ahead: self.ahead[at].as_deref() });
         let entry = Entry {
             origin,
             node: node.id.clone(),
@@ -152,13 +181,14 @@ impl Nodes {
         let left = Mutex::new(None);
         let result = enter(entry, |run| {
             let (calls, used) = (run.calls.clone(), run.used.clone());
-            let meter = Meter { node: &node.id, limits: &node.limits, calls, used };
-            Metered::new(node.answer(run, inputs.as_str().to_owned(), kept, &left), meter)
+            let work = &node.component.places.work;
+            let meter = Meter { node: &node.id, limits: &node.limits, calls, used, work };
+            Metered::new(node.answer(run, inputs.as_str().to_owned(), ready, &left), meter)
         })
         .await;
         let left = left.into_inner().unwrap_or_else(PoisonError::into_inner);
         // Only now is it known that nothing was wrong with the run.
-        if let (Ok(_), Some(kept), Some(instance)) = (&result, kept, left) {
+        if let (Ok(_), Some(kept), Some(instance)) = (&result, ready.kept, left) {
             kept.put(instance);
         }
         result
@@ -166,20 +196,21 @@ impl Nodes {
 }
 
 impl Node {
-    /// One call, in an instance that waits or in a fresh one. It is `left` for the next run where one may follow.
+    /// One call, in an instance that waits or in one that is made now. It is `left` for the next run where one may follow.
     async fn answer(
         &self,
         run: NodeRun,
         inputs: String,
-        kept: Option<&Kept>,
+        ready: Ready<'_>,
         left: &Mutex<Option<Instance>>,
     ) -> Result<Answer, NodeError> {
-        let mut instance = match kept.and_then(Kept::take) {
+        let Ready { kept, ahead } = ready;
+        let mut instance = match kept.and_then(Kept::take).or_else(|| ahead?.take()) {
             Some(mut instance) => {
                 instance.begin(self, run)?;
                 instance
             }
-            None => Instance::fresh(self, run).await?,
+            None => Instance::fresh(self, run, ahead).await?,
         };
         let answer = instance.run(self, &inputs).await?;
         let Some(kept) = kept else { return Ok(answer) };

@@ -224,6 +224,13 @@ impl Story {
             assert_eq!(reply.status, status, "{flow}: {}", reply.text());
             host.stop().await;
         }
+        let reuse = "inputs: {}\noutputs: {}\nnodes:\n\
+                     - {name: n, type: wasm, source: {type: code, path: guests/state_keeps.wasm}, instances: reuse}\n";
+        let host = self.start(TestHost::written("reuse", reuse)).await;
+        for _ in 0..2 {
+            assert_eq!(host.score(json!({})).await.status, 200);
+        }
+        host.stop().await;
         let scratch = tempfile::tempdir().expect("a temporary folder");
         let writes = TestHost::written("files", WRITES).env("WEIR_SCRATCH_DIR", scratch.path().to_string_lossy());
         let host = self.start(writes).await;

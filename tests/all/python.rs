@@ -1,11 +1,12 @@
 //! Flows in Python as prompt flow has them: built into a component, and served. What Python means by a program is held by
 //! sdk/python/tests, which run here as well.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use harness::{Collector, Frame, Span, Status, TestHost, Trace, run};
+use harness::{Collector, Frame, Span, Status, TestHost, Trace, eventually, run};
 use serde_json::{Value, json};
 
 fn repository(path: &str) -> PathBuf {
@@ -47,6 +48,58 @@ async fn a_flow_of_prompt_flow_is_built_and_served_as_it_is() {
     let trace = collector.only_trace().await;
     assert_eq!(trace.children(trace.span("reply"))[0].name, "openai_chat");
     assert!(trace.children(trace.span("classify")).is_empty());
+    host.stop().await;
+}
+
+const LATER: &str = "
+inputs: {}
+outputs: {told: {type: object, reference: '${later.output}'}}
+environment_variables: {WHERE: here}
+nodes:
+- {name: later, type: python, source: {type: code, path: later.py}, inputs: {file: facts.txt}}
+";
+
+const TELLS_LATER: &str = "
+import os
+import random
+import time
+import uuid
+from promptflow.core import tool
+
+RUNS = []
+
+@tool
+def later(file: str) -> dict:
+    RUNS.append(1)
+    chance = [random.random(), str(uuid.uuid4())]
+    # Of its own clock, in seconds.
+    runs_for = time.monotonic()
+    return {'chance': chance, 'runs': len(RUNS), 'where': os.environ['WHERE'], 'read': open(file).read(), 'time': time.time(), 'for': runs_for}
+";
+
+#[tokio::test]
+async fn an_instance_that_was_made_ahead_is_as_one_that_was_not() {
+    let folder = lay(&[("flow.dag.yaml", LATER), ("later.py", TELLS_LATER), ("facts.txt", "facts")]);
+    build(folder.path()).await;
+    let collector = Collector::start();
+    let host = TestHost::folder(folder.path()).collector(&collector).start().await;
+    let (mut chances, mut last) = (BTreeSet::new(), 0.0);
+    for _ in 0..3 {
+        let told = host.score(json!({})).await.json()["told"].clone();
+        assert_eq!((&told["runs"], &told["where"], &told["read"]), (&json!(1), &json!("here"), &json!("facts")));
+        let [time, runs_for] = ["time", "for"].map(|key| told[key].as_f64().expect("a number"));
+        assert!(time > last && runs_for < 5.0, "{told}");
+        last = time;
+        chances.extend(told["chance"].as_array().expect("a list").iter().map(ToString::to_string));
+        let ready = async || host.get_admin("/metrics").await.text().lines().any(|it| it == "weir_instance_waiting 1");
+        eventually("an instance to be made", ready).await;
+    }
+    assert_eq!(chances.len(), 6, "{chances:?}");
+    let is_of_node = |span: &&Span| span.name == "later";
+    let spans = collector.spans_when("all nodes", |spans| spans.iter().filter(is_of_node).count() == 3).await;
+    let ahead =
+        spans.iter().filter(is_of_node).filter(|span| span.attributes.get("weir.instance") == Some(&json!("ahead")));
+    assert_eq!(ahead.count(), 2);
     host.stop().await;
 }
 

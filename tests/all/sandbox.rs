@@ -1,5 +1,6 @@
 //! What a hostile or broken node can do: end its own run, and nothing else.
 
+mod ahead;
 mod cache;
 mod calls;
 mod cancel;

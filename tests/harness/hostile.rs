@@ -94,7 +94,9 @@ impl Hostile {
 
     /// The same with further nodes, as a list in YAML.
     pub fn guest_among(name: &str, node: &str, nodes: &str) -> Self {
-        Self { host: TestHost::written("hostile", &(flow(name, node) + nodes)), times: TIMES, trap: None }
+        // None that waits for the next run, so that it shows what a run has left behind.
+        let host = TestHost::written("hostile", &(flow(name, node) + nodes)).env("WEIR_INSTANCES_AHEAD", "0");
+        Self { host, times: TIMES, trap: None }
     }
 
     /// Changes the host: its settings, the services around it.

@@ -93,6 +93,11 @@ impl Calls {
         }
     }
 
+    /// Whether there was any, also one that has a limit of its own.
+    pub fn any(&self) -> bool {
+        self.0.counted.load(Ordering::Relaxed) > 0
+    }
+
     pub fn made(&self) -> u64 {
         let Counts { counted, freed, .. } = &*self.0;
         counted.load(Ordering::Relaxed).saturating_sub(freed.load(Ordering::Relaxed))

@@ -259,6 +259,12 @@ impl Component {
         let (memories, tables) = self.needs;
         self.places.take(memories, tables).await
     }
+
+    /// A place for an instance of it that no run asks for. None: none is to spare.
+    pub(super) fn spare_place(&self) -> Option<Place> {
+        let (memories, tables) = self.needs;
+        self.places.spare(memories, tables)
+    }
 }
 
 impl fmt::Debug for Component {

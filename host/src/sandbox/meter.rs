@@ -15,6 +15,7 @@ use crate::boundary::error::{NodeError, NodeFailure};
 use crate::boundary::facts::NodeUse;
 use crate::id::NodeId;
 use crate::sandbox::limits::Limits;
+use crate::sandbox::work::Work;
 
 /// A run that is given up at its limits.
 pub(super) struct Metered<'n, F> {
@@ -28,6 +29,8 @@ pub(super) struct Meter<'n> {
     pub(super) limits: &'n Limits,
     pub(super) calls: Calls,
     pub(super) used: NodeUse,
+    /// That of all guests.
+    pub(super) work: &'n Work,
 }
 
 impl<'n, F> Metered<'n, F> {
@@ -40,6 +43,7 @@ impl<T, F: Future<Output = Result<T, NodeError>>> Future for Metered<'_, F> {
     type Output = F::Output;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let _turn = self.meter.work.begin();
         let lap = Lap::begin();
         let polled = self.run.as_mut().poll(cx);
         let cpu = self.meter.used.ran(lap.end());
@@ -142,7 +146,8 @@ mod tests {
             cx.waker().wake_by_ref();
             Poll::<Result<(), NodeError>>::Pending
         });
-        let meter = Meter { node: &node, limits: &limits, calls, used };
+        let work = Work::default();
+        let meter = Meter { node: &node, limits: &limits, calls, used, work: &work };
         Metered::new(run, meter).await.expect_err("it is never done")
     }
 

@@ -10,6 +10,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 
 use crate::boundary::error::{NodeError, NodeFailure};
+use crate::sandbox::work::Work;
 use crate::setting::{self, Reader, Setting};
 
 /// Each run has one, at least, from its first instant to its last. A thousand wait for models at the same time, with
@@ -56,6 +57,8 @@ pub(super) struct Places {
     free: Arc<Semaphore>,
     /// How many runs wait for one.
     wanted: AtomicUsize,
+    /// Of those who have one.
+    pub(super) work: Work,
     /// Those who hold some that no run has.
     holders: Mutex<Vec<Weak<dyn Holder>>>,
 }
@@ -83,7 +86,8 @@ pub(super) fn taken(memories: u32, tables: u32) -> u32 {
 
 impl Places {
     pub(super) fn new(count: u32) -> Self {
-        Self { free: Arc::new(Semaphore::new(count as usize)), wanted: AtomicUsize::new(0), holders: Mutex::default() }
+        let free = Arc::new(Semaphore::new(count as usize));
+        Self { free, wanted: AtomicUsize::new(0), work: Work::default(), holders: Mutex::default() }
     }
 
     /// From now on this one is asked to give up what it holds when a run finds no place.
@@ -91,6 +95,12 @@ impl Places {
         let mut holders = self.holders();
         holders.retain(|holder| holder.strong_count() > 0);
         holders.push(Arc::downgrade(holder));
+    }
+
+    /// A place that no run needs, for a component that needs so many memories and tables.
+    pub(super) fn spare(&self, memories: u32, tables: u32) -> Option<Place> {
+        let permit = Arc::clone(&self.free).try_acquire_many_owned(taken(memories, tables)).ok()?;
+        (!self.are_wanted()).then_some(Place(permit))
     }
 
     /// Whether a run waits for one.

@@ -13,7 +13,7 @@
 //! flow grants: see capability.rs.
 
 use std::io;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use wasmtime::Store;
 use wasmtime::component::{Resource, ResourceTable};
@@ -95,7 +95,6 @@ pub(super) fn turn_to(
     (state.wasi, state.written) = state.stdio.around(component, environment, &mut run, state.began)?;
     state.stdio.turn_to(&run);
     state.limiter.turn_to(run.used.clone());
-    run.used.reused();
     (state.http, state.files) = (http(), WasiFilesystemCtx::default());
     state.run = run;
     Ok(())
@@ -145,9 +144,14 @@ impl State {
         Ok(self.table.delete(chunks)?)
     }
 
-    /// It took so long to make the instance of this run.
-    pub(super) fn instantiated(&self, took: Duration) {
-        self.run.used.instantiated(took);
+    /// The run that has it.
+    pub(super) fn run(&self) -> &NodeRun {
+        &self.run
+    }
+
+    /// Its clock begins to run now, from the next run on. No run may have looked at it.
+    pub(super) fn begin_clock(&mut self) {
+        self.began = Instant::now();
     }
 
     pub(super) fn wanted_more_memory(&self) -> bool {

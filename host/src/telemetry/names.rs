@@ -132,7 +132,7 @@ pub mod attribute {
         NOTES_LEFT_OUT = "weir.notes_left_out", on(NODE), "how many notes of the node were over their bounds";
         SPANS_LEFT_OUT = "weir.spans_left_out", on(NODE), "how many of the spans that the node started were over their bounds";
         CALLS_LEFT_OUT = "weir.calls_left_out", on(NODE), "how many of the node's calls to the host have no span, since so many have one";
-        INSTANCE_REUSED = "weir.instance.reused", on(NODE), "true, if an earlier run has left the instance to this one";
+        INSTANCE = "weir.instance", on(NODE), "`ahead`, if the instance was made before the run began; `reused`, if an earlier run has left it; else it was made for the run";
         FILES_CALLS = "weir.files.calls", on(NODE), "how often the node called `wasi:filesystem`, if it did";
         FILES_WRITTEN = "weir.files.written", on(NODE), "how many bytes it wrote, if it did";
         PAYLOAD = "payload", on(EVENT), "the same JSON text that is the span's attribute";
@@ -415,6 +415,10 @@ pub mod value {
     pub const ERROR: &str = "Error";
     /// Of a span that a guest has told.
     pub const GUEST: &str = "guest";
+    /// Of a run whose instance was made before it began.
+    pub const AHEAD: &str = "ahead";
+    /// Of a run whose instance an earlier one has left.
+    pub const REUSED: &str = "reused";
     /// Code of a run or call that nobody waited for any more. Its `run_status` is `Canceled`, not `Failed`.
     pub const CANCELLED: &str = "Cancelled";
     /// Code of a request whose client went away.

@@ -87,11 +87,11 @@ async fn what_a_run_tells_is_its_own_also_in_an_instance_of_another() {
         told(&spans),
         [
             ("first".to_owned(), Value::Null, vec![json!("run 1"), json!("and no more of first")]),
-            ("second".to_owned(), json!(true), vec![json!("run 2"), json!("and no more of second")]),
+            ("second".to_owned(), json!("reused"), vec![json!("run 2"), json!("and no more of second")]),
         ]
     );
     for (series, value) in [
-        (r#"weir_instance_reused_total{flow="reuse",node="keeps"}"#, "1"),
+        (r#"weir_instance_taken_total{flow="reuse",kind="reused",node="keeps"}"#, "1"),
         (r#"weir_instantiation_duration_seconds_count{flow="reuse",node="keeps"}"#, "1"),
         ("weir_instance_waiting", "1"),
         ("weir_instance_active", "1"),
@@ -101,15 +101,15 @@ async fn what_a_run_tells_is_its_own_also_in_an_instance_of_another() {
     host.stop().await;
 }
 
-/// Of each run of the node: its request, whether its instance was another's before, and the lines that it wrote.
+/// Of each run of the node: its request, where its instance came from, and the lines that it wrote.
 fn told(spans: &[Span]) -> Vec<(String, Value, Vec<Value>)> {
     let of_node = spans.iter().filter(|span| span.name == "keeps");
     let mut told: Vec<_> = of_node
         .map(|span| {
             let lines = span.events.iter().filter_map(|event| event.attributes.get("log.message").cloned());
             let request = span.attributes["request_id"].as_str().unwrap_or_default().to_owned();
-            let reused = span.attributes.get("weir.instance.reused").cloned().unwrap_or_default();
-            (request, reused, lines.collect())
+            let origin = span.attributes.get("weir.instance").cloned().unwrap_or_default();
+            (request, origin, lines.collect())
         })
         .collect();
     told.sort_by(|one, other| one.0.cmp(&other.0));

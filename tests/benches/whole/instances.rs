@@ -1,4 +1,4 @@
-//! What a call of a node costs by where its instance comes from: made for it, or left by an earlier call.
+//! What a call of a node costs by where its instance comes from: made for it or ahead of it, or left by an earlier call.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -15,8 +15,8 @@ use crate::sink::Sink;
 /// CPU that one node more costs the original, in microseconds: the slope of its chains of 3 and 10 nodes, see chapters.rs.
 const ORIGINAL: f64 = 26_000.0 / 7.0;
 
-/// Between two requests that come one at a time.
-const PAUSE: Duration = Duration::from_millis(30);
+/// Between two requests that come one at a time: long enough to make an instance in.
+const PAUSE: Duration = Duration::from_millis(100);
 
 /// A node in Python that does nothing.
 const STEP: &str = "from promptflow.core import tool\n\n\n@tool\ndef step(text: str) -> str:\n    return text\n";
@@ -59,12 +59,13 @@ impl Subject {
         Self { name: "Python", flow, folder: Some(folder) }
     }
 
-    async fn host(&self, sink: &Sink) -> TestHost {
+    /// A host that makes so many instances ahead.
+    async fn host(&self, ahead: &str, sink: &Sink) -> TestHost {
         let host: HostBuilder = match &self.folder {
             Some(folder) => TestHost::folder(folder.path()),
             None => TestHost::written("bench", &self.flow),
         };
-        host.env("OTEL_EXPORTER_OTLP_ENDPOINT", sink.origin()).start().await
+        host.env("OTEL_EXPORTER_OTLP_ENDPOINT", sink.origin()).env("WEIR_INSTANCES_AHEAD", ahead).start().await
     }
 }
 
@@ -80,7 +81,7 @@ pub(crate) async fn measure(effort: Effort, sink: &Sink, report: &mut Report) {
         Subject::in_python().await,
     ];
     for subject in &subjects {
-        let host = subject.host(sink).await;
+        let host = subject.host("0", sink).await;
         for how in ["fresh", "reuse"] {
             let (mut costs, mut ratios) = (Vec::new(), Vec::new());
             for _ in 0..effort.rounds {
@@ -93,14 +94,24 @@ pub(crate) async fn measure(effort: Effort, sink: &Sink, report: &mut Report) {
             report.figure(format!("the original's CPU of a node ÷ ours, {}, {}", subject.name, named(how)), ratios, "");
         }
         for how in ["none", "fresh", "reuse"] {
-            let mut medians = Vec::new();
-            for _ in 0..effort.rounds {
-                medians.push(latency(&host, how, effort).await);
-            }
-            report.figure(format!("one request at a time, {}, {}: p50", subject.name, named(how)), medians, "µs");
+            one_at_a_time(&host, how, (subject.name, named(how)), effort, report).await;
         }
         host.stop().await;
+        // Others are not made ahead.
+        if subject.folder.is_some() {
+            let host = subject.host("1", sink).await;
+            one_at_a_time(&host, "fresh", (subject.name, "made ahead"), effort, report).await;
+            host.stop().await;
+        }
     }
+}
+
+async fn one_at_a_time(host: &TestHost, how: &str, (name, named): (&str, &str), effort: Effort, report: &mut Report) {
+    let mut medians = Vec::new();
+    for _ in 0..effort.rounds {
+        medians.push(latency(host, how, effort).await);
+    }
+    report.figure(format!("one request at a time, {name}, {named}: p50"), medians, "µs");
 }
 
 fn named(how: &str) -> &'static str {

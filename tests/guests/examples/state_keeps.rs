@@ -36,6 +36,7 @@ fn state_keeps(then: Option<String>) -> Result<u32, NodeError> {
         },
         "hold" => mem::forget(wasip2::clocks::monotonic_clock::subscribe_duration(1)),
         "grow" => mem::forget(vec![1_u8; 40 << 20]),
+        "swell" => mem::forget(vec![1_u8; 320 << 20]),
         _ => {}
     }
     Ok(runs)

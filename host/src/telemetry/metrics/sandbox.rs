@@ -1,7 +1,7 @@
 //! What runs of nodes used, and how the sandbox ended them. DOORS 2 and 3 record it.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use opentelemetry::KeyValue;
@@ -9,7 +9,7 @@ use opentelemetry::metrics::{Counter, Histogram, Meter};
 
 use super::{Metrics, counter, histogram, of_flow, of_node, whole_histogram};
 use crate::id::{FlowId, NodeId};
-use crate::telemetry::names::{dimension, metric};
+use crate::telemetry::names::{dimension, metric, value};
 
 /// The instruments.
 #[derive(Clone, Debug)]
@@ -17,7 +17,7 @@ pub(super) struct Sandbox {
     instantiation: Histogram<f64>,
     memory: Histogram<u64>,
     cpu: Histogram<f64>,
-    reused: Counter<u64>,
+    taken: Counter<u64>,
     traps: Counter<u64>,
     denials: Counter<u64>,
 }
@@ -31,8 +31,8 @@ pub struct NodeUse(Arc<Used>);
 struct Used {
     /// In nanoseconds; zero: there was no instance, or none that was made for it.
     instantiation: AtomicU64,
-    /// Its instance had served an earlier run.
-    reused: AtomicBool,
+    /// Where its instance came from; unset: there was none, or it was made for it.
+    origin: OnceLock<&'static str>,
     /// In bytes.
     memory: AtomicU64,
     /// In nanoseconds; zero: it never ran.
@@ -51,11 +51,17 @@ impl NodeUse {
 
     /// It is in an instance that an earlier run has left.
     pub fn reused(&self) {
-        self.0.reused.store(true, Ordering::Relaxed);
+        self.0.origin.get_or_init(|| value::REUSED);
     }
 
-    pub(in crate::telemetry) fn is_reused(&self) -> bool {
-        self.0.reused.load(Ordering::Relaxed)
+    /// It is in a fresh instance that was made before it began.
+    pub fn made_ahead(&self) {
+        self.0.origin.get_or_init(|| value::AHEAD);
+    }
+
+    /// Where its instance came from, if it was not made for it.
+    pub(in crate::telemetry) fn origin(&self) -> Option<&'static str> {
+        self.0.origin.get().copied()
     }
 
     /// It was on a thread for so long. Gives the sum so far.
@@ -91,7 +97,7 @@ impl Sandbox {
             instantiation: histogram(meter, metric::INSTANTIATION_DURATION),
             memory: whole_histogram(meter, metric::NODE_MEMORY_PEAK),
             cpu: histogram(meter, metric::NODE_CPU),
-            reused: counter(meter, metric::INSTANCE_REUSED),
+            taken: counter(meter, metric::INSTANCE_TAKEN),
             traps: counter(meter, metric::NODE_TRAP),
             denials: counter(meter, metric::CAPABILITY_DENIAL),
         }
@@ -106,8 +112,8 @@ impl Metrics {
         if nanos > 0 {
             self.sandbox.instantiation.record(Duration::from_nanos(nanos).as_secs_f64(), &labels);
         }
-        if used.is_reused() {
-            self.sandbox.reused.add(1, &labels);
+        if let Some(origin) = used.origin() {
+            self.sandbox.taken.add(1, &[of_flow(flow), of_node(node), KeyValue::new(dimension::KIND, origin)]);
         }
         let cpu = used.0.cpu.load(Ordering::Relaxed);
         if cpu > 0 {

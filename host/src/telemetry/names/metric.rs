@@ -62,7 +62,7 @@ pub const MEMORY_LIMIT: &str = "weir.memory.limit";
 pub const LOG_LOST: &str = "weir.log.lost";
 pub const INSTANCE_ACTIVE: &str = "weir.instance.active";
 pub const INSTANCE_WAITING: &str = "weir.instance.waiting";
-pub const INSTANCE_REUSED: &str = "weir.instance.reused";
+pub const INSTANCE_TAKEN: &str = "weir.instance.taken";
 pub const INSTANTIATION_DURATION: &str = "weir.instantiation.duration";
 pub const POOL_SLOT: &str = "weir.pool.slot";
 pub const POOL_RESIDENT: &str = "weir.pool.resident";
@@ -295,15 +295,15 @@ pub static ALL: &[Instrument] = &[
         ..counter(
             INSTANCE_WAITING,
             "{instance}",
-            "Those of them that wait for the next run of their node, which says `instances: reuse`.",
+            "Those of them that wait for a run of their node: made ahead of it, or left by an earlier one.",
             &[],
         )
     },
     counter(
-        INSTANCE_REUSED,
+        INSTANCE_TAKEN,
         "{run}",
-        "Runs of nodes in an instance that an earlier run has left.",
-        &[d::FLOW, d::NODE],
+        "Runs of nodes whose instance was there: fresh and made `ahead`, or `reused`.",
+        &[d::FLOW, d::NODE, d::KIND],
     ),
     histogram(
         INSTANTIATION_DURATION,

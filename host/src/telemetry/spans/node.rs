@@ -189,8 +189,8 @@ impl NodeSpan {
                 self.open.set(key, i64::try_from(count).unwrap_or(i64::MAX));
             }
         }
-        if self.used.is_reused() {
-            self.open.set(attribute::INSTANCE_REUSED, true);
+        if let Some(origin) = self.used.origin() {
+            self.open.set(attribute::INSTANCE, origin);
         }
         let took = self.open.end(end);
         let run = NodeRun {
