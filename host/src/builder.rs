@@ -22,7 +22,6 @@ use crate::flow::ComponentSource;
 use crate::folder::{Folder, FolderError};
 use crate::guest::{self, Toolchain};
 use crate::sandbox::accept::MAX_SIZE;
-use crate::sandbox::component::Digest;
 use crate::units::Bytes;
 
 use crate::registry::{Reference, Registry, RegistryError};
@@ -238,24 +237,16 @@ fn artifact(
     tell: &mut dyn FnMut(&str),
 ) -> Result<Locked, BuildError> {
     let name: Reference = reference.parse()?;
-    if let Some(locked) = registry.stays(&name).then(|| pulled(out, reference)).flatten() {
+    if let Some(locked) = registry.stays(&name).then(|| lock::kept(out, reference)).flatten() {
         tell(&format!("locked   {reference}  {}", locked.source));
         return Ok(locked);
     }
     tell(&format!("pulling {reference}"));
     let artifact = registry.pull(&name)?;
-    let digest = Digest::of(&artifact.component);
-    lock::write_component(out, &digest, &artifact.component)?;
     if !name.is_pinned() {
         tell(&format!("a tag may move; to hold it to what was pulled, write ref: {}", name.pinned(&artifact.digest)));
     }
-    Ok(Locked { digest: digest.to_string(), source: artifact.digest, made_by: String::new() })
-}
-
-/// What was pulled by this name, if it is still there.
-fn pulled(out: &Path, reference: &str) -> Option<Locked> {
-    let locked = Lock::read(out).ok()?.components.remove(reference)?;
-    lock::read_component(out, reference, &locked, usize::MAX).is_ok().then_some(locked)
+    Ok(lock::keep(out, &artifact.component, artifact.digest, String::new())?)
 }
 
 fn build_crate(folder: &Folder, path: &str, sdk: &Path) -> Result<Locked, BuildError> {
@@ -265,9 +256,7 @@ fn build_crate(folder: &Folder, path: &str, sdk: &Path) -> Result<Locked, BuildE
     let out = folder.root().join(OUT);
     let wasm = cargo(&resolved, &out.join("target"), path, sdk)?;
     let bytes = fs::read(&wasm).map_err(io)?;
-    let digest = Digest::of(&bytes);
-    lock::write_component(&out, &digest, &bytes)?;
-    Ok(Locked { digest: digest.to_string(), source: source.to_string(), made_by: String::new() })
+    Ok(lock::keep(&out, &bytes, source.to_string(), String::new())?)
 }
 
 /// Runs cargo, and gives the component it made. One target folder for all crates of a flow: they share the SDK.

@@ -9,10 +9,9 @@ use std::process::Command;
 use serde::Deserialize;
 
 use crate::builder::BuildError;
-use crate::builder::lock::{self, Lock, Locked};
+use crate::builder::lock::{self, Locked};
 use crate::builder::tool::{self, Files, Unpacked};
 use crate::folder::Folder;
-use crate::sandbox::component::Digest;
 
 /// The runtime, the types and the contract.
 pub(super) const FILES: &Files = include!(concat!(env!("OUT_DIR"), "/javascript_files.rs"));
@@ -71,8 +70,10 @@ pub(super) fn build(
     let io = |source| BuildError::Io { path: path.to_owned(), source };
     let resolved = folder.resolve(path)?;
     let source = lock::digest_of_javascript(folder.root()).map_err(io)?;
-    let made_by = made_by();
-    if let Some(locked) = unchanged(out, path, source.as_str(), &made_by) {
+    // A later weir makes another one of the same sources.
+    let made_by = tool::digest_of(FILES, "").to_string();
+    let kept = lock::kept(out, path);
+    if let Some(locked) = kept.filter(|kept| kept.source == source.as_str() && kept.made_by == made_by) {
         tell("unchanged since it was built");
         return Ok(locked);
     }
@@ -93,26 +94,7 @@ pub(super) fn build(
         return Err(BuildError::JavaScript(format!("{path}: did not build; the errors are above")));
     }
     let bytes = fs::read(&made).map_err(io)?;
-    let digest = Digest::of(&bytes);
-    lock::write_component(out, &digest, &bytes)?;
-    Ok(Locked { digest: digest.to_string(), source: source.to_string(), made_by })
-}
-
-/// The component that was built of the same sources, by the same runtime, if it is still there.
-fn unchanged(out: &Path, path: &str, source: &str, made_by: &str) -> Option<Locked> {
-    let locked = Lock::read(out).ok()?.components.get(path)?.clone();
-    let is_there = lock::read_component(out, path, &locked, usize::MAX).is_ok();
-    (is_there && locked.source == source && locked.made_by == made_by).then_some(locked)
-}
-
-/// What a component is made by: a later weir makes another one of the same sources.
-fn made_by() -> String {
-    let mut all = Vec::new();
-    for (path, bytes) in FILES {
-        all.extend_from_slice(path.as_bytes());
-        all.extend_from_slice(Digest::of(bytes).as_str().as_bytes());
-    }
-    Digest::of(&all).to_string()
+    Ok(lock::keep(out, &bytes, source.to_string(), made_by)?)
 }
 
 /// Why there is nothing that Node said.

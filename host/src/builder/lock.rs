@@ -78,12 +78,24 @@ impl Lock {
     }
 }
 
-/// Keeps a component under its digest.
+/// Keeps a component under its digest, and gives what the lock says of it.
 ///
 /// # Errors
 /// If the folder cannot be written to.
-pub fn write_component(out: &Path, digest: &Digest, bytes: &[u8]) -> Result<(), LockError> {
+pub fn keep(out: &Path, component: &[u8], source: String, made_by: String) -> Result<Locked, LockError> {
+    let digest = Digest::of(component);
+    write_component(out, &digest, component)?;
+    Ok(Locked { digest: digest.to_string(), source, made_by })
+}
+
+fn write_component(out: &Path, digest: &Digest, bytes: &[u8]) -> Result<(), LockError> {
     replace(&out.join(COMPONENTS).join(format!("{digest}.wasm")), bytes)
+}
+
+/// What was kept by this name. None: nothing, or it is not there any more.
+pub fn kept(out: &Path, name: &str) -> Option<Locked> {
+    let locked = Lock::read(out).ok()?.components.remove(name)?;
+    read_component(out, name, &locked, usize::MAX).is_ok().then_some(locked)
 }
 
 /// The bytes of a locked component, of at most `max`. They are read once: those that are checked are those that are compiled.
@@ -123,12 +135,7 @@ pub fn digest_of_source(dir: &Path) -> io::Result<Digest> {
 /// # Errors
 /// If a file cannot be read.
 pub fn digest_of_python(dir: &Path) -> io::Result<Digest> {
-    let mut files = Vec::new();
-    collect(dir, &LEFT_BY_TOOLS, &mut files)?;
-    let included = dir.join(INCLUDES);
-    if included.is_dir() {
-        collect(&included, &LEFT_BY_TOOLS, &mut files)?;
-    }
+    let mut files = of_flow(dir)?;
     files.retain(|file| !FLOW_FILES.iter().any(|flow| *file == dir.join(flow)));
     digest_of(dir, files)
 }
@@ -138,14 +145,20 @@ pub fn digest_of_python(dir: &Path) -> io::Result<Digest> {
 /// # Errors
 /// If a file cannot be read.
 pub fn digest_of_javascript(dir: &Path) -> io::Result<Digest> {
+    let mut files = of_flow(dir)?;
+    files.retain(|file| file.extension().is_some_and(|ending| JAVASCRIPT.iter().any(|known| ending == *known)));
+    digest_of(dir, files)
+}
+
+/// The files of a flow folder, and what is included.
+fn of_flow(dir: &Path) -> io::Result<Vec<PathBuf>> {
     let mut files = Vec::new();
     collect(dir, &LEFT_BY_TOOLS, &mut files)?;
     let included = dir.join(INCLUDES);
     if included.is_dir() {
         collect(&included, &LEFT_BY_TOOLS, &mut files)?;
     }
-    files.retain(|file| file.extension().is_some_and(|ending| JAVASCRIPT.iter().any(|known| ending == *known)));
-    digest_of(dir, files)
+    Ok(files)
 }
 
 fn digest_of(dir: &Path, mut files: Vec<PathBuf>) -> io::Result<Digest> {

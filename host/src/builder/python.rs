@@ -12,7 +12,6 @@ use crate::builder::BuildError;
 use crate::builder::lock::{self, Lock, Locked};
 use crate::builder::tool::{self, Files, Unpacked};
 use crate::folder::Folder;
-use crate::sandbox::component::Digest;
 
 /// The runtime and the contract.
 pub(super) const FILES: &Files = include!(concat!(env!("OUT_DIR"), "/python_files.rs"));
@@ -73,7 +72,8 @@ pub(super) fn build(
 ) -> Result<Locked, BuildError> {
     let io = |source| BuildError::Io { path: "the flow's Python".to_owned(), source };
     let source = lock::digest_of_python(folder.root()).map_err(io)?;
-    let made_by = made_by(message_format);
+    // A later weir makes another one of the same sources.
+    let made_by = tool::digest_of(FILES, message_format).to_string();
     if let Some(locked) = unchanged(out, entries, source.as_str(), &made_by) {
         tell("unchanged since it was built");
         return Ok(locked);
@@ -91,28 +91,15 @@ pub(super) fn build(
     }
     run(python, tools, tell)?;
     let bytes = fs::read(&made).map_err(io)?;
-    let digest = Digest::of(&bytes);
-    lock::write_component(out, &digest, &bytes)?;
-    Ok(Locked { digest: digest.to_string(), source: source.to_string(), made_by })
+    Ok(lock::keep(out, &bytes, source.to_string(), made_by)?)
 }
 
 /// The component that was built of the same sources, by the same runtime, with all of these entries, if it is still there.
 fn unchanged(out: &Path, entries: &[&str], source: &str, made_by: &str) -> Option<Locked> {
+    let first = lock::kept(out, entries.first()?)?;
     let lock = Lock::read(out).ok()?;
-    let first = lock.components.get(*entries.first()?)?.clone();
     let is_all = entries.iter().all(|entry| lock.components.get(*entry) == Some(&first));
-    let is_there = lock::read_component(out, COMPONENT, &first, usize::MAX).is_ok();
-    (is_all && is_there && first.source == source && first.made_by == made_by).then_some(first)
-}
-
-/// What a component is made by: a later weir makes another one of the same sources.
-fn made_by(message_format: &str) -> String {
-    let mut all = message_format.as_bytes().to_vec();
-    for (path, bytes) in FILES {
-        all.extend_from_slice(path.as_bytes());
-        all.extend_from_slice(Digest::of(bytes).as_str().as_bytes());
-    }
-    Digest::of(&all).to_string()
+    (is_all && first.source == source && first.made_by == made_by).then_some(first)
 }
 
 fn run(python: Command, tools: &Tools, tell: &mut dyn FnMut(&str)) -> Result<(), BuildError> {

@@ -10,7 +10,6 @@ use uuid::Uuid;
 use crate::builder::BuildError;
 use crate::builder::tool::{self, Files};
 use crate::guest::Toolchain;
-use crate::sandbox::component::Digest;
 
 const FILES: &Files = include!(concat!(env!("OUT_DIR"), "/rust_files.rs"));
 
@@ -54,12 +53,7 @@ pub(super) fn names_sdk_by_version(toolchain: &Toolchain, crate_dir: &Path) -> b
 /// # Errors
 /// If it cannot be written.
 pub(super) fn patch(home: &Path) -> Result<String, BuildError> {
-    let mut all = Vec::new();
-    for (path, bytes) in FILES {
-        all.extend_from_slice(path.as_bytes());
-        all.extend_from_slice(Digest::of(bytes).as_str().as_bytes());
-    }
-    let folder = home.join(&Digest::of(&all).as_str()[..16]);
+    let folder = home.join(&tool::digest_of(FILES, "").as_str()[..16]);
     if !folder.is_dir() {
         lay(home, &folder).map_err(|source| BuildError::Io { path: folder.display().to_string(), source })?;
     }

@@ -8,9 +8,20 @@ use std::process::{Command, Stdio};
 use serde::de::DeserializeOwned;
 
 use crate::builder::BuildError;
+use crate::sandbox::component::Digest;
 
 /// Files by their paths in this repository: see build.rs.
 pub(super) type Files = [(&'static str, &'static [u8])];
+
+/// The digest of files, by path and content, and of what else matters.
+pub(super) fn digest_of(files: &Files, more: &str) -> Digest {
+    let mut all = more.as_bytes().to_vec();
+    for (path, bytes) in files {
+        all.extend_from_slice(path.as_bytes());
+        all.extend_from_slice(Digest::of(bytes).as_str().as_bytes());
+    }
+    Digest::of(&all)
+}
 
 /// Runs a program to its end. What it prints are objects for us, one a line, which are given, and lines for people, which
 /// are told. The second value is whether it ended well.

@@ -11,6 +11,7 @@ use crate::config::{self, GivenArgs};
 use crate::flow::NodeKind;
 use crate::folder::Folder;
 use crate::registry::Interfaces;
+use crate::sandbox::describe;
 
 pub fn run(args: &PushArgs) -> Done {
     let registry = args.registry.registry(false)?;
@@ -22,15 +23,12 @@ pub fn run(args: &PushArgs) -> Done {
     };
     // What no host would run is not given to others.
     let component = workshop.load(&shown.to_string(), &bytes).map_err(Error::wrong)?;
-    let interfaces = Interfaces { exports: vec![HANDLER.to_owned()], imports: component.imports.clone() };
+    let interfaces = Interfaces { exports: vec![describe::HANDLER.to_owned()], imports: component.imports.clone() };
     let digest = registry.push(&args.reference, bytes, &interfaces).map_err(unavailable)?;
     say(format_args!("pushed   {}", args.reference.pinned(&digest)));
     say(format_args!("in a flow:  source: {{type: oci, ref: {}}}", args.reference.pinned(&digest)));
     Ok(())
 }
-
-/// What each component exports that is accepted.
-const HANDLER: &str = "weir:flow/handler@0.1.0";
 
 /// What `weir build` has made of a node's source.
 fn built(flow: &Path, name: &str, max_size: usize) -> Result<Vec<u8>, Error> {

@@ -21,7 +21,7 @@ const MAX_DESCRIPTION: usize = 1 << 20;
 const DESCRIPTION: Bytes = Bytes(MAX_DESCRIPTION as u64);
 
 /// The interface that every node exports.
-const HANDLER: &str = "weir:flow/handler@0.1.0";
+pub const HANDLER: &str = "weir:flow/handler@0.1.0";
 
 /// Why a component does not say what it is.
 #[derive(Clone, Debug, thiserror::Error)]
