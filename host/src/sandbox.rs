@@ -14,6 +14,7 @@ mod kept;
 mod limiter;
 pub mod limits;
 mod meter;
+mod pace;
 pub mod places;
 mod precompiled;
 mod refused;
@@ -48,6 +49,7 @@ use instance::Instance;
 use kept::Kept;
 use limits::Limits;
 use meter::{Meter, Metered};
+use pace::Pace;
 use reuse::Reuse;
 
 /// The variable by which a component of several nodes is told which of them to run.
@@ -97,6 +99,8 @@ struct Ready<'a> {
 pub struct Nodes {
     flow: Arc<Flow>,
     nodes: Vec<Arc<Node>>,
+    /// Of each node what its runs have shown.
+    paces: Vec<Pace>,
     /// Of each node the instances that wait for its next run, if any may.
     kept: Vec<Option<Arc<Kept>>>,
     /// Of each node the instances that are made before a run asks, if that is worth it.
@@ -133,7 +137,8 @@ impl Nodes {
         #[expect(clippy::disallowed_methods, reason = "it serves no request: it ends with this value")]
         let maker = (!all.is_empty())
             .then(|| AbortOnDropHandle::new(threads.guests.spawn(ahead::make(all, missing, workshop.clone()))));
-        Arc::new(Self { flow, nodes, kept, ahead, _maker: maker, threads, upstreams, _workshop: workshop })
+        let paces = nodes.iter().map(|_| Pace::default()).collect();
+        Arc::new(Self { flow, nodes, paces, kept, ahead, _maker: maker, threads, upstreams, _workshop: workshop })
     }
 
     /// Lets instances go that waited for a run too long.
@@ -153,6 +158,11 @@ impl Nodes {
         &self.upstreams
     }
 
+    /// Whether a run of a node will hardly hold up the thread that it is on, as its last runs have shown.
+    pub fn is_quick(&self, node: NodeIndex) -> bool {
+        self.paces[node.get()].is_quick()
+    }
+
     /// Runs one node to its end.
     ///
     /// # Errors
@@ -165,8 +175,11 @@ impl Nodes {
         outlet: Unbounded,
     ) -> Result<Json, NodeError> {
         let at = node.get();
-        let (node, ready) =
-            (&self.nodes[at], Ready { kept: self.kept[at].as_deref(), ahead: self.ahead[at].as_deref() });
+        let (node, pace, ready) = (
+            &self.nodes[at],
+            &self.paces[at],
+            Ready { kept: self.kept[at].as_deref(), ahead: self.ahead[at].as_deref() },
+        );
         let entry = Entry {
             origin,
             node: node.id.clone(),
@@ -182,7 +195,7 @@ impl Nodes {
         let result = enter(entry, |run| {
             let (calls, used) = (run.calls.clone(), run.used.clone());
             let work = &node.component.places.work;
-            let meter = Meter { node: &node.id, limits: &node.limits, calls, used, work };
+            let meter = Meter { node: &node.id, limits: &node.limits, calls, used, pace, work };
             Metered::new(node.answer(run, inputs.as_str().to_owned(), ready, &left), meter)
         })
         .await;

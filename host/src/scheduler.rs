@@ -39,12 +39,15 @@ pub const NODE_CONCURRENCY: usize = 16;
 pub trait Nodes: Siblings + Debug {
     /// Runs one to its end; dropping the future ends it.
     fn run(
-        &self,
+        self: Arc<Self>,
         node: NodeIndex,
         inputs: Json,
         origin: Origin,
         outlet: Unbounded,
-    ) -> BoxFuture<'_, Result<Json, NodeError>>;
+    ) -> BoxFuture<'static, Result<Json, NodeError>>;
+
+    /// Whether a run of it will hardly hold up the thread that it is on, as far as anybody can know.
+    fn is_quick(&self, node: NodeIndex) -> bool;
 
     /// As the sandbox has them, for whoever watches what they use. None: they are not in it.
     fn in_sandbox(&self) -> Option<&sandbox::Nodes> {
@@ -54,13 +57,17 @@ pub trait Nodes: Siblings + Debug {
 
 impl Nodes for sandbox::Nodes {
     fn run(
-        &self,
+        self: Arc<Self>,
         node: NodeIndex,
         inputs: Json,
         origin: Origin,
         outlet: Unbounded,
-    ) -> BoxFuture<'_, Result<Json, NodeError>> {
-        sandbox::Nodes::run(self, node, inputs, origin, outlet).boxed()
+    ) -> BoxFuture<'static, Result<Json, NodeError>> {
+        async move { sandbox::Nodes::run(&self, node, inputs, origin, outlet).await }.boxed()
+    }
+
+    fn is_quick(&self, node: NodeIndex) -> bool {
+        sandbox::Nodes::is_quick(self, node)
     }
 
     fn in_sandbox(&self) -> Option<&sandbox::Nodes> {
@@ -74,7 +81,7 @@ pub struct Runner {
     pub flow: Arc<Flow>,
     pub nodes: Arc<dyn Nodes>,
     pub telemetry: Telemetry,
-    /// The runtime that guests have to themselves.
+    /// The runtime that guests have to themselves, but for nodes that are quick.
     pub guests: Handle,
     pub timeout: Duration,
     /// What each request may spend on models.
@@ -186,7 +193,9 @@ impl Runner {
             caller: None,
             siblings: self.nodes.clone(),
         };
-        Drive::new(self, plan, origin, call.reply).run(span).await
+        let drive = Drive::new(self, plan, origin, call.reply);
+        // A batch has all its lines in one task.
+        if call.line { drive.run_apart(span).await } else { drive.run(span).await }
     }
 }
 

@@ -141,6 +141,6 @@ impl Rig {
     async fn run(&self, inputs: &Json, outlet: Unbounded) -> Json {
         let Runner { flow, nodes, .. } = &self.runner;
         let index = flow.find("node").expect("it is there");
-        Nodes::run(&**nodes, index, inputs.clone(), origin(&self.runner), outlet).await.expect("a node that works")
+        Nodes::run(nodes.clone(), index, inputs.clone(), origin(&self.runner), outlet).await.expect("a node that works")
     }
 }

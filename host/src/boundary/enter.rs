@@ -3,6 +3,7 @@
 //! Opens the node span, keeps the deadline, holds the answer against the contract, and records the node's metrics
 //! once, however the run ends. How a component is run is the caller's affair: see sandbox.rs.
 
+use std::pin::pin;
 use std::sync::Arc;
 
 use futures_util::StreamExt;
@@ -99,14 +100,15 @@ where
         spans: span.spans(),
         io,
     };
-    let whole = async {
+    // Pinned where it stands: it has all of the run in it, and each step around it would move it.
+    let whole = pin!(async {
         fits(&node, &inputs, bounds.input)?;
         tokio::select! {
             biased;
             answer = async { settle(&node, run(node_run).await?, &outlet, bounds.output, &sockets).await } => answer,
             () = outlet.fallen_silent() => Err(silent(&node, &bounds)),
         }
-    };
+    });
     // What is logged behind this door belongs to the node.
     let whole = whole.with_context(span.context());
     let result = match timeout_at(deadline.into(), whole).await {

@@ -15,6 +15,7 @@ use crate::boundary::error::{NodeError, NodeFailure};
 use crate::boundary::facts::NodeUse;
 use crate::id::NodeId;
 use crate::sandbox::limits::Limits;
+use crate::sandbox::pace::Pace;
 use crate::sandbox::work::Work;
 
 /// A run that is given up at its limits.
@@ -29,6 +30,8 @@ pub(super) struct Meter<'n> {
     pub(super) limits: &'n Limits,
     pub(super) calls: Calls,
     pub(super) used: NodeUse,
+    /// That of the node.
+    pub(super) pace: &'n Pace,
     /// That of all guests.
     pub(super) work: &'n Work,
 }
@@ -46,7 +49,12 @@ impl<T, F: Future<Output = Result<T, NodeError>>> Future for Metered<'_, F> {
         let _turn = self.meter.work.begin();
         let lap = Lap::begin();
         let polled = self.run.as_mut().poll(cx);
-        let cpu = self.meter.used.ran(lap.end());
+        let took = lap.end();
+        self.meter.pace.turn(took);
+        if polled.is_ready() {
+            self.meter.pace.ended();
+        }
+        let cpu = self.meter.used.ran(took);
         match self.meter.over(cpu) {
             // What made too many calls has failed, also if the end came before anyone looked.
             Some(error) if polled.is_pending() || error.failure == NodeFailure::Calls => Poll::Ready(Err(error)),
@@ -147,7 +155,8 @@ mod tests {
             Poll::<Result<(), NodeError>>::Pending
         });
         let work = Work::default();
-        let meter = Meter { node: &node, limits: &limits, calls, used, work: &work };
+        let pace = Pace::default();
+        let meter = Meter { node: &node, limits: &limits, calls, used, pace: &pace, work: &work };
         Metered::new(run, meter).await.expect_err("it is never done")
     }
 

@@ -1,7 +1,10 @@
-//! Runs what the plan says may run: the one place where nodes become tasks.
+//! Runs what the plan says may run: a node that is quick in the task of its request, any other in one of its own, on the threads
+//! of guests. The one place where nodes become tasks.
 //!
-//! Every task carries its origin, and so its parent span; a panic becomes the failure of its node; tasks end with the
+//! Every node carries its origin, and so its parent span; a panic becomes the failure of its node; nodes end with the
 //! request. Which node is next is not decided here: see plan.rs.
+
+mod here;
 
 use std::collections::{HashMap, VecDeque};
 use std::future::poll_fn;
@@ -27,10 +30,11 @@ use crate::scheduler::plan::{Plan, Step};
 use crate::scheduler::{NODE_CONCURRENCY, Nodes, ReplyMode, Runner};
 use crate::telemetry::{FlowSpan, Hold};
 
-/// One request on its way through a flow. Dropping it ends its tasks.
+use here::{Pause, Run, Turn};
+
+/// One request on its way through a flow. Dropping it ends its nodes.
 pub struct Drive {
     nodes: Arc<dyn Nodes>,
-    guests: Handle,
     request: Running,
 }
 
@@ -39,6 +43,10 @@ struct Running {
     flow: Arc<Flow>,
     plan: Plan,
     origin: Origin,
+    guests: Handle,
+    /// The node that runs in this very task.
+    here: Option<(Run, Started)>,
+    /// Those that have tasks of their own.
     tasks: JoinSet<Result<Json, NodeError>>,
     nodes: HashMap<Id, Started>,
     /// Ready, but waiting for a place.
@@ -72,33 +80,22 @@ impl Drive {
             ReplyMode::Stream => runner.flow.stream_candidates(),
         };
         let live = candidates.into_iter().map(|(node, output)| Live::new(node, output)).collect();
-        let (tasks, nodes, waiting) = (JoinSet::new(), HashMap::new(), VecDeque::new());
-        let request = Running { flow: runner.flow.clone(), plan, origin, tasks, nodes, waiting, live };
-        Self { nodes: runner.nodes.clone(), guests: runner.guests.clone(), request }
+        let request = Running {
+            flow: runner.flow.clone(),
+            plan,
+            origin,
+            guests: runner.guests.clone(),
+            here: None,
+            tasks: JoinSet::new(),
+            nodes: HashMap::new(),
+            waiting: VecDeque::new(),
+            live,
+        };
+        Self { nodes: runner.nodes.clone(), request }
     }
 
     /// Runs until the reply can begin. Dropping the future gives the request up.
-    ///
-    /// Where guests run: a node then begins on the thread that knows it is ready, and its end is known where it ended. From
-    /// the threads of sockets each node would wake a thread to begin and another to end, which costs more than the node.
-    pub async fn run(self, span: FlowSpan) -> Result<Outcome, Failure> {
-        let guests = self.guests.clone();
-        // A task that is aborted goes on for a moment, in which it has the flow's span open.
-        let hold = Hold::of(&self.request.origin.parent);
-        let task = async move {
-            let _hold = hold;
-            self.conduct(span).await
-        };
-        #[expect(clippy::disallowed_methods, reason = "it ends with its request, and carries its origin")]
-        let task = AbortOnDropHandle::new(guests.spawn(task));
-        task.await.unwrap_or_else(|error| match error.try_into_panic() {
-            Ok(panic) => resume_unwind(panic),
-            // The threads of guests end, and with them the host.
-            Err(_) => Err(Failure::Stuck),
-        })
-    }
-
-    async fn conduct(mut self, span: FlowSpan) -> Result<Outcome, Failure> {
+    pub async fn run(mut self, span: FlowSpan) -> Result<Outcome, Failure> {
         let deadline = self.request.origin.deadline.into();
         let begun = timeout_at(deadline, self.advance()).await.unwrap_or(Err(Failure::Timeout));
         match begun.and_then(|stream| Ok((self.request.outputs(stream.as_ref())?, stream))) {
@@ -109,18 +106,36 @@ impl Drive {
             }
             Ok((outputs, Some(stream))) => Ok(Outcome::Streaming(self.request.stream(stream, outputs, span))),
             Err(failure) => {
-                // So that no node's span outlives the flow's.
-                self.request.tasks.shutdown().await;
+                self.request.give_up().await;
                 fail(span, &failure);
                 Err(failure)
             }
         }
     }
 
+    /// [`Drive::run`] in a task of its own, on the threads of guests: for whoever has many requests in one task, of which each
+    /// would wait for the nodes of the others.
+    pub async fn run_apart(self, span: FlowSpan) -> Result<Outcome, Failure> {
+        let guests = self.request.guests.clone();
+        // A task that is aborted goes on for a moment, in which it has the flow's span open.
+        let hold = Hold::of(&self.request.origin.parent);
+        let task = async move {
+            let _hold = hold;
+            self.run(span).await
+        };
+        #[expect(clippy::disallowed_methods, reason = "it ends with its request, and carries its origin")]
+        let task = AbortOnDropHandle::new(guests.spawn(task));
+        task.await.unwrap_or_else(|error| match error.try_into_panic() {
+            Ok(panic) => resume_unwind(panic),
+            // The threads of guests end, and with them the host.
+            Err(_) => Err(Failure::Stuck),
+        })
+    }
+
     /// Until all is done, or nothing is outstanding but a stream that has begun: that stream.
     async fn advance(&mut self) -> Result<Option<Live>, Failure> {
         loop {
-            self.start_ready()?;
+            self.start_ready().await?;
             let request = &mut self.request;
             let begun = request.begun()?;
             if request.plan.is_done() || begun.is_some_and(|node| request.plan.waits_only_for(node)) {
@@ -131,21 +146,26 @@ impl Drive {
         }
     }
 
-    fn start_ready(&mut self) -> Result<(), Failure> {
+    /// Starts what may run now, and what may run once those have ended that do so at once.
+    async fn start_ready(&mut self) -> Result<(), Failure> {
         let request = &mut self.request;
-        for step in request.plan.ready()? {
-            match step {
-                Step::Run { node, inputs } => request.waiting.push_back((node, inputs)),
-                Step::Bypass { node } => {
-                    request.origin.telemetry.node_bypassed(&request.origin.flow, &request.flow.node(node).id);
+        let mut pause = Pause::new();
+        loop {
+            for step in request.plan.ready()? {
+                match step {
+                    Step::Run { node, inputs } => request.waiting.push_back((node, inputs)),
+                    Step::Bypass { node } => {
+                        request.origin.telemetry.node_bypassed(&request.origin.flow, &request.flow.node(node).id);
+                    }
                 }
             }
+            if request.running() == NODE_CONCURRENCY {
+                return Ok(());
+            }
+            let Some((node, inputs)) = request.waiting.pop_front() else { return Ok(()) };
+            request.start(&self.nodes, node, inputs).await?;
+            pause.make_way().await;
         }
-        while request.tasks.len() < NODE_CONCURRENCY {
-            let Some((node, inputs)) = request.waiting.pop_front() else { break };
-            request.start(self.nodes.clone(), &self.guests, node, inputs);
-        }
-        Ok(())
     }
 }
 
@@ -169,52 +189,90 @@ impl Live {
 }
 
 impl Running {
-    fn start(&mut self, nodes: Arc<dyn Nodes>, guests: &Handle, node: NodeIndex, inputs: Json) {
+    /// How many nodes run.
+    fn running(&self) -> usize {
+        self.tasks.len() + usize::from(self.here.is_some())
+    }
+
+    async fn start(&mut self, nodes: &Arc<dyn Nodes>, node: NodeIndex, inputs: Json) -> Result<(), Failure> {
         let live = self.live.iter_mut().find(|live| live.node == node).and_then(|live| live.outlet.take());
         let outlet = live.unwrap_or_else(Unbounded::kept);
         let is_python = matches!(self.flow.node(node).kind, NodeKind::Python(_));
-        let streamed = is_python.then(|| outlet.streamed());
-        let origin = self.origin.clone();
+        let started = Started { node, streamed: is_python.then(|| outlet.streamed()) };
+        let mut run = Nodes::run(Arc::clone(nodes), node, inputs, self.origin.clone(), outlet);
+        if nodes.is_quick(node) {
+            match here::begin(&mut run).await {
+                Turn::Ended(result) => return self.ended(started, result),
+                Turn::Waits if self.here.is_none() => {
+                    self.here = Some((run, started));
+                    return Ok(());
+                }
+                Turn::Waits | Turn::Computes => {}
+            }
+        }
+        self.spawn(run, started);
+        Ok(())
+    }
+
+    /// Gives a node a task of its own.
+    fn spawn(&mut self, run: Run, started: Started) {
         // A task that is aborted goes on for a moment, in which it may open the node's span.
-        let hold = Hold::of(&origin.parent);
+        let hold = Hold::of(&self.origin.parent);
         let task = async move {
             let _hold = hold;
-            Nodes::run(&*nodes, node, inputs, origin, outlet).await
+            run.await
         };
         #[expect(clippy::disallowed_methods, reason = "the one place where nodes become tasks")]
-        let task = self.tasks.spawn_on(task, guests);
-        self.nodes.insert(task.id(), Started { node, streamed });
+        let task = self.tasks.spawn_on(task, &self.guests);
+        self.nodes.insert(task.id(), started);
     }
 
     /// Waits for the next thing that happens: a node ends, or a stream begins.
     async fn step(&mut self) -> Result<(), Failure> {
-        if self.tasks.is_empty() {
+        if self.running() == 0 {
             return Err(Failure::Stuck);
         }
-        let Self { tasks, live, .. } = self;
+        let Self { here, tasks, live, .. } = self;
         let first = poll_fn(|cx| {
             let begun = live.iter_mut().any(|live| live.poll_first(cx).is_ready());
             if begun { Poll::Ready(()) } else { Poll::Pending }
         });
+        let here = poll_fn(|cx| match here {
+            Some((run, _)) => match here::poll(run, cx) {
+                Turn::Waits => Poll::Pending,
+                turn => Poll::Ready(turn),
+            },
+            None => Poll::Pending,
+        });
         tokio::select! {
             biased;
             () = first => Ok(()),
-            Some(ended) = tasks.join_next_with_id() => self.ended(ended),
+            turn = here => match (turn, self.here.take()) {
+                (Turn::Ended(result), Some((_, started))) => self.ended(started, result),
+                (_, Some((run, started))) => {
+                    self.spawn(run, started);
+                    Ok(())
+                }
+                (_, None) => Ok(()),
+            },
+            Some(ended) = tasks.join_next_with_id() => self.task_ended(ended),
         }
     }
 
-    fn ended(&mut self, ended: Result<(Id, Result<Json, NodeError>), JoinError>) -> Result<(), Failure> {
+    fn task_ended(&mut self, ended: Result<(Id, Result<Json, NodeError>), JoinError>) -> Result<(), Failure> {
         let (id, result) = match ended {
             Ok(ended) => ended,
             Err(error) if error.is_cancelled() => {
                 (error.id(), Err(NodeError::new(NodeFailure::Cancelled, "the host is stopping")))
             }
-            Err(error) => {
-                tracing::error!(%error, "a node's task panicked");
-                (error.id(), Err(NodeError::new(NodeFailure::Host, "internal error")))
-            }
+            Err(error) => (error.id(), Err(here::panicked())),
         };
-        let Started { node, streamed } = self.nodes.remove(&id).expect("every task was entered when it was spawned");
+        let started = self.nodes.remove(&id).expect("every task was entered when it was spawned");
+        self.ended(started, result)
+    }
+
+    fn ended(&mut self, started: Started, result: Result<Json, NodeError>) -> Result<(), Failure> {
+        let Started { node, streamed } = started;
         match result {
             Ok(value) => {
                 match streamed.and_then(|streamed| streamed.chunks()) {
@@ -231,6 +289,12 @@ impl Running {
                 Err(Failure::Node { node: self.flow.node(node).id.clone(), error })
             }
         }
+    }
+
+    /// Ends all nodes, so that no node's span outlives the flow's.
+    async fn give_up(&mut self) {
+        self.here = None;
+        self.tasks.shutdown().await;
     }
 
     /// The node whose stream has begun. At most one output of a reply can stream.
@@ -257,14 +321,18 @@ impl Running {
         Ok(outputs.into_iter().map(|(name, value)| (name.to_owned(), value)).collect())
     }
 
-    fn stream(self, live: Live, outputs: Vec<(String, Json)>, span: FlowSpan) -> Streaming {
+    fn stream(mut self, live: Live, outputs: Vec<(String, Json)>, span: FlowSpan) -> Streaming {
         let name = live.output.clone();
+        // From here on this task goes on when the client reads, and its nodes must do so anyway.
+        if let Some((run, started)) = self.here.take() {
+            self.spawn(run, started);
+        }
         let chunks = stream::unfold(Some((self, live, span)), |state| async move {
             let (mut running, mut live, span) = state?;
             match running.next_chunk(&mut live).await {
                 Some(Ok(chunk)) => Some((Ok(chunk), Some((running, live, span)))),
                 Some(Err(failure)) => {
-                    running.tasks.shutdown().await;
+                    running.give_up().await;
                     fail(span, &failure);
                     Some((Err(failure), None))
                 }
@@ -293,7 +361,7 @@ impl Running {
         }
         // No sender is left, so the node's task is about to end; what it ends with decides how the stream ends.
         let ended = self.tasks.join_next_with_id().await?;
-        self.ended(ended).err().map(Err)
+        self.task_ended(ended).err().map(Err)
     }
 }
 

@@ -102,7 +102,7 @@ impl Rig {
         let Runner { flow, nodes, .. } = &self.runner;
         let index = flow.find("bad").expect("it is there");
         let inputs = Json::parse(inputs).expect("inputs are JSON");
-        let mut run = pin!(Nodes::run(&**nodes, index, inputs, origin(&self.runner), Unbounded::kept()));
+        let mut run = pin!(Nodes::run(nodes.clone(), index, inputs, origin(&self.runner), Unbounded::kept()));
         let mut polled = 0;
         poll_fn(|cx| {
             polled += 1;

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use futures_util::future::join_all;
-use harness::{Act, CONNECTION, Collector, FakeModel, FakeWire, Hostile, TestHost};
+use harness::{Act, CONNECTION, Collector, FakeModel, FakeWire, Hostile, Reply, TestHost};
 use serde_json::json;
 
 use super::limits::flow;
@@ -113,24 +113,35 @@ async fn a_node_whose_reader_does_not_read_is_cut_off_at_its_deadline() {
     host.stop().await;
 }
 
+/// Has so many guests never rest. `over` is set when they have ended.
+async fn endless(host: &TestHost, count: usize, over: &AtomicBool) -> Vec<Reply> {
+    let spun = join_all((0..count).map(|_| host.score(json!({"spins": true})))).await;
+    over.store(true, Ordering::Relaxed);
+    spun
+}
+
+/// How long each probe waited until then.
+async fn probes(host: &TestHost, over: &AtomicBool) -> Vec<Duration> {
+    let mut waited = Vec::new();
+    while !over.load(Ordering::Relaxed) {
+        let asked = Instant::now();
+        assert_eq!(host.get("/health").await.status, 200);
+        waited.push(asked.elapsed());
+    }
+    waited
+}
+
+/// Where guests that never rest and sockets share their threads, half of the probes wait for more than 300 ms.
+#[track_caller]
+fn assert_not_delayed(mut probed: Vec<Duration>) {
+    probed.sort_unstable();
+    assert!(probed.len() >= 10 && probed[probed.len() / 2] < Duration::from_millis(150), "{probed:?}");
+}
+
 /// Guests that never rest, so many at once; and what others wait for meanwhile.
 async fn spin(count: usize) {
     let host = TestHost::written("hostile", SPINNING).env("WEIR_MAX_CONCURRENCY", "100").start().await;
     let over = AtomicBool::new(false);
-    let guests = async {
-        let spun = join_all((0..count).map(|_| host.score(json!({"spins": true})))).await;
-        over.store(true, Ordering::Relaxed);
-        spun
-    };
-    let probes = async {
-        let mut waited = Vec::new();
-        while !over.load(Ordering::Relaxed) {
-            let asked = Instant::now();
-            assert_eq!(host.get("/health").await.status, 200);
-            waited.push(asked.elapsed());
-        }
-        waited
-    };
     let scores = async {
         let mut waited = Vec::new();
         while !over.load(Ordering::Relaxed) {
@@ -140,12 +151,10 @@ async fn spin(count: usize) {
         }
         waited
     };
-    let (spun, mut probed, mut scored) = tokio::join!(guests, probes, scores);
+    let (spun, probed, mut scored) = tokio::join!(endless(&host, count, &over), probes(&host, &over), scores);
     assert!(spun.iter().all(|reply| reply.status == 504), "each is ended at its deadline");
-    probed.sort_unstable();
+    assert_not_delayed(probed);
     scored.sort_unstable();
-    // Where guests and sockets share their threads, half of the probes wait for more than 300 ms.
-    assert!(probed.len() >= 10 && probed[probed.len() / 2] < Duration::from_millis(150), "{count}: {probed:?}");
     // A harmless node shares its thread with them, and has its turn: each makes way every 5 ms. Else it would wait for their end.
     assert!(scored.len() >= 2 && scored[scored.len() / 2] < SPINS / 2, "{count}: {scored:?}");
     host.stop().await;
@@ -170,6 +179,30 @@ nodes:
   activate: {when: '${inputs.spins}', is: false}
   inputs: {text: fine}
 ";
+
+#[tokio::test]
+async fn a_node_that_was_quick_until_then_does_not_delay_them_either() {
+    let flow = "
+inputs: {spins: {type: bool}}
+outputs: {spins: {type: bool, reference: '${turncoat.output}'}}
+nodes:
+- name: turncoat
+  type: wasm
+  source: {type: code, path: guests/limits_loops_if_told.wasm}
+  inputs: {loops: '${inputs.spins}'}
+  limits: {timeout: 2s}
+";
+    // One thread for sockets and one for guests.
+    let host = TestHost::written("turncoat", flow).env("TOKIO_WORKER_THREADS", "1").start().await;
+    for _ in 0..100 {
+        host.score(json!({"spins": false})).await.assert_ok(json!({"spins": false}));
+    }
+    let over = AtomicBool::new(false);
+    let (spun, probed) = tokio::join!(endless(&host, 1, &over), probes(&host, &over));
+    assert_eq!(spun[0].status, 504);
+    assert_not_delayed(probed);
+    host.stop().await;
+}
 
 #[tokio::test]
 async fn many_nodes_of_one_request_that_never_rest_are_ended_with_it() {
