@@ -36,7 +36,7 @@ use crate::sandbox::reuse::{self, Reuse};
 use crate::sandbox::{self, Nodes, Threads};
 use crate::scheduler::Runner;
 use crate::secret::Secret;
-use crate::telemetry::{self, NodeFacts, PromptFacts, Telemetry};
+use crate::telemetry::{self, NodeFacts, NodePoints, PromptFacts, Telemetry};
 use crate::units::Bytes;
 
 use components::Loaded;
@@ -386,7 +386,7 @@ fn facts(flow: &Flow, node: &Node) -> NodeFacts {
     };
     let kind = if node.kind.template().is_some() { telemetry::NodeKind::Prompt } else { telemetry::NodeKind::Tool };
     let after = node.inputs.values().find_map(Binding::node).map(|before| flow.node(before).id.to_string());
-    NodeFacts { function, kind, prompt: node.kind.template().map(prompt), after }
+    NodeFacts { function, kind, prompt: node.kind.template().map(prompt), after, points: NodePoints::default() }
 }
 
 /// A flow folder, in the environment of the process.

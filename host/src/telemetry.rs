@@ -43,7 +43,8 @@ pub use content::{CONTENT_BYTES, Content, Policy};
 pub use exporters::StartError;
 pub use logs::HostLog;
 pub use metrics::{
-    Circuit, Compiled, Connections, HttpRequestTimer, Listener, Memory, NodeUse, Pool, Queue, Refused, Slots, Unasked,
+    Circuit, Compiled, Connections, HttpRequestTimer, Listener, Memory, NodePoints, NodeUse, Pool, Queue, Refused,
+    Slots, Unasked,
 };
 pub use outbox::{Loss, OutboxStatus};
 pub use prometheus::SCRAPE_TYPE;

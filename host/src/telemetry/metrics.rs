@@ -9,6 +9,7 @@ mod http;
 mod models;
 mod sandbox;
 mod upstreams;
+mod usual;
 mod words;
 
 use std::sync::Arc;
@@ -29,6 +30,7 @@ pub use http::HttpRequestTimer;
 pub(super) use models::ModelCall;
 pub use sandbox::NodeUse;
 pub use upstreams::Unasked;
+pub use usual::NodePoints;
 
 /// All that is recorded when something happens. What is asked for when somebody looks is in gauges.rs.
 #[derive(Clone, Debug)]
@@ -51,6 +53,8 @@ pub(super) struct Metrics {
     /// Which deployment of which endpoint it is, on metrics of ours.
     served: Vec<KeyValue>,
     names: Arc<Names>,
+    /// Found already, of the flow that is served.
+    usual: Arc<usual::OfFlow>,
 }
 
 /// What labels have been told whose text comes from elsewhere.
@@ -106,6 +110,8 @@ pub(super) struct NodeRun<'a> {
     pub(super) node: &'a NodeId,
     pub(super) run_status: RunStatus,
     pub(super) exception: &'a str,
+    /// Those of the node that have been found.
+    pub(super) points: &'a NodePoints,
 }
 
 /// How a run of a node ended.
@@ -156,6 +162,7 @@ impl Metrics {
             common: common.iter().map(|(key, value)| KeyValue::new(key.clone(), value.clone())).collect(),
             served: Vec::new(),
             names: Arc::default(),
+            usual: Arc::default(),
         }
     }
 
@@ -163,7 +170,7 @@ impl Metrics {
     ///
     /// Names that come from elsewhere are counted anew, so that a node of one deployment takes no place of another's.
     pub(super) fn with<'a>(&self, dimensions: impl Iterator<Item = (&'static str, &'a str)>) -> Self {
-        let mut with = Self { names: Arc::default(), ..self.clone() };
+        let mut with = Self { names: Arc::default(), usual: Arc::default(), ..self.clone() };
         for (name, value) in dimensions {
             let label = KeyValue::new(name, Arc::<str>::from(value));
             if with.common.iter().all(|it| it.key.as_str() != name) {
@@ -176,16 +183,36 @@ impl Metrics {
 
     /// Counts a request.
     pub(super) fn flow_request(&self, request: FlowRequest<'_>) {
-        let mut labels = self.flow_labels(request);
-        labels.push(self.exception(request.exception));
-        self.flow_request.add(1, &labels);
+        let labels = || {
+            let mut labels = self.flow_labels(request);
+            labels.push(self.exception(request.exception));
+            labels
+        };
+        match self.usual_of(request) {
+            Some(usual) => usual.request.get_or_init(|| self.flow_request.bind(&labels())).add(1),
+            None => self.flow_request.add(1, &labels()),
+        }
     }
 
     /// Records how long a request took, up to what `response_type` says.
     pub(super) fn flow_latency(&self, request: FlowRequest<'_>, response_type: ResponseType, took: Duration) {
-        let mut labels = self.flow_labels(request);
-        labels.push(KeyValue::new(dimension::RESPONSE_TYPE, response_type.as_str()));
-        self.flow_latency.record(millis(took), &labels);
+        let labels = || {
+            let mut labels = self.flow_labels(request);
+            labels.push(KeyValue::new(dimension::RESPONSE_TYPE, response_type.as_str()));
+            labels
+        };
+        match self.usual_of(request) {
+            // It was not streamed, so this is the one latency that it has.
+            Some(usual) => usual.latency.get_or_init(|| self.flow_latency.bind(&labels())).record(millis(took)),
+            None => self.flow_latency.record(millis(took), &labels()),
+        }
+    }
+
+    /// The points of a request, if it went as nearly all do.
+    fn usual_of(&self, request: FlowRequest<'_>) -> Option<&usual::OfFlow> {
+        let FlowRequest { flow, response_code, exception, streaming } = request;
+        let is_usual = response_code == 200 && exception.is_empty() && !streaming && self.usual.are_of(flow);
+        is_usual.then_some(&self.usual)
     }
 
     /// Records how long the stream of an answer lasted, from its first byte to its last.
@@ -202,16 +229,29 @@ impl Metrics {
 
     /// Counts a run of a node; records how long it took, if it ran.
     pub(super) fn node_run(&self, run: NodeRun<'_>, took: Option<Duration>) {
-        let mut labels = self.labels([
-            of_flow(run.flow),
-            of_node(run.node),
-            KeyValue::new(dimension::RUN_STATUS, run.run_status.as_str()),
-        ]);
-        if let Some(took) = took {
-            self.node_latency.record(millis(took), &labels);
+        let labels = || {
+            self.labels([
+                of_flow(run.flow),
+                of_node(run.node),
+                KeyValue::new(dimension::RUN_STATUS, run.run_status.as_str()),
+            ])
+        };
+        let counted = || {
+            let mut labels = labels();
+            labels.push(self.exception(run.exception));
+            labels
+        };
+        let points = run.points.get();
+        match (took, run.run_status) {
+            (Some(took), RunStatus::Completed) => {
+                points.latency.get_or_init(|| self.node_latency.bind(&labels())).record(millis(took));
+                points.request.get_or_init(|| self.node_request.bind(&counted())).add(1);
+            }
+            (took, _) => {
+                took.inspect(|took| self.node_latency.record(millis(*took), &labels()));
+                self.node_request.add(1, &counted());
+            }
         }
-        labels.push(self.exception(run.exception));
-        self.node_request.add(1, &labels);
     }
 
     /// Counts a call, and records how long it took.

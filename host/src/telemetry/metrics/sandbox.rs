@@ -7,7 +7,7 @@ use std::time::Duration;
 use opentelemetry::KeyValue;
 use opentelemetry::metrics::{Counter, Histogram, Meter};
 
-use super::{Metrics, counter, histogram, of_flow, of_node, whole_histogram};
+use super::{Metrics, NodePoints, counter, histogram, of_flow, of_node, whole_histogram};
 use crate::id::{FlowId, NodeId};
 use crate::telemetry::names::{dimension, metric, value};
 
@@ -105,22 +105,24 @@ impl Sandbox {
 }
 
 impl Metrics {
-    /// Records what a run used that has ended.
-    pub(in crate::telemetry) fn node_used(&self, flow: &FlowId, node: &NodeId, used: &NodeUse) {
-        let labels = [of_flow(flow), of_node(node)];
+    /// Records what a run used that has ended. `points` are those of the node that have been found.
+    pub(in crate::telemetry) fn node_used(&self, flow: &FlowId, node: &NodeId, points: &NodePoints, used: &NodeUse) {
+        let (labels, points) = (|| [of_flow(flow), of_node(node)], points.get());
         let (nanos, bytes) = (used.0.instantiation.load(Ordering::Relaxed), used.0.memory.load(Ordering::Relaxed));
         if nanos > 0 {
-            self.sandbox.instantiation.record(Duration::from_nanos(nanos).as_secs_f64(), &labels);
+            let point = points.instantiation.get_or_init(|| self.sandbox.instantiation.bind(&labels()));
+            point.record(Duration::from_nanos(nanos).as_secs_f64());
         }
         if let Some(origin) = used.origin() {
             self.sandbox.taken.add(1, &[of_flow(flow), of_node(node), KeyValue::new(dimension::KIND, origin)]);
         }
         let cpu = used.0.cpu.load(Ordering::Relaxed);
         if cpu > 0 {
-            self.sandbox.cpu.record(Duration::from_nanos(cpu).as_secs_f64(), &labels);
+            let point = points.cpu.get_or_init(|| self.sandbox.cpu.bind(&labels()));
+            point.record(Duration::from_nanos(cpu).as_secs_f64());
         }
         if bytes > 0 {
-            self.sandbox.memory.record(bytes, &labels);
+            points.memory.get_or_init(|| self.sandbox.memory.bind(&labels())).record(bytes);
         }
     }
 

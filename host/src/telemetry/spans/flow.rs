@@ -40,7 +40,7 @@ impl Telemetry {
     pub fn flow(&self, start: FlowStart<'_>) -> FlowSpan {
         let mut attributes = common(self.redactor(), "Flow", start.request);
         attributes.push(KeyValue::new(semconv::OPERATION, "invoke_workflow"));
-        attributes.push(KeyValue::new(semconv::WORKFLOW, start.flow.to_string()));
+        attributes.push(KeyValue::new(semconv::WORKFLOW, start.flow.shared()));
         self.dialects().place(&mut attributes, start.flow.as_str(), None);
         let open = Open::start(
             self,

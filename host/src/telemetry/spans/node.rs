@@ -13,7 +13,7 @@ use super::bound::LogBounds;
 use super::guest::GuestSpans;
 use super::notes::NodeNotes;
 use super::{End, Open, RequestFacts, Start, common};
-use crate::telemetry::metrics::{NodeRun, NodeUse, RunStatus};
+use crate::telemetry::metrics::{NodePoints, NodeRun, NodeUse, RunStatus};
 use crate::telemetry::names::{attribute, event, gen_ai_content, semconv, value};
 use crate::telemetry::{Telemetry, Usage};
 
@@ -27,6 +27,8 @@ pub struct NodeFacts {
     pub prompt: Option<PromptFacts>,
     /// The first node whose output it is given, for pictures of the flow.
     pub after: Option<String>,
+    /// What its runs add to.
+    pub points: NodePoints,
 }
 
 /// What kind of node it is, in the words of the GenAI conventions.
@@ -73,6 +75,7 @@ pub struct NodeSpan {
     flow: FlowId,
     node: NodeId,
     kind: NodeKind,
+    points: NodePoints,
     used: NodeUse,
     notes: NodeNotes,
     /// Those that the guest has started below this one.
@@ -86,10 +89,10 @@ impl Telemetry {
         let NodeStart { flow, node, facts, .. } = start;
         let mut attributes = common(self.redactor(), "Function", start.request);
         attributes.push(KeyValue::new(attribute::FUNCTION, facts.function.clone()));
-        attributes.push(KeyValue::new(attribute::NODE_NAME, node.to_string()));
+        attributes.push(KeyValue::new(attribute::NODE_NAME, node.shared()));
         if facts.kind == NodeKind::Tool {
             attributes.push(KeyValue::new(semconv::OPERATION, "execute_tool"));
-            attributes.push(KeyValue::new(semconv::TOOL_NAME, node.to_string()));
+            attributes.push(KeyValue::new(semconv::TOOL_NAME, node.shared()));
             attributes.push(KeyValue::new(semconv::TOOL_TYPE, "function"));
         }
         let after = start.caller.or(facts.after.as_deref()).unwrap_or(flow.as_str());
@@ -116,7 +119,8 @@ impl Telemetry {
         let notes = NodeNotes::on(&open, self, node, start.log);
         let spans = GuestSpans::below(&open, self, node, start.usage, &notes);
         let (telemetry, used) = (self.clone(), NodeUse::default());
-        NodeSpan { telemetry, flow: flow.clone(), node: node.clone(), kind: facts.kind, used, notes, spans, open }
+        let (flow, node, kind, points) = (flow.clone(), node.clone(), facts.kind, facts.points.clone());
+        NodeSpan { telemetry, flow, node, kind, points, used, notes, spans, open }
     }
 
     /// Counts what a node asked for and does not hold. The mark on its span: [`NodeNotes::denied`].
@@ -126,7 +130,8 @@ impl Telemetry {
 
     /// Counts a node that its flow decided not to run. It has no span.
     pub fn node_bypassed(&self, flow: &FlowId, node: &NodeId) {
-        self.metrics().node_run(NodeRun { flow, node, run_status: RunStatus::Bypassed, exception: "" }, None);
+        let points = &NodePoints::default();
+        self.metrics().node_run(NodeRun { flow, node, run_status: RunStatus::Bypassed, exception: "", points }, None);
     }
 }
 
@@ -198,10 +203,11 @@ impl NodeSpan {
             node: &self.node,
             run_status: end.run_status(),
             exception: end.code().unwrap_or_default(),
+            points: &self.points,
         };
         let metrics = self.telemetry.metrics();
         metrics.node_run(run, Some(took));
-        metrics.node_used(&self.flow, &self.node, &self.used);
+        metrics.node_used(&self.flow, &self.node, &self.points, &self.used);
     }
 }
 

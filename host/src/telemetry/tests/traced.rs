@@ -15,7 +15,7 @@ fn whole_story(rig: &Rig) {
     let node_usage = Usage::below(&usage);
     let prompt = PromptFacts { template: "{{question}}".to_owned(), variables: vec!["question".to_owned()] };
     let function = "OpenAI.chat".to_owned();
-    let facts = NodeFacts { function, kind: NodeKind::Prompt, prompt: Some(prompt), after: None };
+    let facts = NodeFacts { function, kind: NodeKind::Prompt, prompt: Some(prompt), ..NodeFacts::default() };
     let node = rig.node_with(&flow.context(), &node_usage, &facts);
     rig.rpc(&node.context(), &node_usage, chat()).finish(&chat_reply());
     node.finish(r#""so""#);
