@@ -1,6 +1,7 @@
 //! The socket as hyper sees it: reads through the gate, and no wait without an end.
 
 use std::io;
+use std::mem::MaybeUninit;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
@@ -95,8 +96,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
 
     /// Reads from the socket into the gate; how much.
     fn fill(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
-        let mut space = [0; READ];
-        let mut read = ReadBuf::new(&mut space);
+        // To fill it with zeros first would cost more than to read most requests.
+        let mut space = [MaybeUninit::uninit(); READ];
+        let mut read = ReadBuf::uninit(&mut space);
         ready!(Pin::new(&mut self.socket).poll_read(cx, &mut read))?;
         self.gate.received(read.filled());
         Poll::Ready(Ok(read.filled().len()))
@@ -224,8 +226,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Wire<S> {
             if *wasted >= LINGER_BYTES {
                 return Poll::Pending;
             }
-            let mut space = [0; READ];
-            let mut read = ReadBuf::new(&mut space);
+            let mut space = [MaybeUninit::uninit(); READ];
+            let mut read = ReadBuf::uninit(&mut space);
             match ready!(Pin::new(&mut this.socket).poll_read(cx, &mut read)) {
                 Ok(()) if !read.filled().is_empty() => *wasted += read.filled().len(),
                 Ok(()) | Err(_) => return Poll::Ready(Ok(())),
