@@ -8,7 +8,7 @@ use http::header::{AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE};
 use http::{HeaderMap, HeaderValue};
 use reqwest::redirect;
 
-use super::super::outbox::parcel::{Outcome, Parcel};
+use super::super::outbox::parcel::{FLIGHTS, Outcome, Parcel};
 use super::answer;
 use super::config::{Compression, Endpoint};
 use super::tls::{Certificates, Renewed};
@@ -16,9 +16,6 @@ use super::token::Token;
 
 /// A collector that does not take a connection for so long will not take one at all.
 const CONNECT: Duration = Duration::from_secs(10);
-
-/// Connections that are kept: parcels go one after the other.
-const IDLE_CONNECTIONS: usize = 1;
 
 /// Sends to one address.
 #[derive(Debug)]
@@ -79,7 +76,8 @@ fn client(certificates: &Certificates, is_https: bool) -> Result<reqwest::Client
     let mut builder = reqwest::Client::builder()
         .user_agent(super::USER_AGENT)
         .connect_timeout(CONNECT)
-        .pool_max_idle_per_host(IDLE_CONNECTIONS)
+        // One for each parcel that may be on its way: with fewer, most parcels would have to make one.
+        .pool_max_idle_per_host(FLIGHTS)
         // The headers hold keys that are meant for this address alone.
         .redirect(redirect::Policy::none());
     if let Some(pem) = &certificates.authorities {

@@ -1,7 +1,14 @@
 //! A destination as a whole, over HTTP, against a service that answers as a script says; gRPC is in grpc/tests.rs.
 
-use std::net::TcpListener;
+use std::io::{Read as _, Write as _};
+use std::net::{TcpListener, TcpStream};
+use std::sync::Barrier;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
 
+use futures_util::future::join_all;
+
+use super::super::outbox::parcel::FLIGHTS;
 use super::config::Config;
 use super::*;
 use crate::capability::llm::openai::tests::scripted::{Move, Request, Scripted, answer};
@@ -51,6 +58,52 @@ async fn a_parcel_is_posted_with_the_headers_that_are_set() {
     let told = ["content-type", "api-key", "user-agent"].map(|name| request.headers[name].as_str());
     assert_eq!(told, ["application/x-protobuf", "secret-key", "mine"]);
     assert!(!request.headers.contains_key("content-encoding"));
+}
+
+/// A collector that answers when as many parcels are on their way as may be at once: its address, and how many connections
+/// it was made.
+fn collector_of_many() -> (String, Arc<AtomicUsize>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let (connections, together) = (Arc::new(AtomicUsize::new(0)), Arc::new(Barrier::new(FLIGHTS)));
+    let counted = Arc::clone(&connections);
+    thread::spawn(move || {
+        for stream in listener.incoming().map_while(Result::ok) {
+            counted.fetch_add(1, Ordering::Relaxed);
+            let together = Arc::clone(&together);
+            thread::spawn(move || take_all(stream, &together));
+        }
+    });
+    (url, connections)
+}
+
+fn take_all(mut stream: TcpStream, together: &Barrier) -> std::io::Result<()> {
+    let (mut request, mut piece) = (Vec::new(), [0; 1024]);
+    loop {
+        match stream.read(&mut piece)? {
+            0 => return Ok(()),
+            read => request.extend_from_slice(&piece[..read]),
+        }
+        if request.ends_with(&parcel().body) {
+            request.clear();
+            together.wait();
+            // An answer that says that nothing was rejected.
+            stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n\x0a\x00")?;
+        }
+    }
+}
+
+#[tokio::test]
+async fn parcels_that_are_on_their_way_at_once_need_no_new_connections() {
+    let (url, connections) = collector_of_many();
+    let destination = destination_of(&[("OTEL_EXPORTER_OTLP_ENDPOINT", &url)], &nobody());
+    let parcel = parcel();
+    for _ in 0..20 {
+        for outcome in join_all((0..FLIGHTS).map(|_| destination.send(&parcel))).await {
+            assert_eq!(outcome, Outcome::Taken { rejected: 0, why: String::new() });
+        }
+    }
+    assert_eq!(connections.load(Ordering::Relaxed), FLIGHTS);
 }
 
 #[tokio::test]

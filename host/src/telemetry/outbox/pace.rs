@@ -2,10 +2,8 @@
 
 use std::time::{Duration, Instant};
 
+use super::parcel::FLIGHTS;
 use crate::telemetry::pause::pause;
-
-/// Parcels on their way at once. Between regions an answer takes a tenth of a second, and a parcel holds 512 spans.
-const FLIGHTS: usize = 4;
 
 /// Longest pause that a destination may ask for.
 const MOST_ASKED: Duration = Duration::from_secs(3600);

@@ -14,6 +14,9 @@ use opentelemetry_sdk::trace::SpanData;
 /// may be larger.
 pub(crate) const PARCEL_BYTES: usize = 1024 * 1024;
 
+/// Parcels on their way at once, at most. Between regions an answer takes a tenth of a second, and a parcel holds 512 spans.
+pub(crate) const FLIGHTS: usize = 4;
+
 /// What is told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Signal {
@@ -87,7 +90,8 @@ pub(crate) trait Encode: Debug + Send + Sync + 'static {
 
 /// Sends parcels.
 pub(crate) trait Transmit: Debug + Send + Sync + 'static {
-    /// Sends it once; ends by itself within the exporter's timeout. Called on the runtime of telemetry.
+    /// Sends it once; ends by itself within the exporter's timeout. Called on the runtime of telemetry, for up to
+    /// [`FLIGHTS`] parcels at once.
     fn send<'a>(&'a self, parcel: &'a Parcel) -> BoxFuture<'a, Outcome>;
 
     /// The same items in two parcels of about half as many; none, if it has one item or cannot be read.
