@@ -107,7 +107,7 @@ fn spans_are_told_as_the_library_would_tell_them() {
     full.links.links.push(Link::new(linked, all, 3));
     full.links.dropped_count = 4;
     full.status = Status::error("it failed");
-    let mut spans = vec![plain, full];
+    let mut ended = vec![plain, full];
     for (kind, status) in [
         (SpanKind::Server, Status::Unset),
         (SpanKind::Client, Status::error("")),
@@ -117,13 +117,18 @@ fn spans_are_told_as_the_library_would_tell_them() {
         let mut span = span(3, "a", 1);
         (span.span_kind, span.status, span.start_time) =
             (kind, status, SystemTime::UNIX_EPOCH - Duration::from_secs(1));
-        spans.push(span);
+        ended.push(span);
     }
 
-    let parcel = encoder().spans(&spans).remove(0);
-    let mut message = ExportTraceServiceRequest::decode(parcel.body).unwrap();
+    let common = spans::Common { resource: &encoder().resource.encode_to_vec(), schema_url: &encoder().schema_url };
+    let (items, room) = spans::fitting(&common, &ended.iter().collect::<Vec<_>>());
+    let parcel = encoder().spans(&ended).remove(0);
+    assert_eq!(items, ended.len());
+    assert!(parcel.body.len() <= room && room < parcel.body.len() + 5000, "{} in {room}", parcel.body.len());
+    let mut message = ExportTraceServiceRequest::decode(parcel.body.clone()).unwrap();
+    assert_eq!(message.encode_to_vec(), parcel.body, "in the order of the fields, each length as short as it can be");
     let group = message.resource_spans.remove(0).scope_spans.remove(0);
-    let expected: Vec<Span> = spans.into_iter().map(Into::into).collect();
+    let expected: Vec<Span> = ended.into_iter().map(Into::into).collect();
     // As texts: one NaN is not another.
     for (told, expected) in group.spans.iter().zip(&expected) {
         assert_eq!(format!("{told:?}"), format!("{expected:?}"));

@@ -1,6 +1,9 @@
-//! Writes protobuf, field by field, in one pass: what a message is written from need not be made into another first.
+//! Writes protobuf from its end to its beginning. The length of a message stands before it, and so is known when it is to be
+//! written: nothing is measured beforehand, and nothing moved afterwards. The last field of a message comes first.
 //!
 //! As proto3 says, what has its default value is not written; the functions named `some_` are for values of which it matters that they are there.
+
+use bytes::Bytes;
 
 /// How a value stands on the wire.
 const VARINT: u32 = 0;
@@ -8,12 +11,26 @@ const FIXED64: u32 = 1;
 const LENGTH: u32 = 2;
 const FIXED32: u32 = 5;
 
-/// The fields of one message, at the end of a buffer.
-pub(super) struct Fields<'b>(&'b mut Vec<u8>);
+/// Longest varint, in bytes.
+const MOST: usize = 10;
 
-impl<'b> Fields<'b> {
-    pub(super) fn at_end_of(buffer: &'b mut Vec<u8>) -> Self {
-        Self(buffer)
+/// The last fields of a message.
+#[derive(Debug)]
+pub(super) struct Fields {
+    /// Its end has been written.
+    buffer: Vec<u8>,
+    /// Where that begins.
+    start: usize,
+}
+
+impl Fields {
+    /// None yet. For more than `room` bytes they would be moved once more.
+    pub(super) fn with_room(room: usize) -> Self {
+        Self { buffer: vec![0; room], start: room }
+    }
+
+    pub(super) fn into_bytes(self) -> Bytes {
+        Bytes::from(self.buffer).slice(self.start..)
     }
 
     pub(super) fn bytes(&mut self, number: u32, bytes: &[u8]) {
@@ -34,8 +51,8 @@ impl<'b> Fields<'b> {
 
     pub(super) fn fixed32(&mut self, number: u32, value: u32) {
         if value != 0 {
+            self.put(&value.to_le_bytes());
             self.key(number, FIXED32);
-            self.0.extend(value.to_le_bytes());
         }
     }
 
@@ -46,54 +63,107 @@ impl<'b> Fields<'b> {
     }
 
     pub(super) fn some_bytes(&mut self, number: u32, bytes: &[u8]) {
-        self.key(number, LENGTH);
+        self.put(bytes);
         self.varint(bytes.len() as u64);
-        self.0.extend_from_slice(bytes);
+        self.key(number, LENGTH);
     }
 
     /// Also whatever else is a varint: `bool`, and `int64` by its bits.
     pub(super) fn some_varint(&mut self, number: u32, value: u64) {
-        self.key(number, VARINT);
         self.varint(value);
+        self.key(number, VARINT);
     }
 
     /// Also `double`, by its bits.
     pub(super) fn some_fixed64(&mut self, number: u32, value: u64) {
+        self.put(&value.to_le_bytes());
         self.key(number, FIXED64);
-        self.0.extend(value.to_le_bytes());
     }
 
-    /// A message within this one. Its length is known when it is written, and most are short: one byte is left for it, and if
-    /// it takes more the message makes room.
-    pub(super) fn message(&mut self, number: u32, write: impl FnOnce(&mut Fields<'_>)) {
-        self.key(number, LENGTH);
-        let length_at = self.0.len();
-        self.0.push(0);
+    /// A message within this one.
+    pub(super) fn message(&mut self, number: u32, write: impl FnOnce(&mut Self)) {
+        let behind = self.written();
         write(self);
-        let length = self.0.len() - length_at - 1;
-        if let Ok(short @ 0..0x80) = u8::try_from(length) {
-            self.0[length_at] = short;
-        } else {
-            let mut written = Vec::with_capacity(10);
-            Fields(&mut written).varint(length as u64);
-            self.0.splice(length_at..=length_at, written);
-        }
-    }
-
-    /// Fields that are written already.
-    pub(super) fn written(&mut self, fields: &[u8]) {
-        self.0.extend_from_slice(fields);
+        self.varint((self.written() - behind) as u64);
+        self.key(number, LENGTH);
     }
 
     fn key(&mut self, number: u32, wire: u32) {
         self.varint(u64::from(number << 3 | wire));
     }
 
-    fn varint(&mut self, mut value: u64) {
-        while let high @ 1.. = value >> 7 {
-            self.0.push(value.to_le_bytes()[0] | 0x80);
-            value = high;
+    fn varint(&mut self, value: u64) {
+        match u8::try_from(value) {
+            Ok(short @ 0..0x80) => self.put(&[short]),
+            _ => self.long_varint(value),
         }
-        self.0.push(value.to_le_bytes()[0]);
+    }
+
+    fn long_varint(&mut self, mut value: u64) {
+        let (mut bytes, mut length) = ([0; MOST], 1);
+        while let high @ 1.. = value >> 7 {
+            bytes[length - 1] = value.to_le_bytes()[0] | 0x80;
+            value = high;
+            length += 1;
+        }
+        bytes[length - 1] = value.to_le_bytes()[0];
+        self.put(&bytes[..length]);
+    }
+
+    /// In bytes.
+    fn written(&self) -> usize {
+        self.buffer.len() - self.start
+    }
+
+    fn put(&mut self, bytes: &[u8]) {
+        if self.start < bytes.len() {
+            self.make_room(bytes.len());
+        }
+        let end = self.start;
+        self.start -= bytes.len();
+        self.buffer[self.start..end].copy_from_slice(bytes);
+    }
+
+    #[cold]
+    fn make_room(&mut self, bytes: usize) {
+        let mut larger = Self::with_room((self.written() + bytes).max(2 * self.buffer.len()));
+        larger.put(&self.buffer[self.start..]);
+        *self = larger;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use prost::encoding::{decode_varint, encode_varint};
+
+    use super::*;
+
+    #[test]
+    fn numbers_are_written_as_the_library_writes_them() {
+        for value in (0..64).flat_map(|bits| [(1_u64 << bits) - 1, 1 << bits]).chain([u64::MAX]) {
+            let (mut fields, mut expected) = (Fields::with_room(0), Vec::new());
+            fields.varint(value);
+            encode_varint(value, &mut expected);
+            assert_eq!(fields.into_bytes(), expected, "{value}");
+        }
+    }
+
+    #[test]
+    fn what_has_no_room_left_is_written_all_the_same() {
+        let text = "x".repeat(300);
+        let written = |room| {
+            let mut fields = Fields::with_room(room);
+            fields.message(1, |outer| {
+                outer.text(3, &text);
+                outer.message(2, |inner| inner.some_varint(1, 7));
+                outer.fixed32(1, 5);
+            });
+            fields.into_bytes()
+        };
+        let whole = written(1000);
+        assert!((0..400).all(|room| written(room) == whole));
+        let mut rest = &whole[1..];
+        assert_eq!(decode_varint(&mut rest), Ok(rest.len() as u64));
+        assert_eq!(rest[..9], [0x0d, 5, 0, 0, 0, 0x12, 2, 8, 7]);
     }
 }
