@@ -109,7 +109,8 @@ impl Redactor {
             if let Cow::Owned(name) = rules.text(&event.name) {
                 event.name = name.into();
             }
-            event.attributes.iter_mut().for_each(|it| rules.attribute(it));
+            // Content is told twice, by one text: as an attribute of the span and of an event.
+            event.attributes.iter_mut().for_each(|it| rules.attribute_beside(it, &span.attributes));
         }
         for link in &mut span.links.links {
             link.attributes.iter_mut().for_each(|it| rules.attribute(it));
@@ -157,13 +158,25 @@ impl Rules {
     }
 
     fn attribute(&self, attribute: &mut KeyValue) {
-        let named_like_a_key = self.is_key(attribute.key.as_str());
+        self.attribute_beside(attribute, &[]);
+    }
+
+    /// The same. What has been `searched` already is not searched again.
+    fn attribute_beside(&self, attribute: &mut KeyValue, searched: &[KeyValue]) {
         match &mut attribute.value {
-            Value::String(text) if named_like_a_key => *text = MASK.into(),
+            Value::String(text) if self.is_key(attribute.key.as_str()) => *text = MASK.into(),
+            Value::String(text) if searched.iter().any(|it| self.has_cleared(it, text)) => {}
             Value::String(text) => self.string(text),
             Value::Array(Array::String(texts)) => texts.iter_mut().for_each(|text| self.string(text)),
             _ => {}
         }
+    }
+
+    /// Whether an attribute that was searched has this very text, and kept it. Had it been changed, nobody else would have what
+    /// stands there now; what is named like a key was not searched.
+    fn has_cleared(&self, searched: &KeyValue, text: &StringValue) -> bool {
+        matches!(&searched.value, Value::String(it) if std::ptr::eq(it.as_str(), text.as_str()))
+            && !self.is_key(searched.key.as_str())
     }
 
     fn string(&self, text: &mut StringValue) {
@@ -190,7 +203,8 @@ impl Rules {
 
     /// Whether this is the name of a key, whatever family it stands in.
     fn is_key(&self, name: &str) -> bool {
-        let last = name.rsplit('.').next().unwrap_or(name);
+        // Byte by byte: each attribute has a name, and most are short.
+        let last = name.as_bytes().rsplit(|byte| *byte == b'.').next().unwrap_or_default();
         self.members.as_ref().is_some_and(|members| members.has(last))
     }
 }

@@ -17,8 +17,9 @@ const NAME: usize = 64;
 #[derive(Clone, Debug)]
 pub(super) struct Members {
     names: BTreeSet<Vec<u8>>,
-    /// By the bytes with which a name may begin, as it is written: most are told from ours by that.
+    /// By the bytes with which a name may begin, and end, as it is written: most are told from ours by that.
     begins: [bool; 256],
+    ends: [bool; 256],
 }
 
 impl Members {
@@ -26,21 +27,15 @@ impl Members {
     pub(super) fn new(names: &[&str]) -> Option<Self> {
         let plain = |name: &&str| Some(Plain::of(name.as_bytes())?.as_bytes().to_vec());
         let names: BTreeSet<Vec<u8>> = names.iter().filter_map(plain).collect();
-        let mut begins = [false; 256];
-        for first in names.iter().filter_map(|name| name.first()).chain(b"_-") {
-            begins[usize::from(*first)] = true;
-            begins[usize::from(first.to_ascii_uppercase())] = true;
-        }
-        (!names.is_empty()).then_some(Self { names, begins })
+        let begins = either_case(names.iter().filter_map(|name| name.first()));
+        let ends = either_case(names.iter().filter_map(|name| name.last()));
+        (!names.is_empty()).then_some(Self { names, begins, ends })
     }
 
     /// Whether this is one of the names.
-    pub(super) fn has(&self, name: &str) -> bool {
-        self.has_bytes(name.as_bytes())
-    }
-
-    fn has_bytes(&self, name: &[u8]) -> bool {
+    pub(super) fn has(&self, name: &[u8]) -> bool {
         name.first().is_some_and(|first| self.begins[usize::from(*first)])
+            && name.last().is_some_and(|last| self.ends[usize::from(*last)])
             && Plain::of(name).is_some_and(|name| self.names.contains(name.as_bytes()))
     }
 
@@ -73,10 +68,22 @@ impl Members {
     fn named_before(&self, text: &[u8]) -> Option<usize> {
         let quoted = text.trim_ascii_end().strip_suffix(b"\"")?;
         let end = quoted.len() - backslashes_before(quoted, quoted.len());
+        // Of most names this is all that is looked at.
+        quoted[..end].last().filter(|last| self.ends[usize::from(**last)])?;
         let opening = quoted[..end].iter().rposition(|it| !is_of_a_name(*it))?;
-        let is_ours = quoted[opening] == b'"' && self.has_bytes(&quoted[opening + 1..end]);
+        let is_ours = quoted[opening] == b'"' && self.has(&quoted[opening + 1..end]);
         is_ours.then(|| backslashes_before(quoted, opening))
     }
+}
+
+/// By all bytes, whether it is one of these in either case, or one that does not matter in a name.
+fn either_case<'a>(bytes: impl Iterator<Item = &'a u8>) -> [bool; 256] {
+    let mut among = [false; 256];
+    for byte in bytes.chain(b"_-") {
+        among[usize::from(*byte)] = true;
+        among[usize::from(byte.to_ascii_uppercase())] = true;
+    }
+    among
 }
 
 /// A name in lower case, without `_` and `-`.
@@ -174,4 +181,27 @@ fn nested(text: &str, start: usize, depth: usize) -> usize {
         at += 1;
     }
     text.len()
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        /// Which bytes a name begins and ends with is looked at to save time alone.
+        #[test]
+        fn a_name_is_one_of_ours_however_it_begins_and_ends(
+            names in prop::collection::vec("[ab_-]{1,3}", 1..4),
+            text in "([abAB_-]{0,4}|[\\\\\": é,{}]){0,16}",
+            name in "[abABé_-]{0,5}",
+        ) {
+            let names: Vec<&str> = names.iter().map(String::as_str).collect();
+            let quick = Members::new(&names).unwrap();
+            let slow = Members { begins: [true; 256], ends: [true; 256], ..quick.clone() };
+            prop_assert_eq!(quick.masked(&text), slow.masked(&text));
+            prop_assert_eq!(quick.has(name.as_bytes()), slow.has(name.as_bytes()));
+        }
+    }
 }

@@ -1,6 +1,9 @@
 //! What is masked, and that nothing else is.
 
-use opentelemetry::Value;
+use std::time::SystemTime;
+
+use opentelemetry::trace::{Event, SpanContext, SpanId, SpanKind};
+use opentelemetry::{InstrumentationScope, Value};
 use proptest::prelude::*;
 
 use super::*;
@@ -130,6 +133,73 @@ proptest! {
         }
         let again = redactor.text(&told).into_owned();
         prop_assert_eq!(again, told);
+    }
+}
+
+/// A span with these attributes, and the same of two events.
+fn span(attributes: &[KeyValue], events: [&[KeyValue]; 2]) -> SpanData {
+    let mut span = SpanData {
+        span_context: SpanContext::NONE,
+        parent_span_id: SpanId::INVALID,
+        parent_span_is_remote: false,
+        span_kind: SpanKind::Internal,
+        name: "node".into(),
+        start_time: SystemTime::UNIX_EPOCH,
+        end_time: SystemTime::UNIX_EPOCH,
+        attributes: attributes.to_vec(),
+        dropped_attributes_count: 0,
+        events: Default::default(),
+        links: Default::default(),
+        status: Status::Unset,
+        instrumentation_scope: InstrumentationScope::default(),
+    };
+    let event = |attributes: &[KeyValue]| Event::new("told", SystemTime::UNIX_EPOCH, attributes.to_vec(), 0);
+    span.events.events = events.map(event).to_vec();
+    span
+}
+
+/// A redactor that finds something in everything that may be found, also in its own mask.
+fn strict() -> Redactor {
+    let redactor = read("a[0-9]\n\\*{3}", KEYS.default).unwrap();
+    redactor.learn(["sk-0123456789"]);
+    redactor
+}
+
+proptest! {
+    /// What attributes and events share is searched once, and nothing is told for that which would not be told otherwise.
+    #[test]
+    fn a_text_that_is_told_twice_is_masked_twice(
+        shared in prop::collection::vec("[a-b0-1\".:]{0,6}|.{0,2}sk-0123456789.{0,2}|\\{\"password\": \"abc\"\\}|\\*{6}", 4),
+        chosen in prop::collection::vec((0_usize..5, 0_usize..5), 9),
+    ) {
+        const NAMES: [&str; 5] = ["inputs", "password", "feedback.api_key", "a.b", "api_key.told"];
+        let mut texts: Vec<Value> = shared.into_iter().map(|text| Value::from(Arc::<str>::from(text))).collect();
+        texts.push(MASK.into());
+        let told: Vec<KeyValue> =
+            chosen.into_iter().map(|(name, text)| KeyValue::new(NAMES[name], texts[text].clone())).collect();
+        let (attributes, first, second) = (&told[..3], &told[3..6], &told[6..]);
+        let redactor = strict();
+        let mut masked = span(attributes, [first, second]);
+        redactor.span(&mut masked);
+        // Each by itself, from a text that nobody else has.
+        let alone = |attribute: &KeyValue| {
+            let mut alone = KeyValue::new(attribute.key.clone(), attribute.value.as_str().into_owned());
+            redactor.attribute(&mut alone);
+            alone
+        };
+        let expected: Vec<KeyValue> = told.iter().map(alone).collect();
+        let events = masked.events.events.iter().flat_map(|event| &event.attributes);
+        let found: Vec<KeyValue> = masked.attributes.iter().chain(events).cloned().collect();
+        prop_assert_eq!(found, expected);
+    }
+
+    #[test]
+    fn a_name_is_that_of_a_key_by_its_last_part(name in "(api_key|Password|a|é|\\.){0,4}") {
+        let last = name.rsplit('.').next().unwrap();
+        let expected = ["apikey", "password"].contains(&last.to_lowercase().replace('_', "").as_str());
+        let mut attribute = KeyValue::new(name, "told");
+        Redactor::by_default().attribute(&mut attribute);
+        prop_assert_eq!(attribute.value == Value::from(MASK), expected);
     }
 }
 
