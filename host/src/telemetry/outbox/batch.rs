@@ -166,7 +166,9 @@ impl<T> Shared<T> {
             if now {
                 state.since = None;
                 state.bytes = 0;
-                return (mem::take(&mut state.queue), state.asked, state.stopping);
+                // As many are likely to come again, and whoever puts one must not wait for the others to be moved.
+                let room = Vec::with_capacity(state.queue.len().min(self.limits.batch));
+                return (mem::replace(&mut state.queue, room), state.asked, state.stopping);
             }
             state = self.work.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
         }
