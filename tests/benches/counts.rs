@@ -16,7 +16,7 @@ use std::{env, fs, io};
 
 use weir::capability::llm::sse::Events;
 
-use work::{Chain, Echo, Masked, Spans, TO_NOBODY, WITHOUT_SPANS};
+use work::{Batch, Chain, Echo, Masked, Spans, TO_NOBODY, WITHOUT_SPANS};
 
 /// The last counts that were accepted, by case.
 const ACCEPTED: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/benches/counts.txt");
@@ -39,7 +39,7 @@ struct Case {
     prepare: fn() -> Work,
 }
 
-const CASES: [Case; 6] = [
+const CASES: [Case; 8] = [
     Case {
         name: "body_and_reply_1k",
         prepare: || {
@@ -56,6 +56,20 @@ const CASES: [Case; 6] = [
     },
     Case { name: "node_metrics", prepare: || of_node(Spans::of(&WITHOUT_SPANS, 1024)) },
     Case { name: "node_span_and_metrics_1k", prepare: || of_node(Spans::of(&TO_NOBODY, 1024)) },
+    Case {
+        name: "batch_of_spans_masked",
+        prepare: || {
+            let mut batch = Batch::of(1024);
+            Box::new(move || batch.mask())
+        },
+    },
+    Case {
+        name: "batch_of_spans_encoded",
+        prepare: || {
+            let batch = Batch::of(1024);
+            Box::new(move || _ = black_box(batch.encode()))
+        },
+    },
     Case {
         name: "redaction_8k",
         prepare: || {

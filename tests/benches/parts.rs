@@ -1,7 +1,7 @@
 //! How long the parts on the way of a request take, each beside the least that does the same in plain Rust: read the ratios
 //! within one run, not the times. `make bench-parts` runs all, `make bench-parts ONLY=redaction` some.
 //!
-//! Spans go to nobody, so what their export costs is not in here; nor is HTTP.
+//! Spans go to nobody, so what sending them costs is not in here; nor is HTTP.
 
 mod rig;
 mod work;
@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use weir::flow::value::Json;
 
 use rig::{On, Rig};
-use work::{Echo, Masked};
+use work::{Batch, Echo, Masked};
 
 fn main() {
     divan::main();
@@ -198,6 +198,45 @@ mod node_span {
             let labels = ["flow", "node", "status"].map(|key| KeyValue::new(key, "some text"));
             counter.add(1, &labels);
             histogram.record(0.5, &labels);
+        });
+    }
+}
+
+/// A batch of ended spans on its way out, each with a kibibyte in and out; times are of the whole batch.
+mod export {
+    use opentelemetry::KeyValue;
+
+    use super::*;
+
+    #[divan::bench]
+    fn masked(bencher: Bencher) {
+        let mut batch = Batch::of(KIB);
+        bencher.counter(ItemsCount::new(Batch::SPANS)).bench_local(|| batch.mask());
+    }
+
+    #[divan::bench]
+    fn encoded(bencher: Bencher) {
+        let batch = Batch::of(KIB);
+        bencher.counter(ItemsCount::new(Batch::SPANS)).bench(|| batch.encode());
+    }
+
+    /// Its keys and texts, copied one after the other.
+    #[divan::bench]
+    fn copied(bencher: Bencher) {
+        let Batch { spans, .. } = Batch::of(KIB);
+        let copy = |copied: &mut Vec<u8>, attributes: &[KeyValue]| {
+            for attribute in attributes {
+                copied.extend_from_slice(attribute.key.as_str().as_bytes());
+                copied.extend_from_slice(attribute.value.as_str().as_bytes());
+            }
+        };
+        bencher.counter(ItemsCount::new(Batch::SPANS)).bench(|| {
+            let mut copied = Vec::new();
+            for span in &spans {
+                copy(&mut copied, &span.attributes);
+                span.events.iter().for_each(|event| copy(&mut copied, &event.attributes));
+            }
+            copied
         });
     }
 }

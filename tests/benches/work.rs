@@ -3,8 +3,12 @@
 
 use std::hint::black_box;
 use std::sync::Arc;
+use std::time::SystemTime;
 
-use opentelemetry::Context;
+use opentelemetry::trace::{Event, SpanContext, SpanId, SpanKind, Status, TraceFlags, TraceId, TraceState};
+use opentelemetry::{Context, InstrumentationScope, KeyValue};
+use opentelemetry_sdk::Resource;
+use opentelemetry_sdk::trace::SpanData;
 use weir::capability::llm::openai::body::{self, Chunk};
 use weir::capability::llm::sse::Events;
 use weir::config::{Layers, Settings};
@@ -13,6 +17,9 @@ use weir::flow::value::Json;
 use weir::flow::{FileError, Flow, Surroundings};
 use weir::id::{FlowId, NodeId, RequestId};
 use weir::scheduler::plan::{Plan, Step};
+use weir::telemetry::names::{TRACER, attribute, event, value};
+use weir::telemetry::otlp::Encoder;
+use weir::telemetry::outbox::parcel::Parcel;
 use weir::telemetry::{FlowSpan, FlowStart, LogBounds, NodeFacts, NodeStart, Redactor, RequestFacts, Telemetry, Usage};
 
 /// A flow that tells its caller what it was asked.
@@ -208,6 +215,71 @@ impl Spans {
 
 fn facts(id: &RequestId) -> RequestFacts<'_> {
     RequestFacts { id, id_from_caller: true, target: "dag" }
+}
+
+/// A batch of spans of nodes that have ended, on its way out of the host: masked once more, and written as OTLP.
+pub(crate) struct Batch {
+    redactor: Redactor,
+    encoder: Encoder,
+    pub(crate) spans: Vec<SpanData>,
+}
+
+impl Batch {
+    /// As many as are written at once.
+    pub(crate) const SPANS: usize = 512;
+
+    /// Of nodes that were given and gave a chat of so many bytes; the host has secrets, and none is in there.
+    pub(crate) fn of(bytes: usize) -> Self {
+        let redactor = Redactor::by_default();
+        redactor.learn(secrets().iter().map(String::as_str));
+        let resource = Resource::builder_empty().with_service_name("measured").build();
+        let spans = (1..=Self::SPANS).map(|id| ended(id as u64, &chat(bytes))).collect();
+        Self { redactor, encoder: Encoder::new(&resource), spans }
+    }
+
+    pub(crate) fn mask(&mut self) {
+        self.spans.iter_mut().for_each(|span| self.redactor.span(span));
+    }
+
+    pub(crate) fn encode(&self) -> Vec<Parcel> {
+        self.encoder.spans(&self.spans)
+    }
+}
+
+/// The span of a node that was given a text and gave it back. What went in and out is told as an attribute and as an event,
+/// by one text for both, as the host does.
+fn ended(id: u64, content: &str) -> SpanData {
+    let (given, gave): (Arc<str>, Arc<str>) = (content.into(), content.into());
+    let trace = TraceId::from(u128::from(id) << 64 | 0x4bf9_2f35);
+    let now = SystemTime::now();
+    let mut span = SpanData {
+        span_context: SpanContext::new(trace, SpanId::from(id), TraceFlags::SAMPLED, false, TraceState::NONE),
+        parent_span_id: SpanId::from(id + 1),
+        parent_span_is_remote: false,
+        span_kind: SpanKind::Internal,
+        name: "answer".into(),
+        start_time: now,
+        end_time: now,
+        attributes: vec![
+            KeyValue::new(attribute::FRAMEWORK, value::FRAMEWORK),
+            KeyValue::new(attribute::SPAN_TYPE, "Function"),
+            KeyValue::new(attribute::EXECUTION_TARGET, "dag"),
+            KeyValue::new(attribute::LINE_RUN_ID, "4bf92f3577b34da6a3ce929d0e0e4736"),
+            KeyValue::new(attribute::FUNCTION, "text_step"),
+            KeyValue::new(attribute::NODE_NAME, "answer"),
+            KeyValue::new(attribute::INPUTS, given.clone()),
+            KeyValue::new(attribute::INSTANCE, value::REUSED),
+            KeyValue::new(attribute::OUTPUT, gave.clone()),
+        ],
+        dropped_attributes_count: 0,
+        events: Default::default(),
+        links: Default::default(),
+        status: Status::Ok,
+        instrumentation_scope: InstrumentationScope::builder(TRACER).build(),
+    };
+    let told = |name, text: Arc<str>| Event::new(name, now, vec![KeyValue::new(attribute::PAYLOAD, text)], 0);
+    span.events.events = vec![told(event::INPUTS, given), told(event::OUTPUT, gave)];
+    span
 }
 
 /// Ten keys that may not be told.
