@@ -1,4 +1,4 @@
-import { type Description, NodeError, streamChat } from "weir";
+import { type Description, NodeError, relayChat } from "weir";
 import { prompt, type Term } from "./prompt";
 
 export const description: Description = { summary: "Lets a model answer by the terms that were found.", streams: true };
@@ -9,6 +9,6 @@ export function run({ question, terms }: { question: string; terms: Term[] }) {
     { role: "system", content: prompt(terms) },
     { role: "user", content: question },
   ];
-  // The host passes the answer on by itself, word by word where the client wants that.
-  return streamChat({ connection: "offline", messages }).relay();
+  // The host asks when this has ended, and passes the answer on by itself, word by word where the client wants that.
+  return relayChat({ connection: "offline", messages });
 }

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::sync::{Arc, OnceLock};
 
+use futures_util::future::BoxFuture;
 use futures_util::stream::BoxStream;
 
 wasmtime::component::bindgen!({
@@ -14,7 +15,9 @@ wasmtime::component::bindgen!({
         "wasi:logging/logging": trappable,
         // Settings are at hand.
         "wasi:config/store": trappable,
+        // A stream is made, and nobody is asked yet.
         "weir:flow/llm.text": trappable,
+        "weir:flow/llm.relay-chat": trappable,
         default: async | trappable,
     },
     exports: { default: async },
@@ -31,7 +34,19 @@ pub use self::wasi::logging::logging;
 pub use self::weir::flow::{context, llm, nodes, output, types};
 
 /// Behind `types.chunks`: JSON texts on their way.
-pub struct Chunks(pub BoxStream<'static, Result<String, types::CallError>>);
+pub enum Chunks {
+    /// From whoever has accepted the request for them.
+    Coming(Texts),
+    /// From a call that is made when the first is asked for.
+    Due {
+        call: BoxFuture<'static, Result<Texts, types::CallError>>,
+        /// What the node says that has ended with them, if the call fails.
+        told: fn(types::CallError) -> types::NodeError,
+    },
+}
+
+/// After an error the stream is over.
+pub type Texts = BoxStream<'static, Result<String, types::CallError>>;
 
 /// Behind `llm.chat-stream`: an answer on its way.
 pub struct ChatStream {

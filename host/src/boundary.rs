@@ -26,6 +26,7 @@ use std::time::Instant;
 use futures_util::future::BoxFuture;
 use futures_util::stream::BoxStream;
 use opentelemetry::Context;
+use tokio::sync::Semaphore;
 use wasmtime::component::{HasData, Linker, ResourceTable};
 use wasmtime_wasi::filesystem::WasiFilesystemCtx;
 use wasmtime_wasi_http::WasiHttpCtx;
@@ -241,6 +242,8 @@ pub struct NodeRun {
     denials: Arc<Denials>,
     /// Those that the guest has started below its node's. The current one is the parent of the spans of its calls.
     spans: telemetry::GuestSpans,
+    /// Its place for a call that is still to be made.
+    deferred: Arc<Semaphore>,
     /// Where calls run: guests have a runtime of their own, so that one that never rests cannot delay a socket.
     io: tokio::runtime::Handle,
 }

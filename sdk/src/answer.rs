@@ -22,7 +22,7 @@ use crate::error::{CallError, NodeError};
 /// fn tell(topic: String) -> Result<Answer<String>, NodeError> {
 ///     let chat = llm::chat("my_connection").user(format!("Tell a story about {topic}."));
 ///     if context::current().streaming {
-///         Ok(Answer::Relay(chat.stream()?.relay()))
+///         Ok(Answer::Relay(chat.relay()?))
 ///     } else {
 ///         Ok(Answer::Value(chat.send()?.text().to_owned()))
 ///     }

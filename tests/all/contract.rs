@@ -19,6 +19,7 @@ const CALLS: &[(&str, &str, &str)] = &[
     ("weir:flow/llm.[method]chat-stream.next", "llm_streams_by_hand", "openai_chat"),
     ("weir:flow/llm.[method]chat-stream.usage", "llm_streams_by_hand", "openai_chat"),
     ("weir:flow/llm.text", "llm_relays", "openai_chat"),
+    ("weir:flow/llm.relay-chat", "llm_relays_at_once", "openai_chat"),
     ("weir:flow/llm.complete", "llm_completes", "openai_completion"),
     ("weir:flow/llm.embed", "llm_embeds", "openai_embeddings"),
     ("weir:flow/types.[method]chunks.next", "llm_reads_relay", "openai_chat"),

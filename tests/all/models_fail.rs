@@ -4,6 +4,7 @@ mod breaker;
 mod faults;
 mod retries;
 mod spending;
+mod streamed;
 
 use bytes::Bytes;
 use harness::{Collector, FakeModel, FakeService, KEY, TestHost};
@@ -124,10 +125,14 @@ async fn a_service_that_says_nothing_is_given_up_with_the_node() {
     let flow = std::fs::read_to_string(&file).expect("the copy of the flow");
     std::fs::write(&file, format!("{}\n  limits: {{timeout: 300ms}}\n", flow.trim_end())).expect("it can be written");
     let host = host.start().await;
-    let reply = host.score(json!({"question": "hi"})).await;
-    let error = &reply.json()["error"];
-    assert_eq!((reply.status, &error["innerError"]["code"]), (504, &json!("NodeTimeout")), "{error}");
-    model.abandoned(1).await;
+    let question = json!({"question": "hi"});
+    let whole = host.score(question.clone()).await;
+    let streamed = host.stream(question).await.whole().await;
+    for reply in [whole, streamed] {
+        let error = &reply.json()["error"];
+        assert_eq!((reply.status, &error["innerError"]["code"]), (504, &json!("NodeTimeout")), "{error}");
+    }
+    model.abandoned(2).await;
     host.stop().await;
 }
 

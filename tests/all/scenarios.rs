@@ -26,6 +26,7 @@ harness::scenarios! {
     llm_node
     llm_node_quotes_a_prompt
     llm_relays
+    llm_relays_at_once
     llm_streams_by_hand
     llm_without_grant
     log_writes

@@ -112,32 +112,39 @@ async fn assert_given_up(host: TestHost, collector: &Collector, names: &[&str]) 
     assert_eq!((requests.count(), requests.label("response_code", "499").count()), (1, 1));
 }
 
-/// The flow, its node of the same name, and the call.
-const RELAYS: [&str; 3] = ["llm_relays", "llm_relays", "openai_chat"];
+/// Flows that hand on the answer of a model: that has accepted the request, and that was not asked yet.
+const RELAYS: [&str; 2] = ["llm_relays", "llm_relays_at_once"];
+
+/// The spans of such a flow: its own, that of its node of the same name, and the call's.
+fn spans_of(flow: &str) -> [&str; 3] {
+    [flow, flow, "openai_chat"]
+}
 
 #[tokio::test]
 async fn a_client_that_leaves_before_the_answer_ends_the_nodes_and_the_call_to_the_model() {
-    for accept in ["application/json", "text/event-stream"] {
+    let accepts = ["application/json", "text/event-stream"];
+    for (flow, accept) in RELAYS.iter().flat_map(|flow| accepts.map(|accept| (flow, accept))) {
         let model = FakeModel::replies("one two").gated().start();
         let collector = Collector::start();
-        let host = TestHost::flow("llm_relays").model(&model).collector(&collector).start().await;
+        let host = TestHost::flow(flow).model(&model).collector(&collector).start().await;
         let headers = [("accept", accept)];
         tokio::select! {
-            reply = host.score_with(&headers, r#"{"question": "hi"}"#) => panic!("{accept}: {}", reply.text()),
+            reply = host.score_with(&headers, r#"{"question": "hi"}"#) => panic!("{flow}, {accept}: {}", reply.text()),
             requests = model.requested(1) => assert_eq!(requests.len(), 1),
         }
         model.abandoned(1).await;
-        assert_given_up(host, &collector, &RELAYS).await;
+        assert_given_up(host, &collector, &spans_of(flow)).await;
     }
 }
 
 #[tokio::test]
 async fn a_client_that_leaves_a_stream_ends_the_nodes_and_the_call_to_the_model() {
     // The first frame of the model has no text. After the third it has said all, but not that this is the end.
-    for (held, chunks) in [(2, 1), (3, 2)] {
+    let left = [(2, 1), (3, 2)];
+    for (flow, (held, chunks)) in RELAYS.iter().flat_map(|flow| left.map(|left| (flow, left))) {
         let model = FakeModel::replies("one two").holding_streams_after(held).start();
         let collector = Collector::start();
-        let host = TestHost::flow("llm_relays").model(&model).collector(&collector).start().await;
+        let host = TestHost::flow(flow).model(&model).collector(&collector).start().await;
 
         let mut stream = host.stream(json!({"question": "hi"})).await;
         for _ in 0..chunks {
@@ -145,7 +152,7 @@ async fn a_client_that_leaves_a_stream_ends_the_nodes_and_the_call_to_the_model(
         }
         drop(stream);
         model.abandoned(1).await;
-        assert_given_up(host, &collector, &RELAYS).await;
+        assert_given_up(host, &collector, &spans_of(flow)).await;
     }
 }
 

@@ -6,6 +6,10 @@ use std::time::Duration;
 
 pub use crate::telemetry::LogBounds;
 
+/// Calls of one run that are still to be made (`NodeRun::defer`): a run can end with one answer, and until then the host holds
+/// all that they ask.
+pub const DEFERRED: usize = 1;
+
 /// Of one run of a node.
 #[derive(Clone, Copy, Debug)]
 pub struct Bounds {

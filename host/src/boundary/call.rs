@@ -9,6 +9,7 @@ use std::time::Instant;
 use futures_util::StreamExt;
 use futures_util::stream::{self, BoxStream};
 use opentelemetry::context::FutureExt as _;
+use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::timeout_at;
 use tokio_util::task::AbortOnDropHandle;
 
@@ -54,9 +55,37 @@ impl NodeRun {
         &self,
         call: C,
     ) -> impl Future<Output = Result<BoxStream<'static, Result<C::Item, CallError>>, CallError>> + Send + use<C> {
+        self.start_in_turn(call, Ok(None))
+    }
+
+    /// [`NodeRun::start`] for a call that begins when somebody wants its answer, which may be never. A run has one of these
+    /// at a time: until then the host holds all that it asks.
+    pub fn defer<C: StreamCall>(
+        &self,
+        call: C,
+    ) -> impl Future<Output = Result<BoxStream<'static, Result<C::Item, CallError>>, CallError>> + Send + use<C> {
+        let turn = Arc::clone(&self.deferred).try_acquire_owned().map_err(|_| {
+            let node = self.node.as_str();
+            let message = format!("node {node:?} has an answer that is still to be asked for, and may have one");
+            CallError::new(CallErrorKind::Exhausted, message)
+        });
+        self.start_in_turn(call, turn.map(Some))
+    }
+
+    /// The turn is over when the call begins. A call without one keeps nothing but its span.
+    fn start_in_turn<C: StreamCall>(
+        &self,
+        call: C,
+        turn: Result<Option<OwnedSemaphorePermit>, CallError>,
+    ) -> impl Future<Output = Result<BoxStream<'static, Result<C::Item, CallError>>, CallError>> + Send + use<C> {
         let grant = self.grants.get::<C::Capability>();
         let span = self.open_rpc(C::API_CALL, call.request_facts(grant.as_deref()));
-        let result = self.granted::<C::Capability, _, _, _>(grant, &span, |grant, pass| call.run(grant, pass));
+        let call = turn.map(|turn| (call, turn));
+        let result = self.granted::<C::Capability, _, _, _>(grant, &span, |grant, pass| async move {
+            let (call, turn) = call?;
+            drop(turn);
+            call.run(grant, pass).await
+        });
         let (deadline, last, denials) = (self.deadline, self.failed.clone(), Arc::clone(&self.denials));
         async move {
             match result.await {

@@ -9,11 +9,12 @@ use std::sync::Arc;
 use futures_util::StreamExt;
 use opentelemetry::context::FutureExt as _;
 use tokio::runtime::Handle;
+use tokio::sync::Semaphore;
 use tokio::time::timeout_at;
 use tokio_util::task::AbortOnDropHandle;
 
 use crate::bindings::Chunks;
-use crate::boundary::bounds::{Bounds, Calls};
+use crate::boundary::bounds::{Bounds, Calls, DEFERRED};
 use crate::boundary::denial::Denials;
 use crate::boundary::error::{CallError, CallErrorKind, LastFailure, NodeError, NodeFailure};
 use crate::boundary::grants::Grants;
@@ -98,6 +99,7 @@ where
         grants,
         denials,
         spans: span.spans(),
+        deferred: Arc::new(Semaphore::new(DEFERRED)),
         io,
     };
     // Pinned where it stands: it has all of the run in it, and each step around it would move it.
@@ -177,8 +179,12 @@ async fn settle(
 }
 
 /// Passes a host stream on, chunk by chunk, without the guest.
-async fn relay(node: NodeId, mut chunks: Chunks, outlet: Outlet) -> Result<(), NodeError> {
-    while let Some(chunk) = chunks.0.next().await {
+async fn relay(node: NodeId, chunks: Chunks, outlet: Outlet) -> Result<(), NodeError> {
+    let mut chunks = match chunks {
+        Chunks::Coming(chunks) => chunks,
+        Chunks::Due { call, told } => call.await.map_err(told)?,
+    };
+    while let Some(chunk) = chunks.next().await {
         let chunk = chunk.map_err(|error| upstream(CallError::from(error)))?;
         match outlet.emit(&chunk).await {
             Ok(Ok(())) => {}
@@ -198,7 +204,7 @@ async fn relay(node: NodeId, mut chunks: Chunks, outlet: Outlet) -> Result<(), N
     Ok(())
 }
 
-/// A relayed stream that fails has no guest left to say what it means: the caller sees what the call said.
+/// A relayed stream that breaks off has no guest left to say what it means: the caller sees what the call said.
 fn upstream(error: CallError) -> NodeError {
     let failure = match error.kind {
         CallErrorKind::InvalidRequest | CallErrorKind::Rejected => NodeFailure::User,

@@ -7,6 +7,7 @@ use std::time::Duration;
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use opentelemetry::Context;
+use tokio::sync::Semaphore;
 
 use crate::boundary::bounds::{Calls, HttpBounds, StreamBounds};
 use crate::boundary::budget::{self, Budget};
@@ -63,6 +64,7 @@ impl NodeRun {
             denials,
             spans: self.spans.of_nobody(&notes),
             notes,
+            deferred: Arc::new(Semaphore::new(0)),
             io: self.io.clone(),
         }
     }

@@ -7,6 +7,7 @@
 mod asked;
 pub mod backend;
 mod caller;
+mod failure;
 mod meter;
 pub mod offline;
 pub mod openai;

@@ -1,7 +1,7 @@
 //! `weir:flow/output` and the streams of `weir:flow/types`: a streamed answer, piece by piece. Always granted; how much
 //! may be streamed is bounded in boundary/outlet.rs.
 
-use futures_util::StreamExt;
+use futures_util::{StreamExt, stream};
 use wasmtime::component::Resource;
 
 use crate::bindings::{Chunks, output as wit, types};
@@ -24,7 +24,16 @@ impl types::Host for GuestCalls<'_> {}
 
 impl types::HostChunks for GuestCalls<'_> {
     async fn next(&mut self, chunks: Resource<Chunks>) -> wasmtime::Result<Result<Option<String>, types::CallError>> {
-        let next = self.table.get_mut(&chunks)?.0.next().await;
+        let chunks = self.table.get_mut(&chunks)?;
+        let next = loop {
+            match chunks {
+                Chunks::Coming(texts) => break texts.next().await,
+                Chunks::Due { call, .. } => {
+                    let texts = call.await.unwrap_or_else(|error| stream::iter([Err(error)]).boxed());
+                    *chunks = Chunks::Coming(texts);
+                }
+            }
+        };
         self.run.took(next.is_some());
         Ok(next.transpose())
     }

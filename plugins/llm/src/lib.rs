@@ -1,6 +1,6 @@
 //! The node behind prompt flow's `type: llm`, its package tools for models, and prompties: renders a template, makes
 //! messages of it, asks the model behind a connection, and answers with its text. Where a client reads a stream, the
-//! host relays the model's.
+//! host asks the model when this run has ended, and relays its answer.
 //!
 //! The way of a run is the way through the files: `inputs` says what a node is given and whose ways it follows;
 //! `request` makes a request of it, for which `parameters` parts the model's parameters from the template's variables,
@@ -45,7 +45,8 @@ fn chat(messages: &[Value], request: &Request) -> Result<Answer<Value>, NodeErro
     let chat = llm::chat(&request.connection).model(&request.model).messages(messages);
     let chat = request.parameters.values.iter().fold(chat, |chat, (name, value)| chat.param(name, value));
     if context::current().streaming && request.relays()? {
-        return Ok(Answer::Relay(chat.stream().map_err(as_prompt_flow)?.relay()));
+        // Nothing of this run is kept while the model thinks. The host names what fails by the same table.
+        return Ok(Answer::Relay(chat.relay().map_err(as_prompt_flow)?));
     }
     let reply = chat.send().map_err(as_prompt_flow)?;
     let whole = || reply.raw().map_err(as_prompt_flow);

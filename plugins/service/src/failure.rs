@@ -2,43 +2,15 @@
 //! the OpenAI client's exception, which dashboards and clients of a flow know. What weir itself refuses keeps its own
 //! code.
 
+mod exception;
+
 use weir_sdk::{CallError, CallErrorKind, NodeError};
 
 /// The failure as prompt flow reports it.
 pub fn as_prompt_flow(error: CallError) -> NodeError {
-    match exception(&error) {
+    match exception::name(error.kind, error.status) {
         Some(name) => NodeError::user(name, error.message),
         None => NodeError::system(error.kind.code(), error.message),
-    }
-}
-
-/// The OpenAI client's exception; none if the failure is not the service's.
-fn exception(error: &CallError) -> Option<&'static str> {
-    if let Some(status) = error.status {
-        return Some(match status {
-            400 => "BadRequestError",
-            401 => "AuthenticationError",
-            403 => "PermissionDeniedError",
-            404 => "NotFoundError",
-            409 => "ConflictError",
-            422 => "UnprocessableEntityError",
-            429 => "RateLimitError",
-            500.. => "InternalServerError",
-            _ => "APIStatusError",
-        });
-    }
-    match error.kind {
-        CallErrorKind::InvalidRequest | CallErrorKind::Rejected => Some("BadRequestError"),
-        CallErrorKind::Unauthenticated => Some("AuthenticationError"),
-        CallErrorKind::RateLimited => Some("RateLimitError"),
-        CallErrorKind::Unavailable => Some("APIConnectionError"),
-        CallErrorKind::Timeout => Some("APITimeoutError"),
-        CallErrorKind::Protocol => Some("LLMError"),
-        CallErrorKind::NotGranted
-        | CallErrorKind::NotFound
-        | CallErrorKind::Cancelled
-        | CallErrorKind::Exhausted
-        | CallErrorKind::Internal => None,
     }
 }
 

@@ -50,6 +50,11 @@ export function streamChat(asks) {
   }
 }
 
+/** Asks a chat model for an answer that the host passes on by itself: return it. The model is asked when the node has ended. */
+export function relayChat(asks) {
+  return new Relay(llm.relayChat(request(asks)));
+}
+
 /** Asks a completion model. */
 export function complete({ connection, model = "", prompt, ...parameters }) {
   const reply = asked(() => llm.complete({ connection, model, prompt, parameters: JSON.stringify(parameters) }));

@@ -1,5 +1,5 @@
 // The contract of wit/ as TypeScript. Made by sdk/javascript/types.mjs; nothing here is written by hand.
-// sha256 of the WIT: 640653543622ded18123abd4014ca36a7c9e0e6b55b8c6a6d10dea0e7ae8cb8f
+// sha256 of the WIT: 4d6210459432c364e3a30f009661234ac7b25d4156abad6229dd780ad0106122
 
 declare module 'wasi:config/store@0.2.0-rc.1' {
   /**
@@ -317,6 +317,21 @@ declare module 'weir:flow/llm@0.1.0' {
    * Pieces without text are left out.
    */
   export function text(answer: ChatStream): Chunks;
+  /**
+   * Asks a chat model for the text of an answer that is to be returned as `output.relayed`.
+   *
+   * Returns at once. The model is asked when the run has ended with these chunks, or when the first of them is read; so
+   * nothing of the guest is kept while the model thinks. Nothing is asked if the chunks are dropped before. The call's
+   * span begins here, and ends with the chunks. Pieces without text are left out. A run has one such answer at a time
+   * that is still to be asked for; a further one fails with `exhausted`.
+   *
+   * What the call fails with, the first chunk that is read fails with. A run that has ended by then fails as the call
+   * does, since no guest is left to say what that means: a failure of the service has the name of the OpenAI client's
+   * exception, such as `RateLimitError`, and blames the user, as in prompt flow; what the host itself refuses has the
+   * name of its kind, such as `NotGranted`, and blames the system. A guest that wants to name it otherwise, or to do
+   * something else then, calls `stream-chat`.
+   */
+  export function relayChat(request: ChatRequest): Chunks;
   /**
    * Asks a completion model and waits for the whole answer.
    */

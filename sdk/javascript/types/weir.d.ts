@@ -50,6 +50,12 @@ declare module "weir" {
   /** Asks a chat model and gives the answer as it is written: iterate over its texts, or return its `relay()`. */
   export function streamChat(asks: Chat): Iterable<string> & { usage(): Usage | null; relay(): Relay };
 
+  /**
+   * Asks a chat model for an answer that the host passes on by itself: return it. The model is asked when the node has ended,
+   * of which nothing is kept while it thinks; a failure then ends the run, and cannot be caught.
+   */
+  export function relayChat(asks: Chat): Relay;
+
   export function complete(asks: {
     connection: string;
     model?: string;

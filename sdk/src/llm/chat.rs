@@ -3,6 +3,7 @@
 use serde::Serialize;
 use serde_json::{Value, json};
 
+use crate::answer::Relay;
 use crate::bindings::weir::flow::llm as wit;
 use crate::error::CallError;
 use crate::llm::parameters::Parameters;
@@ -10,7 +11,7 @@ use crate::llm::{ChatStream, Usage};
 
 /// A request to a chat model, made by [`chat`].
 #[derive(Clone, Debug)]
-#[must_use = "a request does nothing until `send` or `stream`"]
+#[must_use = "a request does nothing until `send`, `stream` or `relay`"]
 pub struct Chat {
     connection: String,
     model: String,
@@ -106,6 +107,34 @@ impl Chat {
     /// Any [`CallError`].
     pub fn stream(self) -> Result<ChatStream, CallError> {
         Ok(ChatStream::new(wit::stream_chat(&self.into_request()?)?))
+    }
+
+    /// Asks for the text of an answer that the host passes on by itself, to be returned from the node.
+    ///
+    /// Returns at once: the model is asked when the node has ended, of which so nothing is kept while the model thinks. A run
+    /// has one such answer at a time that is still to be asked for.
+    ///
+    /// ```
+    /// use weir_sdk::{CallError, Relay, llm, node};
+    ///
+    /// /// Answers a question.
+    /// #[node(uses = ["llm"])]
+    /// fn answer(question: String) -> Result<Relay, CallError> {
+    ///     llm::chat("my_connection").user(question).relay()
+    /// }
+    /// # fn main() {}
+    /// ```
+    ///
+    /// If the call fails then, so does the run, as an `llm` node does: a failure of the service has the name of the OpenAI
+    /// client's exception, such as `RateLimitError`, and blames the user; what the host refuses has the name of its kind,
+    /// such as `NotGranted`, and blames the system. A node that wants to say something else returns the
+    /// [`relay`](ChatStream::relay) of a [`stream`](Self::stream), which waits for the service.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidRequest`](crate::CallErrorKind::InvalidRequest) if a message or a parameter is not JSON.
+    pub fn relay(self) -> Result<Relay, CallError> {
+        Ok(Relay(wit::relay_chat(&self.into_request()?)))
     }
 
     fn say(mut self, role: &str, content: &str) -> Self {

@@ -11,7 +11,8 @@ use crate::llm::Usage;
 
 /// An answer on its way: an iterator over its pieces. Dropping it cancels the request to the model.
 ///
-/// To pass the answer on as it is, return [`relay`](Self::relay). To change it on the way, return an iterator:
+/// To pass the answer on as it is, return [`Chat::relay`](crate::llm::Chat::relay) and make none of these. To change it
+/// on the way, return an iterator:
 ///
 /// ```
 /// use weir_sdk::{CallError, llm, node};
@@ -45,7 +46,8 @@ impl ChatStream {
         Self { stream, over: false }
     }
 
-    /// The text of the answer as a stream that the host passes on by itself, to be returned from the node.
+    /// The text of the answer as a stream that the host passes on by itself, to be returned from the node. For nodes that
+    /// look at whether the service accepts the request: others return [`Chat::relay`](crate::llm::Chat::relay).
     pub fn relay(self) -> Relay {
         Relay(wit::text(self.stream))
     }

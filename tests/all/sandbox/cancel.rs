@@ -46,6 +46,7 @@ const GUESTS: &[(&str, &str, &str)] = &[
     ("limits_logs_much", r#"{"lines": 1000, "bytes": 100000}"#, ""),
     ("llm_chats", r#"{"connection": "offline", "question": "why?"}"#, "grants: {llm: [offline]}"),
     ("llm_relays", r#"{"connection": "offline", "question": "why?"}"#, "grants: {llm: [offline]}"),
+    ("llm_relays_at_once", r#"{"connection": "offline", "question": "why?"}"#, "grants: {llm: [offline]}"),
     ("llm_streams_by_hand", r#"{"connection": "offline", "question": "why?"}"#, "grants: {llm: [offline]}"),
     ("nodes_calls_another", r#"{"node": "other"}"#, "grants: {nodes: [other]}"),
 ];

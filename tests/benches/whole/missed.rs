@@ -42,8 +42,7 @@ const REASONS: [(&str, &str); 9] = [
     ),
     (
         "9500 requests waiting on a model",
-        "an instance that waits keeps its stack, its table and wasmtime's own memory for it (75 KiB), and each of two connections its buffers; \
-         without the instance it would be near the target, see NOTES.md.",
+        "each of two connections keeps its buffers, some 40 KiB, and the host its futures; no instance waits.",
     ),
 ];
 

@@ -2,17 +2,18 @@
 
 use std::sync::{Arc, OnceLock};
 
-use futures_util::StreamExt;
 use futures_util::stream::BoxStream;
+use futures_util::{FutureExt, StreamExt};
 use wasmtime::component::Resource;
 
-use crate::bindings::{ChatStream, Chunks, llm as wit, types};
+use crate::bindings::{ChatStream, Chunks, Texts, llm as wit, types};
 use crate::boundary::GuestCalls;
 use crate::boundary::error::CallError;
 use crate::capability::llm::backend::{
     ChatDelta, ChatEvent, ChatReply, ChatRequest, CompletionReply, CompletionRequest, EmbeddingReply, EmbeddingRequest,
     Usage,
 };
+use crate::capability::llm::failure::as_prompt_flow;
 use crate::capability::llm::{Chat, Complete, Embed, StreamChat, To};
 
 impl wit::Host for GuestCalls<'_> {
@@ -33,7 +34,13 @@ impl wit::Host for GuestCalls<'_> {
 
     fn text(&mut self, answer: Resource<ChatStream>) -> wasmtime::Result<Resource<Chunks>> {
         let answer = self.table.delete(answer)?;
-        Ok(self.table.push(text_of(answer))?)
+        Ok(self.table.push(Chunks::Coming(texts_of(answer)))?)
+    }
+
+    fn relay_chat(&mut self, request: wit::ChatRequest) -> wasmtime::Result<Resource<Chunks>> {
+        let answer = self.run.defer(StreamChat(request.into()));
+        let call = async move { Ok(texts_of(chat_stream(answer.await?))) };
+        Ok(self.table.push(Chunks::Due { call: call.boxed(), told: as_prompt_flow })?)
     }
 
     async fn complete(
@@ -93,7 +100,7 @@ fn chat_stream(events: BoxStream<'static, Result<ChatEvent, CallError>>) -> Chat
     ChatStream { deltas: deltas.boxed(), usage }
 }
 
-fn text_of(answer: ChatStream) -> Chunks {
+fn texts_of(answer: ChatStream) -> Texts {
     let chunks = answer.deltas.filter_map(|delta| {
         std::future::ready(match delta {
             Ok(delta) if delta.content.is_empty() => None,
@@ -101,7 +108,7 @@ fn text_of(answer: ChatStream) -> Chunks {
             Err(error) => Some(Err(error)),
         })
     });
-    Chunks(chunks.boxed())
+    chunks.boxed()
 }
 
 impl From<wit::ChatRequest> for To<ChatRequest> {

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::boundary::bounds::DEFERRED;
 use crate::boundary::facts::bound;
 use crate::capability::nodes::MAX_DEPTH;
 use crate::units::Bytes;
@@ -50,6 +51,7 @@ pub fn table() -> Vec<(&'static str, String, &'static str)> {
             format!("{HANDLES_PER_RESOURCE} for each of `limits.resources`, and {} for spans", bound::SPANS),
             "`GuestResourceLimit`",
         ),
+        ("answers of models that it hands on and that are still to be asked for", DEFERRED.to_string(), "`Exhausted`"),
         ("random bytes of one call", RANDOM.to_string(), "`GuestProtocolError`"),
         ("HTTP headers of a request", HEADERS.to_string(), "`GuestProtocolError`"),
         ("one write to standard output or error", WRITE.to_string(), "`GuestProtocolError`"),
