@@ -22,9 +22,8 @@ async fn the_first_chunk_leaves_while_the_model_still_writes() {
     assert_eq!(rest, [json!("two "), json!("three")]);
 }
 
-#[tokio::test]
-async fn a_stream_that_breaks_ends_with_an_error_frame_and_a_red_trace() {
-    let flow = "
+/// Streams so much, and fails.
+const BREAKS: &str = "
 inputs: {count: {type: int}}
 outputs: {answer: {type: string, reference: '${speak.output}'}}
 nodes:
@@ -33,8 +32,23 @@ nodes:
   source: {type: code, path: guests/run_streams.wasm}
   inputs: {count: '${inputs.count}', fails: true}
 ";
+
+#[tokio::test]
+async fn what_a_quick_node_has_streamed_comes_before_its_failure() {
+    let host = TestHost::written("breaks", BREAKS).start().await;
+    // After some runs it is known to be quick, and has ended before anybody looks for its first chunk.
+    for run in 0..20 {
+        let frames = host.stream(json!({"count": 1})).await.rest().await;
+        let events: Vec<_> = frames.iter().map(|frame| frame.event.as_deref()).collect();
+        assert_eq!((frames[0].json(), &events[..]), (json!({"answer": "chunk 0 "}), &[None, Some("error")][..]), "{run}");
+    }
+    host.stop().await;
+}
+
+#[tokio::test]
+async fn a_stream_that_breaks_ends_with_an_error_frame_and_a_red_trace() {
     let collector = Collector::start();
-    let host = TestHost::written("breaks", flow).collector(&collector).start().await;
+    let host = TestHost::written("breaks", BREAKS).collector(&collector).start().await;
 
     let frames = host.stream(json!({"count": 2})).await.rest().await;
     let data: Vec<_> = frames.iter().map(|frame| (frame.event.as_deref(), frame.json())).collect();

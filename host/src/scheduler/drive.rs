@@ -7,11 +7,12 @@
 mod here;
 
 use std::collections::{HashMap, VecDeque};
-use std::future::poll_fn;
+use std::future::{poll_fn, ready};
 use std::panic::resume_unwind;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
+use futures_util::FutureExt as _;
 use futures_util::stream::{self, StreamExt};
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
@@ -202,7 +203,7 @@ impl Running {
         let mut run = Nodes::run(Arc::clone(nodes), node, inputs, self.origin.clone(), outlet);
         if nodes.is_quick(node) {
             match here::begin(&mut run).await {
-                Turn::Ended(result) => return self.ended(started, result),
+                Turn::Ended(result) => return self.ended_here(started, result),
                 Turn::Waits if self.here.is_none() => {
                     self.here = Some((run, started));
                     return Ok(());
@@ -248,7 +249,7 @@ impl Running {
             biased;
             () = first => Ok(()),
             turn = here => match (turn, self.here.take()) {
-                (Turn::Ended(result), Some((_, started))) => self.ended(started, result),
+                (Turn::Ended(result), Some((_, started))) => self.ended_here(started, result),
                 (_, Some((run, started))) => {
                     self.spawn(run, started);
                     Ok(())
@@ -256,6 +257,18 @@ impl Running {
                 (_, None) => Ok(()),
             },
             Some(ended) = tasks.join_next_with_id() => self.task_ended(ended),
+        }
+    }
+
+    /// What a node has streamed comes before its failure: the reply may begin with it.
+    fn ended_here(&mut self, started: Started, result: Result<Json, NodeError>) -> Result<(), Failure> {
+        let may_stream = self.live.iter().any(|live| live.node == started.node);
+        match result {
+            Err(error) if may_stream => {
+                self.spawn(ready(Err(error)).boxed(), started);
+                Ok(())
+            }
+            result => self.ended(started, result),
         }
     }
 
