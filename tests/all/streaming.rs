@@ -40,7 +40,11 @@ async fn what_a_quick_node_has_streamed_comes_before_its_failure() {
     for run in 0..20 {
         let frames = host.stream(json!({"count": 1})).await.rest().await;
         let events: Vec<_> = frames.iter().map(|frame| frame.event.as_deref()).collect();
-        assert_eq!((frames[0].json(), &events[..]), (json!({"answer": "chunk 0 "}), &[None, Some("error")][..]), "{run}");
+        assert_eq!(
+            (frames[0].json(), &events[..]),
+            (json!({"answer": "chunk 0 "}), &[None, Some("error")][..]),
+            "{run}"
+        );
     }
     host.stop().await;
 }

@@ -80,6 +80,11 @@ impl Collector {
         self.server.address()
     }
 
+    /// How many connections there are to it, over HTTP/1.
+    pub fn connections(&self) -> usize {
+        self.server.connections()
+    }
+
     /// Answers the next exports so, one after the other, whatever their signal.
     pub fn script(&self, answers: impl IntoIterator<Item = Answer>) {
         self.state.send_modify(|state| state.script.extend(answers));

@@ -76,6 +76,12 @@ impl Server {
         self.address
     }
 
+    /// How many connections over HTTP/1 it has.
+    pub(crate) fn connections(&self) -> usize {
+        // Each is a task, as is who accepts them.
+        self.runtime.as_ref().map_or(0, |runtime| runtime.metrics().num_alive_tasks().saturating_sub(1))
+    }
+
     /// Stops listening and breaks all connections.
     pub(crate) fn kill(&mut self) {
         if let Some(runtime) = self.runtime.take() {
