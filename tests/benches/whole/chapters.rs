@@ -148,6 +148,13 @@ impl Bench {
             let found = chains.iter().find(|it| it.0 == guest && it.1 == length);
             &found.expect("it was measured").2
         };
+        for guest in Guest::BOTH {
+            report.figure(
+                format!("1-node `/score`, {}: CPU of a request", guest.name()),
+                of(guest, 1).cpu.clone(),
+                "µs",
+            );
+        }
         for (guest, length, least) in
             [(Guest::Tiny, 1, 0.7), (Guest::Rust, 1, 0.7), (Guest::Tiny, 10, 0.4), (Guest::Rust, 10, 0.25)]
         {

@@ -26,7 +26,8 @@ pub(super) struct Fields {
 impl Fields {
     /// None yet. For more than `room` bytes they would be moved once more.
     pub(super) fn with_room(room: usize) -> Self {
-        Self { buffer: vec![0; room], start: room }
+        // No zeros: jemalloc makes many of those by giving pages back, each of which is then mapped anew.
+        Self { buffer: vec![u8::MAX; room], start: room }
     }
 
     pub(super) fn into_bytes(self) -> Bytes {
