@@ -66,21 +66,21 @@ impl HttpRequestTimer {
             return;
         }
         self.active(-1);
+        let is_usual = (self.method, self.version, route, status) == ("POST", "1.1", Some("/score"), Some(200));
+        let is_usual = is_usual && error.is_none();
         let labels = || {
             let mut labels = Vec::with_capacity(6);
             labels.extend(self.labels());
             labels.push(KeyValue::new(semconv::PROTOCOL_VERSION, self.version));
             labels.extend(route.map(|route| KeyValue::new(semconv::HTTP_ROUTE, route)));
             labels.extend(status.map(|status| KeyValue::new(semconv::HTTP_STATUS, i64::from(status))));
-            labels.extend(error.clone().map(|error| KeyValue::new(semconv::ERROR_TYPE, error)));
+            labels.extend(error.map(|error| KeyValue::new(semconv::ERROR_TYPE, error)));
             labels
         };
-        let (duration, took) = (&self.http.duration, self.began.elapsed().as_secs_f64());
-        match (self.method, self.version, route, status, &error) {
-            ("POST", "1.1", Some("/score"), Some(200), None) => {
-                self.http.usual.duration.get_or_init(|| duration.bind(&labels())).record(took);
-            }
-            _ => duration.record(took, &labels()),
+        let (http, took) = (&self.http, self.began.elapsed().as_secs_f64());
+        match is_usual {
+            true => http.usual.duration.get_or_init(|| http.duration.bind(&labels())).record(took),
+            false => http.duration.record(took, &labels()),
         }
     }
 
