@@ -156,10 +156,11 @@ impl NodeRun {
         F: Future<Output = Result<T, CallError>> + Send + 'static,
     {
         let (io, node, deadline) = (self.io.clone(), self.node.clone(), self.deadline);
-        let call = async move {
+        // It has room for all that a call may wait for, which each step from here to its task would have once more.
+        let call = Box::pin(async move {
             let _hold = hold;
             call.await
-        };
+        });
         async move {
             #[expect(
                 clippy::disallowed_methods,
