@@ -7,7 +7,7 @@ use crate::boundary::error;
 // The plugins' own table, compiled here as well: which of the two names a failure must make no difference. It is a file and
 // no crate since each side has the kinds of the contract as a type of its own, and both are matched without a rest.
 #[path = "../../../../plugins/service/src/failure/exception.rs"]
-mod exception;
+pub(super) mod exception;
 
 /// The failure as prompt flow reports it.
 pub(super) fn as_prompt_flow(CallError { kind, status, message }: CallError) -> NodeError {

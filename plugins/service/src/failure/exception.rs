@@ -7,17 +7,7 @@ use super::CallErrorKind;
 /// The name of the exception; none if the failure is not the service's.
 pub(super) fn name(kind: CallErrorKind, status: Option<u16>) -> Option<&'static str> {
     if let Some(status) = status {
-        return Some(match status {
-            400 => "BadRequestError",
-            401 => "AuthenticationError",
-            403 => "PermissionDeniedError",
-            404 => "NotFoundError",
-            409 => "ConflictError",
-            422 => "UnprocessableEntityError",
-            429 => "RateLimitError",
-            500.. => "InternalServerError",
-            _ => "APIStatusError",
-        });
+        return Some(of_status(status));
     }
     match kind {
         CallErrorKind::InvalidRequest | CallErrorKind::Rejected => Some("BadRequestError"),
@@ -31,5 +21,20 @@ pub(super) fn name(kind: CallErrorKind, status: Option<u16>) -> Option<&'static 
         | CallErrorKind::Cancelled
         | CallErrorKind::Exhausted
         | CallErrorKind::Internal => None,
+    }
+}
+
+/// That for an HTTP status of the service.
+pub(crate) fn of_status(status: u16) -> &'static str {
+    match status {
+        400 => "BadRequestError",
+        401 => "AuthenticationError",
+        403 => "PermissionDeniedError",
+        404 => "NotFoundError",
+        409 => "ConflictError",
+        422 => "UnprocessableEntityError",
+        429 => "RateLimitError",
+        500.. => "InternalServerError",
+        _ => "APIStatusError",
     }
 }

@@ -15,6 +15,7 @@ use serde_json::Value;
 
 use super::patience::Again;
 use crate::boundary::error::{CallError, CallErrorKind, PauseReason};
+use crate::capability::llm::failure::exception;
 use crate::capability::upstream::Refused;
 use crate::identity::NoToken;
 use crate::retry_after;
@@ -60,11 +61,11 @@ impl Failure {
             ("", None) => "no message",
             (message, _) => message,
         };
-        let kind = kind(status, &refusal.code);
+        let (kind, class) = (kind(status, &refusal.code), exception::of_status(status.as_u16()));
         let detail = format!("Error code: {} - {message}", status.as_u16());
         let error = match hints::of(status, &refusal.message) {
-            Some(hint) => said(class(status), kind, &hint.with(&detail), ""),
-            None => told(class(status), kind, &detail),
+            Some(hint) => said(class, kind, &hint.with(&detail), ""),
+            None => told(class, kind, &detail),
         };
         let again = match status.as_u16() {
             // An account without credit has none in a second either.
@@ -183,21 +184,6 @@ impl Refusal {
         let message = text("message").or_else(|| text("detail")).or_else(|| error.as_str());
         let code = text("code").or_else(|| text("type"));
         Self { message: message.unwrap_or_default().to_owned(), code: code.unwrap_or_default().to_owned() }
-    }
-}
-
-/// The class of the OpenAI client for a status.
-fn class(status: StatusCode) -> &'static str {
-    match status.as_u16() {
-        400 => "BadRequestError",
-        401 => "AuthenticationError",
-        403 => "PermissionDeniedError",
-        404 => "NotFoundError",
-        409 => "ConflictError",
-        422 => "UnprocessableEntityError",
-        429 => "RateLimitError",
-        500.. => "InternalServerError",
-        _ => "APIStatusError",
     }
 }
 
