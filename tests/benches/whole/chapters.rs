@@ -261,21 +261,29 @@ impl Bench {
                 .env("WEIR_MAX_CONNECTIONS", "24000")
                 .env("WEIR_LLM_CONCURRENCY", "12000")
         };
-        let (mut first, mut cpu, mut broken) = (Vec::new(), Vec::new(), 0);
-        for _ in 0..self.effort.rounds {
-            let host = chat().start().await;
-            streams::run(host.address(), 10, slow.words).await;
-            let before = host.processor_time();
-            let all = streams::run(host.address(), streamed, slow.words).await;
-            cpu.push((host.processor_time() - before).as_secs_f64() * 1e3 / streamed as f64);
-            first.push(percentile(&all.first, 95).as_secs_f64());
-            broken += all.broken;
-            host.stop().await;
-        }
+        // The original was asked within half a second, by which its own figure was measured; in one moment is harder.
         let name = format!("{streamed} streams behind a 2 s model");
-        self.report.at_most(format!("{name}: first event, p95"), first, 2.2, "s");
-        self.report.at_most(format!("{name}: CPU of a stream"), cpu, 1.0, "ms");
-        self.report.at_most(format!("{name}: broken"), vec![broken as f64], 0.0, "");
+        for (within, how) in
+            [(Duration::from_millis(500), "asked for within half a second"), (Duration::ZERO, "asked for at once")]
+        {
+            let (mut first, mut cpu, mut broken) = (Vec::new(), Vec::new(), 0);
+            for _ in 0..self.effort.rounds {
+                let host = chat().start().await;
+                streams::run(host.address(), 10, slow.words).await;
+                let before = host.processor_time();
+                let all = streams::within(within, host.address(), streamed, slow.words).await;
+                cpu.push((host.processor_time() - before).as_secs_f64() * 1e3 / streamed as f64);
+                first.push(percentile(&all.first, 95).as_secs_f64());
+                broken += all.broken;
+                host.stop().await;
+            }
+            match within {
+                Duration::ZERO => self.report.figure(format!("{name}, {how}: first event, p95"), first, "s"),
+                _ => self.report.at_most(format!("{name}, {how}: first event, p95"), first, 2.2, "s"),
+            }
+            self.report.at_most(format!("{name}, {how}: CPU of a stream"), cpu, 1.0, "ms");
+            self.report.at_most(format!("{name}, {how}: broken"), vec![broken as f64], 0.0, "");
+        }
 
         // As many as there are descriptors for.
         let host = chat().start().await;

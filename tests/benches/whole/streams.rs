@@ -9,6 +9,9 @@ use tokio::net::TcpStream;
 
 use crate::model;
 
+/// So many are asked for together where they are not all asked for at once.
+const TOGETHER: usize = 50;
+
 /// How a stream begins.
 const STATUS: &[u8] = b"HTTP/1.1 200 ";
 
@@ -25,6 +28,11 @@ pub(crate) struct Streams {
 
 /// So many ask at once. Each answer has so many words.
 pub(crate) async fn run(address: SocketAddr, count: usize, words: usize) -> Streams {
+    within(Duration::ZERO, address, count, words).await
+}
+
+/// The same, of whom fifty at a time ask, all of them within so much time.
+pub(crate) async fn within(time: Duration, address: SocketAddr, count: usize, words: usize) -> Streams {
     let body = "{\"question\":\"hi\"}";
     let request = format!(
         "POST /score HTTP/1.1\r\nhost: 127.0.0.1\r\naccept: text/event-stream\r\ncontent-type: application/json\r\n\
@@ -32,7 +40,12 @@ pub(crate) async fn run(address: SocketAddr, count: usize, words: usize) -> Stre
         body.len()
     );
     let mut all = Streams::default();
-    for one in join_all((0..count).map(|_| stream(address, &request))).await {
+    for one in join_all(
+        (0..count)
+            .map(|index| stream(address, &request, time.mul_f64((index / TOGETHER * TOGETHER) as f64 / count as f64))),
+    )
+    .await
+    {
         match one {
             Ok(one) if one.words.len() == words => {
                 all.first.extend(one.first);
@@ -46,7 +59,8 @@ pub(crate) async fn run(address: SocketAddr, count: usize, words: usize) -> Stre
     all
 }
 
-async fn stream(address: SocketAddr, request: &str) -> std::io::Result<Streams> {
+async fn stream(address: SocketAddr, request: &str, after: Duration) -> std::io::Result<Streams> {
+    tokio::time::sleep(after).await;
     let asked = Instant::now();
     let mut stream = TcpStream::connect(address).await?;
     stream.write_all(request.as_bytes()).await?;
