@@ -221,7 +221,8 @@ async fn every(State(app): State<Arc<App>>, request: Request, next: Next) -> Res
 /// `POST /score`: all is inside the request span. Nothing of the body is read before the caller is known, and whom it refuses is
 /// counted as well. A handler that panics was not cancelled, and the edge sees how either ended.
 async fn score(State(app): State<Arc<App>>, request: Request) -> Response {
-    let answer = |request| async { score::score(&app, request).await.into_response() };
+    // It waits for models. Boxed, so that those around it, which move what they are given, have no room for it as well.
+    let answer = |request| Box::pin(async { score::score(&app, request).await.into_response() });
     let cancelled = |request| drain::cancel(app.draining.clone(), caught::caught(answer(request)));
     let admitted = |request| access::score(&app, request, cancelled);
     cors::private(edge::edge(&app, request, admitted).await)

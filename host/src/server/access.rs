@@ -8,6 +8,8 @@ use std::time::{Duration, Instant};
 
 use axum::extract::Request;
 use axum::response::{IntoResponse, Response};
+use futures_util::FutureExt as _;
+use futures_util::future::ready;
 use http::{HeaderValue, StatusCode, header};
 
 use crate::rate::Quota;
@@ -64,7 +66,7 @@ impl Access {
 pub(super) struct Stranger;
 
 /// For `/score`: a key, and not too often by one key.
-pub(super) async fn score<F>(app: &App, request: Request, next: impl FnOnce(Request) -> F) -> Response
+pub(super) fn score<F>(app: &App, request: Request, next: impl FnOnce(Request) -> F) -> impl Future<Output = Response>
 where
     F: Future<Output = Response>,
 {
@@ -76,11 +78,15 @@ where
         // There are no keys, and so nobody to tell apart; how many run at once is bounded elsewhere.
         Caller::Source(_) => Ok(()),
     });
-    pass(admitted, request, next).await
+    pass(admitted, request, next)
 }
 
 /// For `/feedback`: a key or a token, and not too often by one caller or all of them.
-pub(super) async fn feedback<F>(app: &App, request: Request, next: impl FnOnce(Request) -> F) -> Response
+pub(super) fn feedback<F>(
+    app: &App,
+    request: Request,
+    next: impl FnOnce(Request) -> F,
+) -> impl Future<Output = Response>
 where
     F: Future<Output = Response>,
 {
@@ -93,16 +99,16 @@ where
     let admitted = caller.and_then(|caller| {
         app.access.feedback.take(caller, now).map_err(|wait| Refusal::TooOften("requests to /feedback", wait))
     });
-    pass(admitted, request, next).await
+    pass(admitted, request, next)
 }
 
 /// For a route that asks for a key and is otherwise cheap.
-pub(super) async fn key<F>(app: &App, request: Request, next: impl FnOnce(Request) -> F) -> Response
+pub(super) fn key<F>(app: &App, request: Request, next: impl FnOnce(Request) -> F) -> impl Future<Output = Response>
 where
     F: Future<Output = Response>,
 {
     let admitted = identify(app, &request, Instant::now()).map(drop);
-    pass(admitted, request, next).await
+    pass(admitted, request, next)
 }
 
 /// Why a request is not let in.
@@ -141,19 +147,23 @@ fn has_token(app: &App, request: &Request) -> bool {
     token.is_some_and(|token| app.feedback_tokens.verify(token).is_ok())
 }
 
-async fn pass<F>(admitted: Result<(), Refusal>, mut request: Request, next: impl FnOnce(Request) -> F) -> Response
+fn pass<F>(
+    admitted: Result<(), Refusal>,
+    mut request: Request,
+    next: impl FnOnce(Request) -> F,
+) -> impl Future<Output = Response>
 where
     F: Future<Output = Response>,
 {
     if let Err(refusal) = admitted {
-        return refusal.into_response();
+        return ready(refusal.into_response()).left_future();
     }
     // It has done its work; what comes after can neither log it nor trace it.
     request.headers_mut().remove(header::AUTHORIZATION);
     if let Some(Astray(problem)) = request.extensions_mut().remove() {
-        return problem.into_response();
+        return ready(problem.into_response()).left_future();
     }
-    next(request).await
+    next(request).right_future()
 }
 
 fn source(request: &Request) -> Source {

@@ -9,11 +9,13 @@ use futures_util::FutureExt as _;
 use crate::server::problem::Problem;
 
 /// The answer, or that of a host with a fault. What the panic said is on standard error already.
-pub(super) async fn caught(answer: impl Future<Output = Response>) -> Response {
+pub(super) fn caught(answer: impl Future<Output = Response>) -> impl Future<Output = Response> {
     // What a handler shares with others are locks, which take a poisoned value as it is, and counts.
-    AssertUnwindSafe(answer).catch_unwind().await.unwrap_or_else(|_| {
-        tracing::error!("a handler panicked");
-        Problem::internal().into_response()
+    AssertUnwindSafe(answer).catch_unwind().map(|answer| {
+        answer.unwrap_or_else(|_| {
+            tracing::error!("a handler panicked");
+            Problem::internal().into_response()
+        })
     })
 }
 

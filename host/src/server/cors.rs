@@ -5,6 +5,7 @@
 
 use axum::extract::Request;
 use axum::response::{IntoResponse, Response};
+use futures_util::FutureExt as _;
 use http::header::{
     ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,
     ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, ACCESS_CONTROL_REQUEST_HEADERS,
@@ -84,19 +85,24 @@ fn origin(text: &str) -> Result<HeaderValue, String> {
 ///
 /// Around the router and not within it: what is allowed on a path, the router says in the `Allow` of its refusal, and
 /// nowhere before. Outside of keys, which a browser does not send with the request by which it asks for leave.
-pub(super) async fn cors<F>(origins: &Origins, request: Request, next: impl FnOnce(Request) -> F) -> Response
+pub(super) fn cors<F>(
+    origins: &Origins,
+    request: Request,
+    next: impl FnOnce(Request) -> F,
+) -> impl Future<Output = Response>
 where
     F: Future<Output = Response>,
 {
     let origin = request.headers().get(ORIGIN).cloned();
     let asked = (*request.method() == Method::OPTIONS).then(|| request.headers().clone());
-    let response = next(request).await;
-    let mut response = match asked {
-        Some(asked) => options(response, &asked),
-        None => response,
-    };
-    allow(origins, origin.as_ref(), response.headers_mut());
-    response
+    next(request).map(move |response| {
+        let mut response = match asked {
+            Some(asked) => options(response, &asked),
+            None => response,
+        };
+        allow(origins, origin.as_ref(), response.headers_mut());
+        response
+    })
 }
 
 /// What the router has refused as a method is the answer to a question for methods.

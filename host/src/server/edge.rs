@@ -8,6 +8,7 @@ use std::time::Instant;
 
 use axum::extract::Request;
 use axum::response::Response;
+use futures_util::FutureExt as _;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Version};
 use opentelemetry::context::FutureExt as _;
 
@@ -79,7 +80,7 @@ impl Served {
 }
 
 /// Measures a request of any route, to the last byte of its answer.
-pub(super) async fn measure<F>(app: &App, request: Request, next: impl FnOnce(Request) -> F) -> Response
+pub(super) fn measure<F>(app: &App, request: Request, next: impl FnOnce(Request) -> F) -> impl Future<Output = Response>
 where
     F: Future<Output = Response>,
 {
@@ -90,13 +91,18 @@ where
     let route = ROUTES.into_iter().find(|route| *route == request.uri().path());
     let timer = Some(app.telemetry.http_request(request.method().as_str(), version));
     let mut timed = Timed { timer, route, status: None };
-    let response = next(request).await;
-    timed.status = Some(response.status().as_u16());
-    response.map(|body| Watched::body(body, timed))
+    next(request).map(move |response| {
+        timed.status = Some(response.status().as_u16());
+        response.map(|body| Watched::body(body, timed))
+    })
 }
 
 /// Opens the request span, and ends it with the last byte of the reply.
-pub(super) async fn edge<F>(app: &App, mut request: Request, next: impl FnOnce(Request) -> F) -> Response
+pub(super) fn edge<F>(
+    app: &App,
+    mut request: Request,
+    next: impl FnOnce(Request) -> F,
+) -> impl Future<Output = Response>
 where
     F: Future<Output = Response>,
 {
@@ -144,20 +150,21 @@ where
         request.extensions_mut().insert(Astray(unknown.clone()));
     }
     // What is logged behind this door belongs to the request; the same of its body, below.
-    let response = next(request).with_context(cx.clone()).await;
-    let (mut parts, body) = response.into_parts();
-    // A stranger learns no deployment's name, and gets no token.
-    if parts.extensions.remove::<Stranger>().is_some() {
-        correlation = correlation.without_token();
-    } else if let Ok(deployment) = picked {
-        let name = deployment.name.as_deref().and_then(|name| HeaderValue::from_str(name).ok());
-        parts.headers.extend(name.map(|name| (HeaderName::from_static(endpoint::HEADER), name)));
-    }
-    correlation.tell(&mut parts.headers);
-    let mut open = open.0.take().expect("set just above");
-    open.status = parts.status;
-    open.served = parts.extensions.remove::<Served>().unwrap_or_default();
-    Response::from_parts(parts, Watched::body(body, open))
+    next(request).with_context(cx).map(move |response| {
+        let (mut parts, body) = response.into_parts();
+        // A stranger learns no deployment's name, and gets no token.
+        if parts.extensions.remove::<Stranger>().is_some() {
+            correlation = correlation.without_token();
+        } else if let Ok(deployment) = picked {
+            let name = deployment.name.as_deref().and_then(|name| HeaderValue::from_str(name).ok());
+            parts.headers.extend(name.map(|name| (HeaderName::from_static(endpoint::HEADER), name)));
+        }
+        correlation.tell(&mut parts.headers);
+        let mut open = open.0.take().expect("set just above");
+        open.status = parts.status;
+        open.served = parts.extensions.remove::<Served>().unwrap_or_default();
+        Response::from_parts(parts, Watched::body(body, open))
+    })
 }
 
 fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {

@@ -5,6 +5,7 @@
 
 use axum::extract::Request;
 use axum::response::Response;
+use futures_util::FutureExt as _;
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 use crate::id::RequestId;
@@ -47,15 +48,16 @@ impl RequestIds {
 }
 
 /// Names every request before anything else is done with it, and its answer, whatever that is.
-pub(super) async fn assign<F>(mut request: Request, next: impl FnOnce(Request) -> F) -> Response
+pub(super) fn assign<F>(mut request: Request, next: impl FnOnce(Request) -> F) -> impl Future<Output = Response>
 where
     F: Future<Output = Response>,
 {
     let ids = RequestIds::of(request.headers());
     request.extensions_mut().insert(ids.clone());
-    let mut response = next(request).await;
-    ids.echo(response.headers_mut());
-    response
+    next(request).map(move |mut response| {
+        ids.echo(response.headers_mut());
+        response
+    })
 }
 
 /// The one value of a header, if it is a plain name.

@@ -10,6 +10,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::response::{IntoResponse as _, Response};
+use futures_util::FutureExt as _;
 use futures_util::task::AtomicWaker;
 use http::{HeaderValue, Request, StatusCode, header};
 use hyper::body::{Body as HttpBody, Frame, Incoming, SizeHint};
@@ -112,7 +113,7 @@ impl Answers {
         let routed = self.routes.call(request);
         let response = tokio::select! {
             biased;
-            response = caught(async { routed.await.unwrap_or_else(|never| match never {}) }) => response,
+            response = caught(routed.map(|response| response.unwrap_or_else(|never| match never {}))) => response,
             () = async {
                 draining.reach(Phase::Cancelling).await;
                 tokio::time::sleep(ROUTES_FIRST).await;
