@@ -3,11 +3,12 @@
 //! Finds the grant, opens the rpc span, keeps the deadline, classifies the failure, records metrics and tokens. Notes
 //! on the node's own span are no calls and are in notes.rs.
 
+use std::future::ready;
 use std::sync::Arc;
 use std::time::Instant;
 
-use futures_util::StreamExt;
 use futures_util::stream::{self, BoxStream};
+use futures_util::{FutureExt as _, StreamExt};
 use opentelemetry::context::FutureExt as _;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::timeout_at;
@@ -87,15 +88,13 @@ impl NodeRun {
             call.run(grant, pass).await
         });
         let (deadline, last, denials) = (self.deadline, self.failed.clone(), Arc::clone(&self.denials));
-        async move {
-            match result.await {
-                Ok(items) => Ok(traced::<C>(items, span, deadline)),
-                Err(error) => {
-                    failed::<C::Capability>(span, &error, &last, &denials);
-                    Err(error)
-                }
+        result.map(move |result| match result {
+            Ok(items) => Ok(traced::<C>(items, span, deadline)),
+            Err(error) => {
+                failed::<C::Capability>(span, &error, &last, &denials);
+                Err(error)
             }
-        }
+        })
     }
 
     /// The span is below whichever the guest is in: see notes.rs.
@@ -126,15 +125,14 @@ impl NodeRun {
         F: Future<Output = Result<T, CallError>> + Send + 'static,
         M: FnOnce(Arc<C::Grant>, Pass) -> F,
     {
-        let call = match grant {
+        match grant {
             // What is logged on the other side belongs to the call, which runs in a task of its own.
             Some(grant) => {
                 let (cx, hold) = (span.context(), Hold::of(&span.context()));
-                Ok(self.on_io(call(grant, self.pass(span)).with_context(cx), hold))
+                self.on_io(call(grant, self.pass(span)).with_context(cx), hold).left_future()
             }
-            None => Err(self.not_granted::<C>()),
-        };
-        async move { call?.await }
+            None => ready(Err(self.not_granted::<C>())).right_future(),
+        }
     }
 
     fn pass(&self, span: &RpcSpan) -> Pass {
@@ -157,10 +155,7 @@ impl NodeRun {
     {
         let (io, node, deadline) = (self.io.clone(), self.node.clone(), self.deadline);
         // It has room for all that a call may wait for, which each step from here to its task would have once more.
-        let call = Box::pin(async move {
-            let _hold = hold;
-            call.await
-        });
+        let call = Box::pin(call.inspect(move |_| drop(hold)));
         async move {
             #[expect(
                 clippy::disallowed_methods,

@@ -102,12 +102,13 @@ where
         deferred: Arc::new(Semaphore::new(DEFERRED)),
         io,
     };
+    let answer = run(node_run);
     // Pinned where it stands: it has all of the run in it, and each step around it would move it.
     let whole = pin!(async {
         fits(&node, &inputs, bounds.input)?;
         tokio::select! {
             biased;
-            answer = async { settle(&node, run(node_run).await?, &outlet, bounds.output, &sockets).await } => answer,
+            answer = async { settle(&node, answer.await?, &outlet, bounds.output, &sockets).await } => answer,
             () = outlet.fallen_silent() => Err(silent(&node, &bounds)),
         }
     });

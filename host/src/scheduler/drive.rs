@@ -36,7 +36,8 @@ use here::{Pause, Run, Turn};
 /// One request on its way through a flow. Dropping it ends its nodes.
 pub struct Drive {
     nodes: Arc<dyn Nodes>,
-    request: Running,
+    /// Boxed, as it is handed from step to step, and on to the stream.
+    request: Box<Running>,
 }
 
 /// What goes on by itself once a stream has begun: nothing more is started then.
@@ -92,7 +93,7 @@ impl Drive {
             waiting: VecDeque::new(),
             live,
         };
-        Self { nodes: runner.nodes.clone(), request }
+        Self { nodes: runner.nodes.clone(), request: Box::new(request) }
     }
 
     /// Runs until the reply can begin. Dropping the future gives the request up.
@@ -334,7 +335,7 @@ impl Running {
         Ok(outputs.into_iter().map(|(name, value)| (name.to_owned(), value)).collect())
     }
 
-    fn stream(mut self, live: Live, outputs: Vec<(String, Json)>, span: FlowSpan) -> Streaming {
+    fn stream(mut self: Box<Self>, live: Live, outputs: Vec<(String, Json)>, span: FlowSpan) -> Streaming {
         let name = live.output.clone();
         // From here on this task goes on when the client reads, and its nodes must do so anyway.
         if let Some((run, started)) = self.here.take() {

@@ -3,7 +3,7 @@
 use std::sync::{Arc, OnceLock};
 
 use futures_util::stream::BoxStream;
-use futures_util::{FutureExt, StreamExt};
+use futures_util::{FutureExt, StreamExt, TryFutureExt};
 use wasmtime::component::Resource;
 
 use crate::bindings::{ChatStream, Chunks, Texts, llm as wit, types};
@@ -38,8 +38,8 @@ impl wit::Host for GuestCalls<'_> {
     }
 
     fn relay_chat(&mut self, request: wit::ChatRequest) -> wasmtime::Result<Resource<Chunks>> {
-        let answer = self.run.defer(StreamChat(request.into()));
-        let call = async move { Ok(texts_of(chat_stream(answer.await?))) };
+        let call = self.run.defer(StreamChat(request.into()));
+        let call = call.map_ok(|events| texts_of(chat_stream(events))).err_into();
         Ok(self.table.push(Chunks::Due { call: call.boxed(), told: as_prompt_flow })?)
     }
 
