@@ -229,7 +229,7 @@ impl Assembling<'_> {
             limits: limits?,
             reuse: reuse.flatten(),
             is_described_ahead: matches!(node.kind, NodeKind::Python(_)),
-            environment: environment(&node, &grants),
+            environment: environment(&node, &grants).into(),
             grants: Arc::new(grants),
             facts: Arc::new(facts(self.draft.flow(), &node)),
         })

@@ -67,7 +67,7 @@ pub struct Node {
     pub id: NodeId,
     pub component: Arc<Component>,
     /// Variables that its component finds beside those that the flow grants, such as [`ENTRY`].
-    pub environment: Vec<(&'static str, String)>,
+    pub environment: Arc<[(&'static str, String)]>,
     /// What the flow was initialised with: a JSON object.
     pub init: Json,
     pub grants: Arc<Grants>,
@@ -220,7 +220,7 @@ impl Node {
         let Ready { kept, ahead } = ready;
         let mut instance = match kept.and_then(Kept::take).or_else(|| ahead?.take()) {
             Some(mut instance) => {
-                instance.begin(self, run)?;
+                instance.begin(run)?;
                 instance
             }
             None => Instance::fresh(self, run, ahead).await?,

@@ -67,7 +67,7 @@ impl Instance {
     }
 
     async fn come_up(node: &Node, run: NodeRun, place: Place) -> Result<Self, NodeError> {
-        let mut store = store::new(&node.component, &node.environment, run, &node.limits)?;
+        let mut store = store::new(node, run)?;
         let exports = match node.component.instance.instantiate_async(&mut store).await {
             Ok(exports) => exports,
             Err(error) => return Err(failed(node, error, store.data(), Phase::Instantiating)),
@@ -79,7 +79,7 @@ impl Instance {
     ///
     /// # Errors
     /// If a folder cannot be opened.
-    pub(super) fn begin(&mut self, node: &Node, run: NodeRun) -> Result<(), NodeError> {
+    pub(super) fn begin(&mut self, run: NodeRun) -> Result<(), NodeError> {
         if self.uses == 0 {
             run.used.made_ahead();
             // As if it were made now.
@@ -88,7 +88,7 @@ impl Instance {
         } else {
             run.used.reused();
         }
-        store::turn_to(&mut self.store, &node.component, &node.environment, run)?;
+        store::turn_to(&mut self.store, run)?;
         self.uses += 1;
         Ok(())
     }

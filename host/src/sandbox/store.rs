@@ -13,6 +13,7 @@
 //! flow grants: see capability.rs.
 
 use std::io;
+use std::sync::Arc;
 use std::time::Instant;
 
 use wasmtime::Store;
@@ -30,8 +31,8 @@ use crate::boundary::{GuestCalls, Lend, NodeRun};
 use crate::capability::config::Settings;
 use crate::capability::files::{self, Files};
 use crate::id::NodeId;
+use crate::sandbox::Node;
 use crate::sandbox::clocks;
-use crate::sandbox::component::Component;
 use crate::sandbox::limiter::Limiter;
 use crate::sandbox::limits::{Limits, fixed};
 use crate::sandbox::stdio::{Lines, Stream};
@@ -41,15 +42,20 @@ use crate::units::Bytes;
 pub(super) struct State {
     run: NodeRun,
     table: ResourceTable,
-    wasi: WasiCtx,
+    /// None: the run has asked for nothing of WASI yet. Many never do, and to make it takes a tenth of a short one.
+    wasi: Option<WasiCtx>,
+    /// Made with it, and kept for the runs that follow: the guest may. Told of what was written without ending the line when it is
+    /// dropped, however the run ended.
+    stdio: Option<Stdio>,
     http: WasiHttpCtx,
     /// Of no use but that wasmtime-wasi wants it: what is preopened is in `wasi`.
     files: WasiFilesystemCtx,
     limiter: Limiter,
-    /// Told of what was written without ending the line when it is dropped, however the run ended.
-    stdio: Stdio,
     /// Gone when the store is.
     written: Vec<files::Run>,
+    /// Variables beside those that the flow grants.
+    environment: Arc<[(&'static str, String)]>,
+    clock: Resolution,
     /// When its clock began to run.
     began: Instant,
 }
@@ -60,19 +66,22 @@ struct Stdio([Lines; 2]);
 ///
 /// # Errors
 /// If a folder that the node is granted cannot be opened.
-pub(super) fn new(
-    component: &Component,
-    environment: &[(&str, String)],
-    mut run: NodeRun,
-    limits: &Limits,
-) -> Result<Store<State>, NodeError> {
-    let lines = |stream| Lines::new(run.notes.clone(), run.calls.clone(), stream);
-    let stdio = Stdio([lines(Stream::Stdout), lines(Stream::Stderr)]);
-    let began = Instant::now();
-    let (wasi, written) = stdio.around(component, environment, &mut run, began)?;
-    let limiter = Limiter::new(limits, run.used.clone());
-    let (table, http, files) = (table(limits), http(), WasiFilesystemCtx::default());
-    let state = State { run, table, wasi, http, files, limiter, stdio, written, began };
+pub(super) fn new(node: &Node, run: NodeRun) -> Result<Store<State>, NodeError> {
+    let Node { component, limits, environment, .. } = node;
+    let mut state = State {
+        limiter: Limiter::new(limits, run.used.clone()),
+        run,
+        table: table(limits),
+        wasi: None,
+        stdio: None,
+        http: http(),
+        files: WasiFilesystemCtx::default(),
+        written: Vec::new(),
+        environment: Arc::clone(environment),
+        clock: component.clock,
+        began: Instant::now(),
+    };
+    state.open()?;
     let mut store = Store::new(&component.engine, state);
     store.limiter(|state| &mut state.limiter);
     bound(&mut store, limits);
@@ -83,21 +92,15 @@ pub(super) fn new(
 ///
 /// # Errors
 /// If a folder that the node is granted cannot be opened.
-pub(super) fn turn_to(
-    store: &mut Store<State>,
-    component: &Component,
-    environment: &[(&str, String)],
-    mut run: NodeRun,
-) -> Result<(), NodeError> {
+pub(super) fn turn_to(store: &mut Store<State>, run: NodeRun) -> Result<(), NodeError> {
     // Ticks that passed while nothing ran are no reason to make way.
     store.set_epoch_deadline(1);
     let state = store.data_mut();
-    (state.wasi, state.written) = state.stdio.around(component, environment, &mut run, state.began)?;
-    state.stdio.turn_to(&run);
+    state.stdio.iter().for_each(|stdio| stdio.turn_to(&run));
     state.limiter.turn_to(run.used.clone());
-    (state.http, state.files) = (http(), WasiFilesystemCtx::default());
+    (state.wasi, state.http, state.files) = (None, http(), WasiFilesystemCtx::default());
     state.run = run;
-    Ok(())
+    state.open()
 }
 
 fn http() -> WasiHttpCtx {
@@ -139,6 +142,29 @@ fn closed(node: &NodeId, error: &io::Error) -> NodeError {
 }
 
 impl State {
+    /// Opens the folders that the run is granted.
+    fn open(&mut self) -> Result<(), NodeError> {
+        let Some(files) = self.run.held::<Files>() else { return Ok(()) };
+        let mut wasi = self.around();
+        self.written = files.open(&mut wasi).map_err(|error| closed(&self.run.node, &error))?;
+        self.run.quota = files.quota();
+        self.wasi = Some(wasi.build());
+        Ok(())
+    }
+
+    /// What the run has of WASI, but for folders.
+    fn around(&mut self) -> WasiCtxBuilder {
+        let Self { run, stdio, environment, .. } = self;
+        let Stdio([stdout, stderr]) = stdio.get_or_insert_with(|| Stdio::of(run));
+        let mut wasi = wasi(self.clock, self.began);
+        wasi.stdout(stdout.clone()).stderr(stderr.clone());
+        if let Some(settings) = run.held::<Settings>() {
+            settings.variables().for_each(|(name, value)| _ = wasi.env(name, value));
+        }
+        wasi.envs(environment);
+        wasi
+    }
+
     /// Takes a stream out of the store, so that the store can go.
     pub(super) fn take(&mut self, chunks: Resource<Chunks>) -> wasmtime::Result<Chunks> {
         Ok(self.table.delete(chunks)?)
@@ -164,7 +190,7 @@ impl State {
     /// that was its own; or since it took so much memory that the next would not have enough.
     pub(super) fn leave(&mut self, begins_with: Bytes) -> bool {
         let nobody = self.run.nobody();
-        self.stdio.turn_to(&nobody);
+        self.stdio.iter().for_each(|stdio| stdio.turn_to(&nobody));
         self.limiter.turn_to(nobody.used.clone());
         self.run = nobody;
         self.written.is_empty() && !self.limiter.is_half_gone(begins_with) && self.holds_only_its_own()
@@ -173,7 +199,8 @@ impl State {
     /// Toolchains keep what they have once opened of standard output and of the folders that the flow grants, which the next
     /// run has as well. Everything else that is open in the end belongs to a call of the run.
     fn holds_only_its_own(&mut self) -> bool {
-        let own = self.stdio.opened();
+        let made = self.wasi.is_some();
+        let own = self.stdio.as_ref().map_or(0, |stdio| stdio.opened(made));
         let mut streams = 0;
         let known = self.table.iter_mut().all(|held| {
             let is_stream = held.is::<DynOutputStream>();
@@ -185,36 +212,18 @@ impl State {
 }
 
 impl Stdio {
-    /// What a run has of WASI, and the folders that are its own.
-    fn around(
-        &self,
-        component: &Component,
-        environment: &[(&str, String)],
-        run: &mut NodeRun,
-        began: Instant,
-    ) -> Result<(WasiCtx, Vec<files::Run>), NodeError> {
-        let Self([stdout, stderr]) = self;
-        let mut wasi = wasi(component.clock, began);
-        wasi.stdout(stdout.clone()).stderr(stderr.clone());
-        if let Some(settings) = run.held::<Settings>() {
-            settings.variables().for_each(|(name, value)| _ = wasi.env(name, value));
-        }
-        wasi.envs(environment);
-        let mut written = Vec::new();
-        if let Some(files) = run.held::<Files>() {
-            written = files.open(&mut wasi).map_err(|error| closed(&run.node, &error))?;
-            run.quota = files.quota();
-        }
-        Ok((wasi.build(), written))
+    fn of(run: &NodeRun) -> Self {
+        Self([Stream::Stdout, Stream::Stderr].map(|stream| Lines::new(run.notes.clone(), run.calls.clone(), stream)))
     }
 
     fn turn_to(&self, run: &NodeRun) {
         self.0.iter().for_each(|lines| lines.turn_to(run.notes.clone(), run.calls.clone()));
     }
 
-    /// How many streams of them the guest holds open: all that share them but this, and what its process is made of.
-    fn opened(&self) -> usize {
-        self.0.iter().map(|lines| lines.shared().saturating_sub(2)).sum()
+    /// How many streams of them the guest holds open: all that share them but this, and what its process is made of, if that is
+    /// made.
+    fn opened(&self, made: bool) -> usize {
+        self.0.iter().map(|lines| lines.shared().saturating_sub(1 + usize::from(made))).sum()
     }
 }
 
@@ -236,6 +245,9 @@ impl WasiView for State {
     // Once for each call of the guest to any other interface of WASI.
     fn ctx(&mut self) -> WasiCtxView<'_> {
         self.run.calls.count();
-        WasiCtxView { ctx: &mut self.wasi, table: &mut self.table }
+        if self.wasi.is_none() {
+            self.wasi = Some(self.around().build());
+        }
+        WasiCtxView { ctx: self.wasi.as_mut().expect("made just above"), table: &mut self.table }
     }
 }
