@@ -306,15 +306,19 @@ impl Clock {
     }
 }
 
+/// As many as most spans have in the end, so that they are not moved as they become more.
+const ATTRIBUTES: usize = 16;
+
 /// What prompt flow says on each of its spans: flow, node, its parts, and rpc.
 fn common(redactor: &Redactor, span_type: &'static str, request: RequestFacts<'_>) -> Vec<KeyValue> {
     let id: Arc<str> = label(redactor, request.id.as_str()).into();
-    let mut attributes = vec![
+    let mut attributes = Vec::with_capacity(ATTRIBUTES);
+    attributes.extend([
         KeyValue::new(attribute::FRAMEWORK, value::FRAMEWORK),
         KeyValue::new(attribute::SPAN_TYPE, span_type),
         KeyValue::new(attribute::EXECUTION_TARGET, request.target),
         KeyValue::new(attribute::LINE_RUN_ID, id.clone()),
-    ];
+    ]);
     if request.id_from_caller {
         attributes.push(KeyValue::new(attribute::REQUEST_ID, id));
     }
