@@ -28,12 +28,12 @@ const REASONS: [(&str, &str); 9] = [
          target of such a node is 30.",
     ),
     (
-        "1000 streams behind a 2 s model: first event",
-        "a thousand requests in one moment are more than a second of CPU, half of it before the model is asked and half when all \
-         answers begin at once, on two cores with the load and the model.",
+        "1000 streams behind a 2 s model, asked for within half a second: first event",
+        "a thousand requests are a second of CPU, half of it before the model is asked and half when the answers begin, within half a \
+         second each time, on two cores with the load and the model.",
     ),
     (
-        "1000 streams behind a 2 s model: CPU",
+        "1000 streams behind a 2 s model",
         "two connections are opened and closed for each, which is a third of it; the guest of `llm` nodes renders its template (0.15 ms); \
          each of twenty words is a read and a write.",
     ),
@@ -44,7 +44,9 @@ const REASONS: [(&str, &str); 9] = [
     ),
     (
         "9500 requests waiting on a model",
-        "each of two connections keeps its buffers, some 40 KiB, and the host its futures; no instance waits.",
+        "hyper has four buffers of 8 KiB for its two connections and 9 KiB for its client, of sizes that nobody may set; of the \
+         rest most is what the client keeps of the request. The host's own futures are 10 KiB and its four spans 6; no instance \
+         waits.",
     ),
 ];
 
