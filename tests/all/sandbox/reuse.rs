@@ -78,20 +78,22 @@ async fn what_a_run_tells_is_its_own_also_in_an_instance_of_another() {
     let collector = Collector::start();
     // Without logs, lines are events of their spans.
     let host = host("instances: reuse").collector(&collector).env("OTEL_LOGS_EXPORTER", "none").start().await;
-    for request in ["first", "second"] {
-        let reply = host.score_with(&[("x-request-id", request)], r#"{"then": "tell"}"#).await;
+    // The guest keeps its stdout, also through a run that writes nothing.
+    for (request, then) in [("first", "tell"), ("quiet", ""), ("second", "tell")] {
+        let reply = host.score_with(&[("x-request-id", request)], json!({"then": then}).to_string()).await;
         assert_eq!(reply.status, 200);
     }
-    let spans = collector.spans_when("both nodes", |spans| told(spans).len() == 2).await;
+    let spans = collector.spans_when("all nodes", |spans| told(spans).len() == 3).await;
     assert_eq!(
         told(&spans),
         [
             ("first".to_owned(), Value::Null, vec![json!("run 1"), json!("and no more of first")]),
-            ("second".to_owned(), json!("reused"), vec![json!("run 2"), json!("and no more of second")]),
+            ("quiet".to_owned(), json!("reused"), vec![]),
+            ("second".to_owned(), json!("reused"), vec![json!("run 3"), json!("and no more of second")]),
         ]
     );
     for (series, value) in [
-        (r#"weir_instance_taken_total{flow="reuse",kind="reused",node="keeps"}"#, "1"),
+        (r#"weir_instance_taken_total{flow="reuse",kind="reused",node="keeps"}"#, "2"),
         (r#"weir_instantiation_duration_seconds_count{flow="reuse",node="keeps"}"#, "1"),
         ("weir_instance_waiting", "1"),
         ("weir_instance_active", "1"),
