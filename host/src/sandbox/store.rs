@@ -42,7 +42,7 @@ use crate::units::Bytes;
 pub(super) struct State {
     run: NodeRun,
     table: ResourceTable,
-    /// None: the run has asked for nothing of WASI yet. Many never do, and to make it takes a tenth of a short one.
+    /// None: the run has asked for nothing of WASI yet. Many never do, and to make one takes two, as wasmtime-wasi does it.
     wasi: Option<WasiCtx>,
     /// Made with it, and kept for the runs that follow: the guest may. Told of what was written without ending the line when it is
     /// dropped, however the run ended.

@@ -40,12 +40,8 @@ pub(crate) async fn within(time: Duration, address: SocketAddr, count: usize, wo
         body.len()
     );
     let mut all = Streams::default();
-    for one in join_all(
-        (0..count)
-            .map(|index| stream(address, &request, time.mul_f64((index / TOGETHER * TOGETHER) as f64 / count as f64))),
-    )
-    .await
-    {
+    let after = |index: usize| time.mul_f64((index / TOGETHER * TOGETHER) as f64 / count as f64);
+    for one in join_all((0..count).map(|index| stream(address, &request, after(index)))).await {
         match one {
             Ok(one) if one.words.len() == words => {
                 all.first.extend(one.first);
