@@ -2,6 +2,7 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpSocket, TcpStream};
@@ -40,6 +41,34 @@ impl RawClient {
         let sent = within("bytes to be sent", self.socket.write_all(bytes.as_ref())).await;
         if let Err(error) = sent {
             assert!(is_gone(&error), "bytes can be sent: {error}");
+        }
+    }
+
+    /// Sends these bytes every 10 ms until the other side closes the connection, or cuts it; what it says is kept to be
+    /// read. That it does not want them is no fault.
+    pub async fn drip(&mut self, bytes: impl AsRef<[u8]>) {
+        let (mut read, mut write) = self.socket.split();
+        let drip = async {
+            while write.write_all(bytes.as_ref()).await.is_ok() {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        };
+        let closed = async {
+            loop {
+                match within("the other side to have enough", read.read_buf(&mut self.unread)).await {
+                    Ok(0) => break,
+                    Ok(_) => {}
+                    Err(error) => {
+                        assert!(is_gone(&error), "an answer can be read: {error}");
+                        break;
+                    }
+                }
+            }
+        };
+        // Who may not send any more reads to the end.
+        tokio::select! {
+            () = closed => {}
+            () = async { drip.await; std::future::pending().await } => {}
         }
     }
 

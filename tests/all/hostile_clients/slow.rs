@@ -19,19 +19,8 @@ async fn a_client_that_does_not_finish_its_head_is_told_so_and_closed() {
     }
     // What comes byte by byte is no faster.
     let mut client = host.raw().await;
-    let dripping = async {
-        loop {
-            client.send("a").await;
-            tokio::time::sleep(std::time::Duration::from_millis(10)).await;
-        }
-    };
-    let patient = eventually("the connection to be closed", async || host.sockets() <= sockets);
-    // The test's own connection is the only one.
-    eventually("the connection to be there", async || host.sockets() > sockets).await;
-    tokio::select! {
-        () = dripping => {}
-        () = patient => {}
-    }
+    client.drip("a").await;
+    assert_eq!(client.answer().await.status, 408);
     unharmed(host, sockets).await;
 }
 
@@ -55,19 +44,8 @@ async fn a_body_that_stops_or_drips_is_given_up() {
         // What comes byte by byte is no faster.
         let mut client = host.raw().await;
         client.send(format!("POST {path} HTTP/1.1\r\nHost: a\r\nContent-Length: 60000\r\n\r\n")).await;
-        let dripping = async {
-            loop {
-                client.send("x").await;
-                tokio::time::sleep(std::time::Duration::from_millis(10)).await;
-            }
-        };
-        let over = eventually("the connection to be closed", async || host.sockets() <= sockets);
-        // The test's own connection is the only one.
-        eventually("the connection to be there", async || host.sockets() > sockets).await;
-        tokio::select! {
-            () = dripping => {}
-            () = over => {}
-        }
+        client.drip("x").await;
+        assert_eq!(client.answer().await.status, 408);
     }
     let metrics = host.get_admin("/metrics").await;
     let told = metrics.text().lines().filter(|line| {
