@@ -56,7 +56,8 @@ test-python: ## Test the guest runtime of Python nodes; installs what it needs o
 JCO := @bytecodealliance/jco-transpile@0.15.0
 
 .PHONY: types
-types: ## Make the types of JavaScript nodes of wit/; needs Node.js
+types: ## Make the types of Rust and JavaScript nodes of wit/; needs Node.js
+	cargo run --locked --package weir-sdk-bindings
 	@mkdir -p target/jco && npm install --prefix target/jco --no-save --ignore-scripts --no-audit --no-fund --loglevel=error $(JCO)
 	node sdk/javascript/types.mjs target/jco
 

@@ -36,14 +36,13 @@ const JAVASCRIPT: [&str; 7] = [
 const TEMPLATES: [&str; 1] = ["sdk/templates"];
 
 /// The SDK of Rust, for crates that name it by its version alone.
-const RUST: [&str; 5] = ["Cargo.toml", "sdk/Cargo.toml", "sdk/src", "sdk/macros", "sdk/wit"];
+const RUST: [&str; 4] = ["Cargo.toml", "sdk/Cargo.toml", "sdk/src", "sdk/macros"];
 
 fn main() -> ExitCode {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-    let sdk = ["sdk/Cargo.toml", "sdk/src", "sdk/macros", "sdk/wit"];
-    for watched in ["plugins", "wit", "Cargo.toml", "Cargo.lock", "host/src/guest.rs"]
+    for watched in ["plugins", "wit", "Cargo.lock", "host/src/guest.rs"]
         .iter()
-        .chain(&sdk)
+        .chain(&RUST)
         .chain(&PYTHON)
         .chain(&JAVASCRIPT)
         .chain(&TEMPLATES)

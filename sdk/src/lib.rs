@@ -129,6 +129,19 @@ mod error;
 #[doc(hidden)]
 pub mod raw;
 
+#[expect(
+    unsafe_code,
+    unreachable_pub,
+    unused_qualifications,
+    clippy::allow_attributes,
+    clippy::allow_attributes_without_reason,
+    clippy::match_same_arms,
+    clippy::needless_pass_by_value,
+    clippy::panic,
+    clippy::uninlined_format_args,
+    clippy::unwrap_used,
+    reason = "it is what wit-bindgen makes of the contract"
+)]
 mod bindings;
 
 // The macros write `::weir_sdk::…`, in this crate's own tests as well.

@@ -40,5 +40,5 @@ pub fn component(text: &str) -> Result<Vec<u8>, String> {
     let strings = text.lines().next().and_then(|line| line.strip_prefix(STRINGS)).unwrap_or("utf8");
     let strings: StringEncoding = strings.trim().parse().map_err(explain)?;
     embed_component_metadata(&mut bytes, &resolve, world, strings).map_err(explain)?;
-    ComponentEncoder::default().module(&bytes).and_then(ComponentEncoder::encode).map_err(explain)
+    ComponentEncoder::default().module(&bytes).and_then(|mut encoder| encoder.encode()).map_err(explain)
 }

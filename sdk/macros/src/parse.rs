@@ -5,7 +5,7 @@ use proc_macro2::TokenStream;
 use quote::ToTokens;
 use syn::parse::{Parse, ParseStream};
 use syn::punctuated::Punctuated;
-use syn::{Attribute, Error, Expr, ExprLit, FnArg, Ident, ItemFn, Lit, LitStr, Meta, Pat, Result, Token, Type};
+use syn::{Attribute, Error, Expr, ExprLit, FnArg, Ident, ItemFn, Lit, LitStr, Meta, Pat, Result, Safety, Token, Type};
 
 /// The interfaces that `uses` may name.
 const INTERFACES: [&str; 6] = ["llm", "nodes", "http", "config", "context", "logging"];
@@ -99,7 +99,7 @@ fn refuse_unfit(item: &ItemFn) -> Result<()> {
             "a node is not `async`: every call waits, and the host runs other nodes meanwhile",
         ),
         (
-            signature.unsafety.as_ref().map(|token| token as &dyn ToTokens),
+            matches!(signature.safety, Safety::Unsafe(_)).then_some(&signature.safety as &dyn ToTokens),
             "a node is not `unsafe`: the host calls it with any inputs",
         ),
         (
