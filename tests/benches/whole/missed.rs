@@ -6,7 +6,8 @@ const REASONS: [(&str, &str); 9] = [
         "CPU added per node of a chain",
         "wasmtime has some 6 µs of it, to make an instance, call it and take back what it touched; a span with the inputs and the \
          output, searched for secrets, some 3, and as many again on its way to the collector. The rest are a deadline, a meter, \
-         the bounds of the boundary and the values themselves.",
+         the bounds of the boundary and the values themselves. That is with eight connections, which leave the processors no \
+         rest; with two, as below in how it grows, a tiny node takes less than the target.",
     ),
     (
         "1-node `/score` ÷ bare echo",
