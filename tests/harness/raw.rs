@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpSocket, TcpStream};
+use tokio::time::timeout;
 
 use crate::http::Reply;
 use crate::wait::within;
@@ -47,29 +48,15 @@ impl RawClient {
     /// Sends these bytes every 10 ms until the other side closes the connection, or cuts it; what it says is kept to be
     /// read. That it does not want them is no fault.
     pub async fn drip(&mut self, bytes: impl AsRef<[u8]>) {
-        let (mut read, mut write) = self.socket.split();
-        let drip = async {
-            while write.write_all(bytes.as_ref()).await.is_ok() {
-                tokio::time::sleep(Duration::from_millis(10)).await;
-            }
-        };
-        let closed = async {
+        let dripping = async {
             loop {
-                match within("the other side to have enough", read.read_buf(&mut self.unread)).await {
-                    Ok(0) => break,
-                    Ok(_) => {}
-                    Err(error) => {
-                        assert!(is_gone(&error), "an answer can be read: {error}");
-                        break;
-                    }
+                self.send(bytes.as_ref()).await;
+                if let Ok(false) = timeout(Duration::from_millis(10), self.read_more()).await {
+                    break;
                 }
             }
         };
-        // Who may not send any more reads to the end.
-        tokio::select! {
-            () = closed => {}
-            () = async { drip.await; std::future::pending().await } => {}
-        }
+        within("the other side to have enough", dripping).await;
     }
 
     /// Tells the other side that nothing more will be sent.
